@@ -23,7 +23,8 @@ impl<'p, F: Future<Output = ()>> Alarm<'p, F> {
         Alarm { timer, at: None, rang: false }
     }
 
-    /// Ready when it is `until`: look at the clock again. If not, the task is woken then. `wait` waits for a moment.
+    /// Ready when it is `until`: look at the clock again. If not, the task is woken then. `wait` waits for a
+    /// moment.
     pub(crate) fn poll(
         &mut self,
         until: Option<Instant>,
@@ -37,7 +38,7 @@ impl<'p, F: Future<Output = ()>> Alarm<'p, F> {
         let rings = poll_once(self.timer.as_mut(), cx).is_some();
         let again = core::mem::replace(&mut self.rang, rings);
         if rings && again {
-            // A clock that rings too soon must not keep the executor from its other tasks.
+            // A clock that is early must not keep the executor from its other tasks.
             self.rang = false;
             cx.waker().wake_by_ref();
             return Poll::Pending;

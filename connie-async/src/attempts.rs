@@ -1,4 +1,5 @@
-//! The attempts of one connect: each is a future in a slot, and all are polled in place by the task that asked for the connection.
+//! The attempts of one connect: each is a future in a slot, and all are polled in place by the task that
+//! asked for the connection.
 
 use core::cell::Cell;
 use core::convert::Infallible;
@@ -21,7 +22,7 @@ use crate::lookup::Lookup;
 pub(crate) struct Attempts<'r, T, E, const SOCKETS: usize> {
     slots: &'r [AttemptSlot<T, E>; SOCKETS],
     most_telling: MostTellingError<E>,
-    /// The connection that the race has been told of.
+    /// The connection that the race knows of.
     won: Option<T>,
 }
 
@@ -46,16 +47,19 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
     ) {
         let slot = self.slots.iter().find(|slot| slot.order.get().is_none());
         let error = match slot {
-            // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its few sockets.
+            // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its
+            // few sockets.
             _ if names.route(destination.ip()) == Route::Unreachable => AttemptErrorKind::Unreachable,
             Some(slot) => return slot.order.set(Some(AttemptOrder { id, destination })),
-            // The race has no more attempts in flight than there are slots, so there is one; and if there were none, it would be this.
+            // The race has no more attempts in flight than there are slots, so there is one; and if there
+            // were none, it would be this.
             None => AttemptErrorKind::OutOfSockets,
         };
         connect.handle_input(Input::AttemptFailed { id, error: error.into() }, now);
     }
 
-    /// Ends an attempt. Its future goes when the workers are polled, before a new one begins in its place: no slot has two.
+    /// Ends an attempt. Its future goes when the workers are polled, before a new one begins in its place: no
+    /// slot has two.
     pub(crate) fn cancel(&self, id: AttemptId) {
         let is = |slot: &&AttemptSlot<T, E>| slot.order.get().is_some_and(|order| order.id == id);
         if let Some(slot) = self.slots.iter().find(is) {
@@ -63,8 +67,8 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         }
     }
 
-    /// Tells the race of the attempts that have ended, those that began first before the others. A success decides it, so that the
-    /// rest need not be reported.
+    /// Tells the race of the attempts that have ended, those that began first before the others. A success
+    /// decides it, so that the rest need not be reported.
     pub(crate) fn report_results<const A: usize, const N: usize, G: Guide>(
         &mut self,
         connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
@@ -93,7 +97,7 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         done.filter_map(|slot| Some((slot, slot.order.get()?.id))).min_by_key(|(_, id)| *id)
     }
 
-    /// The connection that won. The race is told of a success only with its connection in hand.
+    /// The connection that won. The race is told of a success only when its connection is there.
     pub(crate) fn won(&mut self) -> Result<T, ConnectionError<E>> {
         self.won.take().ok_or(ConnectionError::NoAddress)
     }
@@ -110,7 +114,8 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
                 unresolved().map_or(ConnectionError::NoAddress, ConnectionError::NotResolved)
             }
             Failure::DeadlineExceeded => ConnectionError::DeadlineExceeded,
-            // Every address has failed: nobody cancels but by dropping the future, and no error of a stack says that it is gone.
+            // Every address has failed: nobody cancels but by dropping the future, and no error of a stack
+            // says that it is gone.
             _ => match self.most_telling.take() {
                 None if is_unreachable(connect) => ConnectionError::Unreachable,
                 error => ConnectionError::AllAttemptsFailed(error),
@@ -129,7 +134,8 @@ fn is_unreachable<const A: usize, const K: usize, const R: usize, const N: usize
 
 /// One attempt at a time, each in its future.
 pub(crate) struct AttemptSlot<T, E> {
-    /// What is to be tried: set by the race. `None` ends it, whereupon the worker drops its future at its next poll.
+    /// What is to be tried: set by the race. `None` ends it, whereupon the worker drops its future at its
+    /// next poll.
     order: Cell<Option<AttemptOrder>>,
     /// Whether the order has its result: set by the worker.
     done: Cell<bool>,
@@ -155,7 +161,8 @@ impl<T, E> AttemptSlot<T, E> {
     }
 }
 
-/// Carries out the orders of a slot, for ever. The future of an attempt lives in this one, and is gone before the next begins.
+/// Carries out the orders of a slot, for ever. The future of an attempt lives in this one, and is gone before
+/// the next begins.
 pub(crate) async fn work<T, E, O, F>(slot: &AttemptSlot<T, E>, open: &O) -> Infallible
 where
     E: embedded_io_async::Error,

@@ -4,13 +4,14 @@ use connie_core::Instant;
 
 /// A clock that can wake a task.
 ///
-/// With the feature `embassy-time` there is `EmbassyClock`; a program on another executor brings its own in ten lines.
+/// With the feature `embassy-time` there is `EmbassyClock`; a program on another executor brings its own in
+/// ten lines.
 pub trait Clock {
     /// The time now. Must not run backwards.
     fn now(&self) -> Instant;
 
-    /// Ends at `at`, or later. Where it ends sooner, the race looks at the time and waits again, which costs a turn of the
-    /// executor. Dropping the future must end the wait.
+    /// Ends at `at`, or later. Where it ends sooner, the race looks at the time and waits again, which costs
+    /// a turn of the executor. Dropping the future must end the wait.
     async fn wait_until(&self, at: Instant);
 }
 
@@ -40,8 +41,8 @@ impl Clock for EmbassyClock {
     }
 }
 
-/// The first tick at which the clock shows `at`, so that a wait never ends before its time. A moment beyond the clock's range is its
-/// end.
+/// The first tick at which the clock shows `at`, so that a wait never ends before its time. A moment beyond
+/// the clock's range is its end.
 #[cfg(feature = "embassy-time")]
 fn ticks(at: Instant) -> embassy_time::Instant {
     const SECOND: u64 = 1_000_000;

@@ -1,5 +1,5 @@
-//! The smallest async stack there is, so that the examples in these docs run: names have two addresses, the first of which never answers.
-//! Not part of the public interface.
+//! The smallest async stack there is, so that the examples in these docs run: names have two addresses, the
+//! first of which never answers. Not part of the public interface.
 
 use core::cell::Cell;
 use core::convert::Infallible;

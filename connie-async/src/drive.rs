@@ -1,4 +1,5 @@
-//! Drives one connect: its look-ups and attempts are futures, all polled in place by the one task that asked for the connection.
+//! Drives one connect: its lookups and attempts are futures, all polled in place by the one task that asked
+//! for the connection.
 
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, SocketAddr};
@@ -28,16 +29,17 @@ pub(crate) type WonConnection<T> = (T, SocketAddr);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectTarget<'h, const ADDRESSES: usize> {
     pub(crate) host: &'h str,
-    /// What a look-up has found before.
+    /// What a lookup has found before.
     pub(crate) known: Option<&'h NameAddresses<ADDRESSES>>,
     /// The address that stands for the host, and which may have a zone. Its port is that of all.
     pub(crate) remote: SocketAddr,
 }
 
-/// Runs `connect` to its end. Dropping the future drops the futures of all look-ups and attempts, and so their sockets.
+/// Runs `connect` to its end. Dropping the future drops the futures of all lookups and attempts, and so their
+/// sockets.
 ///
-/// Everything happens within one task: each wake-up polls the look-ups, the attempts and the clock, and tells the machine what is new,
-/// until there is nothing new.
+/// Everything happens within one task: each wake-up polls the lookups, the attempts and the clock, and tells
+/// the machine what is new, until there is nothing new.
 pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOCKETS: usize>(
     connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
     memory: M,
@@ -65,7 +67,7 @@ where
         #[cfg(feature = "nat64")]
         pin!(empty_slot(&ask)),
     ];
-    // After the look-ups, so that it is dropped before them.
+    // After the lookups, so that it is dropped before them.
     let serving = pin!(empty_slot(&serve));
     let mut pending = PendingQueries { places: queries, serving };
     let timer = pin!(None);
@@ -105,7 +107,7 @@ where
     .await
 }
 
-/// The machine, its attempts, and who is told what they have shown.
+/// The machine, its attempts, and who learns what they have shown.
 struct HostConnect<'r, T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize>
 {
     connect: &'r mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,

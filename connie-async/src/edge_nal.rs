@@ -1,5 +1,5 @@
-//! The same over edge-nal's traits (feature `edge-nal`): [`RaceConnect`] over a stack that implements edge-nal's `TcpConnect` does so itself,
-//! and is edge-nal's `Dns`.
+//! The same over edge-nal's traits (feature `edge-nal`): [`RaceConnect`] over a stack that implements
+//! edge-nal's `TcpConnect` does so itself, and is edge-nal's `Dns`.
 //!
 //! ```
 //! use connie_async::edge_nal::{self, PlainDns};
@@ -46,8 +46,8 @@ use crate::options::Options;
 use crate::race_connect::RaceConnect;
 use crate::target::Target;
 
-/// Any edge-nal [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one. Each family is asked for by
-/// itself: see [`PlainDns`](crate::PlainDns).
+/// Any edge-nal [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one.
+/// Each family is asked for by itself: see [`PlainDns`](crate::PlainDns).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainDns<D>(pub D);
 
@@ -73,7 +73,8 @@ impl<D: Dns> Lookup for PlainDns<D> {
     }
 }
 
-/// The UDP of any edge-nal stack, and the name servers to ask over it, for [`Dns`](crate::dns::Dns): [`Nal`](crate::dns::Nal) over edge-nal's traits.
+/// The UDP of any edge-nal stack, and the name servers to ask over it, for [`Dns`](crate::dns::Dns):
+/// [`Nal`](crate::dns::Nal) over edge-nal's traits.
 #[derive(Debug)]
 pub struct Udp<'s, U, const DATAGRAM: usize = 1232> {
     stack: U,
@@ -87,7 +88,8 @@ impl<'s, U, const DATAGRAM: usize> Udp<'s, U, DATAGRAM> {
         Udp { stack, servers: Cell::new(servers) }
     }
 
-    /// Other servers, for a network that has changed: what is asked is asked anew at the next look-up, and what is known is forgotten.
+    /// Other servers, for a network that has changed: what is asked is asked anew at the next lookup, and
+    /// what is known is forgotten.
     pub fn set_servers(&self, servers: &'s [SocketAddr]) {
         self.servers.set(servers);
     }
@@ -132,7 +134,7 @@ impl<U: UdpConnect, const DATAGRAM: usize> crate::dns::Udp for Udp<'_, U, DATAGR
     ) -> Result<R, UdpError> {
         let mut buffer = [0; DATAGRAM];
         let (length, _) = socket.receive(&mut buffer).await.map_err(|error| UdpError::of(error.kind()))?;
-        // One that is longer than the server was told is cut, and its length told nonetheless.
+        // One that is longer than was announced to the server is cut, and its length reported nonetheless.
         Ok(read(buffer.get(..length).unwrap_or(&buffer)))
     }
 }
@@ -179,7 +181,8 @@ where
     }
 }
 
-/// Connects `net` to whichever address of `target` answers first: [`RaceConnect::connect`] over edge-nal's traits.
+/// Connects `net` to whichever address of `target` answers first: [`RaceConnect::connect`] over edge-nal's
+/// traits.
 ///
 /// # Errors
 ///

@@ -13,13 +13,14 @@ use embedded_io_async::ErrorKind;
 pub enum ConnectionError<E> {
     /// The stack's error, on a connection that was established.
     Stack(E),
-    /// Each address was tried and failed. The error is the one among theirs that says most: a refusal before a reset, a reset before
-    /// silence, silence before a missing route. None where the race itself gave up each attempt
-    /// ([`Config::attempt_timeout`](connie_core::Config::attempt_timeout)).
+    /// Each address was tried and failed. The error is the one among theirs that says most: a refusal before
+    /// a reset, a reset before silence, silence before a missing route. None where the race itself gave up
+    /// each attempt ([`Config::attempt_timeout`](connie_core::Config::attempt_timeout)).
     AllAttemptsFailed(Option<E>),
     /// The deadline passed first.
     DeadlineExceeded,
-    /// None of the addresses can be reached, by what [`Lookup::route`](crate::Lookup::route) says: none was tried.
+    /// None of the addresses can be reached, by what [`Lookup::route`](crate::Lookup::route) says: none was
+    /// tried.
     Unreachable,
     /// There was no address to connect to: the name has none of a family that may be used.
     NoAddress,
@@ -88,14 +89,15 @@ const fn kind(error: QueryError) -> ErrorKind {
     }
 }
 
-/// Why a look-up brought no address. `E` is the error of the [`Lookup`](crate::Lookup).
+/// Why a lookup brought no address. `E` is the error of the [`Lookup`](crate::Lookup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResolveError<E> {
-    /// No family brought an address, and of the failures this is the one that [tells most](QueryError::precedence).
+    /// No family brought an address, and of the failures this is the one that [tells
+    /// most](QueryError::precedence).
     Failed(E),
-    /// The name does not exist: the [`Lookup`](crate::Lookup) says so, or it is below `invalid` (RFC 6761 section 6.4) or `onion`
-    /// (RFC 7686) and was not asked for.
+    /// The name does not exist: the [`Lookup`](crate::Lookup) says so, or it is below `invalid` (RFC 6761
+    /// section 6.4) or `onion` (RFC 7686) and was not asked for.
     NoSuchName,
     /// The name has no address of a family that was asked for.
     NoAddress,
@@ -130,9 +132,11 @@ impl<E: fmt::Debug> fmt::Display for ResolveError<E> {
 
 impl<E: fmt::Debug> core::error::Error for ResolveError<E> {}
 
-/// What an error of a `connect` means to the race. `at_once`: it came before anything could have come from the network.
+/// What an error of a `connect` means to the race. `at_once`: it came before anything could have come from
+/// the network.
 ///
-/// A reset that comes at once is nobody's: embassy-net's `TcpClient` says so when its pool of buffers is empty.
+/// A reset that comes at once is nobody's: embassy-net's `TcpClient` says so when its pool of buffers is
+/// empty.
 pub(crate) fn attempt_error(kind: ErrorKind, at_once: bool) -> AttemptError {
     AttemptError::new(match kind {
         ErrorKind::OutOfMemory => AttemptErrorKind::OutOfSockets,
@@ -158,7 +162,8 @@ impl<E: embedded_io_async::Error> MostTellingError<E> {
         MostTellingError(None)
     }
 
-    /// Keeps `error`, which means `meaning` to the race, if it says more than what is kept; of two that say as much, the first.
+    /// Keeps `error`, which means `meaning` to the race, if it says more than what is kept; of two that say
+    /// as much, the first.
     pub(crate) fn note(&mut self, error: E, meaning: AttemptError) {
         let rank = rank(error.kind(), meaning);
         if self.0.as_ref().is_none_or(|(kept, _)| rank < *kept) {
@@ -171,7 +176,8 @@ impl<E: embedded_io_async::Error> MostTellingError<E> {
     }
 }
 
-/// How much an error says: what the host itself has said before what routers and time say, and these before what is our own trouble.
+/// How much an error says: what the host itself has said before what routers and time say, and these before
+/// what is our own trouble.
 fn rank(kind: ErrorKind, meaning: AttemptError) -> u8 {
     match kind {
         // Whatever the stack calls it.

@@ -1,4 +1,5 @@
-//! Several hosts, one race: all their look-ups and attempts are futures of the one task that asked for the connection.
+//! Several hosts, one race: all their lookups and attempts are futures of the one task that asked for the
+//! connection.
 
 use core::array;
 use core::cell::Cell;
@@ -32,7 +33,7 @@ type HostsMachine<const ADDRESSES: usize, const SOCKETS: usize, G> =
 
 type LookupResult<const ADDRESSES: usize> = Result<Vec<IpAddr, ADDRESSES>, QueryError>;
 
-/// The answers for one host that the connect has not been told, to the queries for AAAA and A.
+/// The answers for one host that the connect does not know yet, to the queries for AAAA and A.
 struct HostAnswers<const ADDRESSES: usize>([Cell<Option<LookupResult<ADDRESSES>>>; 2]);
 
 const QUERIES: [Query; 2] = [Query::Aaaa, Query::A];
@@ -45,16 +46,18 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    /// Connects to whichever of several hosts answers first, such as brokers: each is a name or an address, with a port of its own, and all their
-    /// addresses are in one race. Returns the number of the host too, 0 for the first.
+    /// Connects to whichever of several hosts answers first, such as brokers: each is a name or an address,
+    /// with a port of its own, and all their addresses are in one race. Returns the number of the host too, 0
+    /// for the first.
     ///
-    /// Names are looked up side by side. One that is not found, or whose look-up hangs, holds up none of the others: see
-    /// [`Hosts`]. A NAT64 is not asked for here. A [memory](RaceConnect::with_memory) knows the list as a host of its own.
+    /// Names are looked up side by side. One that is not found, or whose lookup hangs, holds up none of the
+    /// others: see [`Hosts`]. A NAT64 is not asked for here. A [memory](RaceConnect::with_memory) knows the
+    /// list as a host of its own.
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect). Where no name has an address, it is the failure that tells most of all names. A text that is not a host
-    /// name or address is an error at once.
+    /// Those of [`connect`](Self::connect). Where no name has an address, it is the failure that tells most
+    /// of all names. A text that is not a host name or address is an error at once.
     pub async fn connect_any<const HOSTS: usize>(
         &self,
         hosts: [(&str, u16); HOSTS],
@@ -70,7 +73,7 @@ where
         let mut lookups = pin!(Some(join_array(each.map(|(number, asks, answers)| {
             look_up_host(names, hosts.get(number).map_or("", |(host, _)| *host), asks, answers)
         }))));
-        // After the look-ups, so that it is dropped before them.
+        // After the lookups, so that it is dropped before them.
         let serve = |()| L::serve(names);
         let mut serving = pin!(empty_slot(&serve));
         serving.set(Some(serve(())));
@@ -149,7 +152,7 @@ async fn look_up_host<L: Lookup, const ADDRESSES: usize>(
     join(ask(Query::Aaaa, *aaaa, v6), ask(Query::A, *a, v4)).await;
 }
 
-/// Polls the look-ups, and what serves them after them, and them once more. Whether the last has just ended.
+/// Polls the lookups, and what serves them after them, and them once more. Whether the last has just ended.
 fn poll_lookups(
     mut lookups: Pin<&mut Option<impl Future>>,
     serving: Pin<&mut Option<impl Future>>,

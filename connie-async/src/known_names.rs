@@ -1,4 +1,4 @@
-//! What the last look-ups gave: which address stands for which name.
+//! What the last lookups gave: which address stands for which name.
 
 use core::net::IpAddr;
 
@@ -20,8 +20,8 @@ pub(crate) struct KnownNames<const ADDRESSES: usize, const NAMES: usize> {
 pub(crate) struct NameAddresses<const ADDRESSES: usize> {
     /// In the order in which a race would try them.
     pub(crate) addresses: Vec<IpAddr, ADDRESSES>,
-    /// The queries whose answers are not among them, since they had not come when the look-up was answered: in the order of
-    /// [`Query::ALL`].
+    /// The queries whose answers are not among them, since they had not come when the lookup was answered: in
+    /// the order of [`Query::ALL`].
     pub(crate) late: [bool; 3],
     /// Those that were asked for.
     pub(crate) families: Families,
@@ -50,9 +50,10 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
         KnownNames { names: Vec::new() }
     }
 
-    /// Remembers what was found for `host`, and answers the address that stands for it: the one that stood for it before, so that a list
-    /// that name servers turn around takes one place and not several; else the first. One that stands for another name is passed
-    /// over, unless there is no other. `None` where nothing was found.
+    /// Remembers what was found for `host`, and answers the address that stands for it: the one that stood
+    /// for it before, so that a list that name servers turn around takes one place and not several; else the
+    /// first. One that stands for another name is passed over, unless there is no other. `None` where nothing
+    /// was found.
     pub(crate) fn remember(&mut self, host: &str, found: NameAddresses<ADDRESSES>) -> Option<IpAddr> {
         let first = *found.addresses.first()?;
         let is_same = |name: &Name<ADDRESSES>| name.host.eq_ignore_ascii_case(host);
@@ -69,14 +70,14 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
             self.forget(is_same);
         }
         let mut text = HostText::new();
-        // Whoever looked it up has made sure that it is a host, and so that it has room.
+        // The lookup has made sure that it is a host, and so that it has room.
         if text.push_str(host).is_ok() {
             let _ = self.names.push(Name { host: text, representative, found });
         }
         Some(representative)
     }
 
-    /// Makes room: the oldest of the same name's places goes, where it has one, or else the oldest of all.
+    /// Makes room: drops the oldest slot of the same name, if it has one, or else the oldest of all.
     fn forget(&mut self, is_same: impl Fn(&Name<ADDRESSES>) -> bool) {
         let of_all = !self.names.iter().any(&is_same);
         let mut done = false;
@@ -87,8 +88,8 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
         });
     }
 
-    /// What `address` stands for. Where that is several names, only the addresses that all of them have: so nobody is led to a server of
-    /// another name.
+    /// What `address` stands for. Where that is several names, only the addresses that all of them have: so
+    /// nobody is led to a server of another name.
     pub(crate) fn behind(&self, address: IpAddr) -> Option<StandsFor<ADDRESSES>> {
         let mut names = self.names.iter().filter(|name| name.representative == address);
         let first = names.next()?;
@@ -184,7 +185,8 @@ mod tests {
         behind(&known, "192.0.2.3", Some(("c.test", "192.0.2.3")));
     }
 
-    /// Name servers turn the addresses of an answer around, and those of a large service give others each time.
+    /// Name servers turn the addresses of an answer around, and those of a large service give others each
+    /// time.
     #[test]
     fn a_name_that_is_looked_up_often_pushes_no_other_out() {
         let mut known = KnownNames::new();

@@ -1,8 +1,10 @@
-//! connie's race under the async network stacks of microcontrollers: [embedded-nal-async](embedded_nal_async), embassy-net, edge-nal.
+//! connie's race under the async network stacks of microcontrollers:
+//! [embedded-nal-async](embedded_nal_async), embassy-net, edge-nal.
 //!
-//! Such a stack connects to one address, and its look-up gives one: where that is dead, the program waits. [`RaceConnect`] stands between the
-//! stack and the program. It is itself an embedded-nal-async `Dns` and `TcpConnect`, so a client written against these, such as reqwless,
-//! takes it as it is and races all addresses of a host without knowing. No `std`, no allocation, no `unsafe`; never more than `SOCKETS`
+//! Such a stack connects to one address, and its lookup gives one: where that is dead, the program waits.
+//! [`RaceConnect`] stands between the stack and the program. It is itself an embedded-nal-async `Dns` and
+//! `TcpConnect`, so a client written against these, such as reqwless, takes it as it is and races all
+//! addresses of a host without knowing. No `std`, no allocation, no `unsafe`; never more than `SOCKETS`
 //! connects at a time.
 //!
 //! ```
@@ -26,35 +28,42 @@
 //!
 //! # From two calls to one race
 //!
-//! `Dns::get_host_by_name` answers with one address, and `TcpConnect::connect` is told one. So `RaceConnect` remembers the last `NAMES`
-//! look-ups, and answers each with one of its addresses, which *stands for* the name from then on:
+//! `Dns::get_host_by_name` answers with one address, and `TcpConnect::connect` takes one. So `RaceConnect`
+//! remembers the last `NAMES` lookups, and answers each with one of its addresses, which *stands for* the
+//! name from then on:
 //!
-//! - **A look-up** asks for both families side by side. It answers when both have, or [`resolution_delay`](RaceConnect::with_resolution_delay)
-//!   (15 ms) after the first that brought an address. A family that fails is no failure of the name.
-//! - **A connect** to an address that stands for a name races all addresses of the name, to whatever port it was asked for. A family whose
-//!   answer had not come is asked for again meanwhile, and joins. The zone of an address (`fe80::1%2`), which the traits' own cannot carry,
-//!   is kept with what it stands for.
-//! - **A connect to any other address** is a race of that address alone, which has a deadline and a second attempt where the first stays silent.
-//! - **Two names with an address in common** are told apart by standing behind different addresses. Where that cannot be, since all
-//!   addresses of one stand for others, only what the names have in common is raced: nobody is led to a server of another name. What a
-//!   program connects to without having looked it up cannot be told from a name's address.
+//! - **A lookup** asks for both families side by side. It answers when both have, or
+//!   [`resolution_delay`](RaceConnect::with_resolution_delay) (15 ms) after the first that brought an
+//!   address. A family that fails is no failure of the name.
+//! - **A connect** to an address that stands for a name races all addresses of the name, to whatever port it
+//!   was asked for. A family whose answer had not come is asked for again meanwhile, and joins. The zone of
+//!   an address (`fe80::1%2`), which the traits' own cannot carry, is kept with what it stands for.
+//! - **A connect to any other address** is a race of that address alone, which has a deadline and a second
+//!   attempt where the first stays silent.
+//! - **Two names with an address in common** are distinguished by standing behind different addresses. Where
+//!   that cannot be, since all addresses of one stand for others, only what the names have in common is
+//!   raced: nobody is led to a server of another name. What a program connects to without having looked it up
+//!   cannot be distinguished from a name's address.
 //!
-//! [`RaceConnect::connect`] does both in one call, for programs that need not go through the traits. To call the
-//! trait's own method name the trait: `TcpConnect::connect(&net, address)`.
+//! [`RaceConnect::connect`] does both in one call, for programs that need not go through the traits. To call
+//! the trait's own method name the trait: `TcpConnect::connect(&net, address)`.
 //!
-//! Either way [`Connect`](connie_core::Connect) of connie-core decides: what is asked for a name and what is not (`localhost`, `.invalid`), in
-//! which order addresses are tried (RFC 6724), what is waited for, and with the feature `nat64` how IPv4 is reached without IPv4.
+//! Either way [`Connect`](connie_core::Connect) of connie-core decides: what is asked for a name and what is
+//! not (`localhost`, `.invalid`), in which order addresses are tried (RFC 6724), what is waited for, and with
+//! the feature `nat64` how IPv4 is reached without IPv4.
 //!
 //! # Giving up
 //!
-//! Dropping the future of a connect drops the futures of all its attempts, and with them their sockets. So losers end as well. What their
-//! peers see is the stack's doing. embassy-net (0.9) forgets such a socket and says nothing: a SYN-ACK that comes later is answered with a
-//! reset, and a peer whose handshake was complete learns of it when it next sends. On an operating system the socket is closed.
+//! Dropping the future of a connect drops the futures of all its attempts, and with them their sockets. So
+//! losers end as well. What their peers see is the stack's doing. embassy-net (0.9) forgets such a socket and
+//! says nothing: a SYN-ACK that comes later is answered with a reset, and a peer whose handshake was complete
+//! learns of it when it next sends. On an operating system the socket is closed.
 //!
 //! # Sharing
 //!
-//! All is by `&self`, and many connects and look-ups may be under way at the same time, each with up to `SOCKETS` attempts. `RaceConnect` is for the
-//! tasks of one executor: it is not `Sync`, as embassy-net's `Stack` is not; nor is `Dns`. No borrow of what is remembered lasts over an `await`.
+//! All is by `&self`, and many connects and lookups may be under way at the same time, each with up to
+//! `SOCKETS` attempts. `RaceConnect` is for the tasks of one executor: it is not `Sync`, as embassy-net's
+//! `Stack` is not; nor is `Dns`. No borrow of what is remembered lasts over an `await`.
 //!
 //! # Features
 //!

@@ -1,4 +1,4 @@
-//! Names: a look-up that gives many addresses, and what serves as one.
+//! Names: a lookup that gives many addresses, and what serves as one.
 
 use core::convert::Infallible;
 use core::fmt::Debug;
@@ -11,15 +11,16 @@ use connie_core::resolution::selection::Route;
 use embedded_nal_async::{AddrType, Dns};
 use heapless::Vec;
 
-/// A look-up of names that gives all addresses of a family.
+/// A lookup of names that gives all addresses of a family.
 ///
-/// [`dns::Dns`](crate::dns::Dns) is one; [`PlainDns`] makes one of any embedded-nal-async `Dns`, within limits.
+/// [`dns::Dns`](crate::dns::Dns) is one; [`PlainDns`] makes one of any embedded-nal-async `Dns`, within
+/// limits.
 pub trait Lookup {
-    /// Why a look-up brought nothing.
+    /// Why a lookup brought nothing.
     type Error: Debug;
 
-    /// Puts the addresses of `family` that `host` has into `answers`, best first. None is an answer as well. Both families
-    /// are asked at the same time; dropping the future must end the look-up.
+    /// Puts the addresses of `family` that `host` has into `answers`, best first. None is an answer as well.
+    /// Both families are asked at the same time; dropping the future must end the lookup.
     async fn lookup(
         &self,
         host: &str,
@@ -37,22 +38,24 @@ pub trait Lookup {
         self.lookup(host, family, answers).await
     }
 
-    /// What the look-ups of one connect need done, such as sending and listening: there is one future of it for all of them, in place of
-    /// one in each. It is polled in their task whenever they are, after them, and they once more after it; and is dropped with the last of them.
-    /// Default: nothing.
+    /// What the lookups of one connect need done, such as sending and listening: there is one future of it
+    /// for all of them, in place of one in each. It is polled in their task whenever they are, after them,
+    /// and they once more after it; and is dropped with the last of them. Default: nothing.
     async fn serve(&self) -> Infallible {
         pending().await
     }
 
-    /// What `error` means. A look-up that can tell that a name does not exist says so here. Default: [`QueryError::Failed`].
+    /// What `error` means. A lookup that can tell that a name does not exist says so here. Default:
+    /// [`QueryError::Failed`].
     fn query_error(&self, error: &Self::Error) -> QueryError {
         let _ = error;
         QueryError::Failed
     }
 
-    /// The way to `address`: from which address of its own the stack would send, or that there is none, whereupon `address` is not tried.
-    /// Also asked for addresses for documentation, which stand for the internet: a family by which that [has no
-    /// way](connie_core::connect::Routes::of) is not waited for where the other has addresses. Default: nothing is known, and all is tried.
+    /// The route to `address`: from which address of its own the stack would send, or that there is none,
+    /// whereupon `address` is not tried. Also asked for addresses for documentation, which stand for the
+    /// internet: a family by which that [has no way](connie_core::connect::Routes::of) is not waited for
+    /// where the other has addresses. Default: nothing is known, and all is tried.
     fn route(&self, address: IpAddr) -> Route {
         let _ = address;
         Route::Unknown
@@ -114,9 +117,10 @@ impl<'a> AddressList<'a> {
         AddressList { family, addresses }
     }
 
-    /// Adds an address. One of the other family, one that is there already and one for which there is no room are passed over, and so
-    /// is the unspecified one (`0.0.0.0`, `::`), with which some name servers say that they block a name: nobody can be at it, and
-    /// embassy-net fails it with the error that it has for want of sockets.
+    /// Adds an address. One of the other family, one that is there already and one for which there is no room
+    /// are passed over, and so is the unspecified one (`0.0.0.0`, `::`), with which some name servers say
+    /// that they block a name: nobody can be at it, and embassy-net fails it with the error that it has for
+    /// want of sockets.
     pub fn push(&mut self, address: IpAddr) {
         if is_of(self.family, &address) && !address.is_unspecified() && !self.addresses.contains(&address) {
             // Where it is full, the name has more addresses than this race takes.
@@ -133,10 +137,12 @@ pub(crate) fn is_of(family: Family, address: &IpAddr) -> bool {
     }
 }
 
-/// Any embedded-nal-async [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one.
+/// Any embedded-nal-async [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers
+/// with one.
 ///
-/// Each family is asked for by itself, never for [`AddrType::Either`]: embassy-net 0.9 answers that with a failure for a name
-/// that has only IPv4 addresses, where IPv6 is configured, since it takes the failure of the first query for that of the name.
+/// Each family is asked for by itself, never for [`AddrType::Either`]: embassy-net 0.9 answers that with a
+/// failure for a name that has only IPv4 addresses, where IPv6 is configured, since it takes the failure of
+/// the first query for that of the name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainDns<D>(pub D);
 

@@ -65,10 +65,10 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    /// Connects to whichever address of `target` answers first: a name or a literal address with a port, as a pair
-    /// or as one text, or addresses. Both families are looked up side by side and the race begins with the first
-    /// answer, so this needs neither the delay nor the second query of the two calls of the traits. `options` are
-    /// those of this connect alone; those of [`RaceConnect::new`] are for the traits.
+    /// Connects to whichever address of `target` answers first: a name or a literal address with a port, as a
+    /// pair or as one text, or addresses. Both families are looked up side by side and the race begins with
+    /// the first answer, so this needs neither the delay nor the second query of the two calls of the traits.
+    /// `options` are those of this connect alone; those of [`RaceConnect::new`] are for the traits.
     ///
     /// # Errors
     ///

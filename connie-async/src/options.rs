@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use connie_core::{Config, Pacing};
 
-/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A field
-/// can be read, and set, by itself too.
+/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A
+/// field can be read, and set, by itself too.
 ///
 /// ```
 /// use connie_async::Options;
@@ -20,8 +20,9 @@ use connie_core::{Config, Pacing};
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long all of the connect may take: the lookups and the race. Default: [`Options::DEFAULT_DEADLINE`],
-    /// 30 seconds. `None` is no limit but the stack's own; a stack for microcontrollers has mostly none.
+    /// How long all of the connect may take: the lookups and the race. Default:
+    /// [`Options::DEFAULT_DEADLINE`], 30 seconds. `None` is no limit but the stack's own; a stack for
+    /// microcontrollers has mostly none.
     pub deadline: Option<Duration>,
     /// The race. Default: every address at once, over as many attempts in flight as there are `SOCKETS`.
     ///

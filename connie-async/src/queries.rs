@@ -1,4 +1,4 @@
-//! The look-ups of one connect: what was asked for, and how an answer is told.
+//! The lookups of one connect: what was asked for, and how an answer is passed on.
 
 use core::convert::Infallible;
 use core::future::Future;
@@ -22,7 +22,8 @@ pub(crate) type ConnectMachine<const ADDRESSES: usize, const SOCKETS: usize, G> 
 /// For how many addresses of each family there is room where IPv4 is reached through NAT64.
 const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 
-/// How many queries one connect sends at most: for the prefix of a NAT64 only where there is room for what it leads to.
+/// How many queries one connect sends at most: for the prefix of a NAT64 only where there is room for what it
+/// leads to.
 pub(crate) const QUERIES: usize = if cfg!(feature = "nat64") { 3 } else { 2 };
 
 /// The addresses that answer `query` for `host`.
@@ -45,8 +46,8 @@ const fn family(query: Query) -> Family {
     }
 }
 
-/// Tells `connect` what has come of `query`, with the best address first, as a [`Lookup`] has them. Addresses of the other family are
-/// passed over. All are destinations with the port of `remote`.
+/// Tells `connect` what has come of `query`, with the best address first, as a [`Lookup`] has them. Addresses
+/// of the other family are passed over. All are destinations with the port of `remote`.
 pub(crate) fn handle_answer<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
     connect: &mut ConnectMachine<ADDRESSES, SOCKETS, G>,
     names: &L,
@@ -79,7 +80,8 @@ pub(crate) fn with_port<const ADDRESSES: usize>(
     list
 }
 
-/// Why `connect` has no address of `host`: of the queries that failed the one that tells most. `None`: the name has none.
+/// Why `connect` has no address of `host`: of the queries that failed the one that tells most. `None`: the
+/// name has none.
 pub(crate) fn query_failure<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
     connect: &ConnectMachine<ADDRESSES, SOCKETS, G>,
     host: &str,
@@ -87,7 +89,8 @@ pub(crate) fn query_failure<const ADDRESSES: usize, const SOCKETS: usize, G: Gui
     connect.failures(host).map(|failure| failure.error).min_by_key(|error| error.precedence())
 }
 
-/// The look-ups that go on, each in its place, in the order of [`Query::ALL`], and what [serves](Lookup::serve) them.
+/// The lookups that go on, each in its place, in the order of [`Query::ALL`], and what
+/// [serves](Lookup::serve) them.
 pub(crate) struct PendingQueries<'p, F, S> {
     pub(crate) places: [Pin<&'p mut Option<F>>; QUERIES],
     pub(crate) serving: Pin<&'p mut Option<S>>,

@@ -1,4 +1,4 @@
-//! The object in the middle: what it remembers, and how a look-up and a connect make one race.
+//! The object in the middle: what it remembers, and how a lookup and a connect make one race.
 
 use core::cell::RefCell;
 use core::fmt;
@@ -31,12 +31,13 @@ use crate::target::Target;
 
 /// A network stack `T`, names `L` and a clock `C`, over which every connect is a race.
 ///
-/// It implements embedded-nal-async's `TcpConnect` where `T` does, and `Dns`; with the feature `edge-nal` the same for edge-nal's. See
-/// the [front page](crate) for what stands for what.
+/// It implements embedded-nal-async's `TcpConnect` where `T` does, and `Dns`; with the feature `edge-nal` the
+/// same for edge-nal's. See the [front page](crate) for what stands for what.
 ///
-/// Up to `SOCKETS` attempts (at most 255) are in flight for one connect: no more than the stack has to spare. A name has up to `ADDRESSES`
-/// addresses (at most 255), those of both families in turn where it has more, and the last `NAMES` names are remembered, each in some
-/// 270 octets and 17 for each address. Capacities that cannot work do not compile.
+/// Up to `SOCKETS` attempts (at most 255) are in flight for one connect: no more than the stack has to spare.
+/// A name has up to `ADDRESSES` addresses (at most 255), those of both families in turn where it has more,
+/// and the last `NAMES` names are remembered, each in some 270 octets and 17 for each address. Capacities
+/// that cannot work do not compile.
 pub struct RaceConnect<
     T,
     L,
@@ -56,13 +57,14 @@ pub struct RaceConnect<
     memory: M,
 }
 
-/// How long a look-up that has an address waits for the other family. Both are asked at the same time, so that the answers are mostly
-/// a millisecond or two apart; a family that is not waited for is asked for a second time.
+/// How long a lookup that has an address waits for the other family. Both are asked at the same time, so that
+/// the answers are mostly a millisecond or two apart; a family that is not waited for is asked for a second
+/// time.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(15);
 
 impl<T, L, C> RaceConnect<T, L, C> {
-    /// Races over `tcp` with the default capacities. `options` are for programs that come through the traits, where
-    /// a lookup and a connect may each take as long as the deadline says.
+    /// Races over `tcp` with the default capacities. `options` are for programs that come through the traits,
+    /// where a lookup and a connect may each take as long as the deadline says.
     pub const fn new(tcp: T, names: L, clock: C, options: Options) -> Self {
         Self::with_capacities(tcp, names, clock, options)
     }
@@ -82,9 +84,11 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
     RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 {
-    /// The same with a memory: a [`Memory`](connie_core::memory::Memory) in a [`RefCell`], or a reference to one. From the second visit to a host
-    /// on one SYN is enough, mostly. Where the [`Lookup`] says from which addresses the stack [sends](Lookup::route) what was learnt on one network is
-    /// not used on another; where it does not, [forget](connie_core::memory::Memory::forget) all when the network changes.
+    /// The same with a memory: a [`Memory`](connie_core::memory::Memory) in a [`RefCell`], or a reference to
+    /// one. From the second visit to a host on one SYN is enough, mostly. Where the [`Lookup`] says from
+    /// which addresses the stack [sends](Lookup::route) what was learnt on one network is not used on
+    /// another; where it does not, [forget](connie_core::memory::Memory::forget) all when the network
+    /// changes.
     ///
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
@@ -111,9 +115,9 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         &self.memory
     }
 
-    /// How long a look-up that has brought an address waits for the other family: 15 ms by default. RFC 8305 section 8 recommends 50 ms
-    /// for its Resolution Delay, which serves the preference for IPv6. Here it spares the name server a query: a family that was not
-    /// waited for is asked for again by the connect.
+    /// How long a lookup that has brought an address waits for the other family: 15 ms by default. RFC 8305
+    /// section 8 recommends 50 ms for its Resolution Delay, which serves the preference for IPv6. Here it
+    /// spares the name server a query: a family that was not waited for is asked for again by the connect.
     #[must_use]
     pub const fn with_resolution_delay(mut self, delay: Duration) -> Self {
         self.resolution_delay = delay;
@@ -185,8 +189,8 @@ where
         remembered.and_then(|mut known| known.remember(host, found)).ok_or(ResolveError::NoAddress)
     }
 
-    /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed since the first address, or until
-    /// the deadline. Returns the failure that tells most of the name.
+    /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed
+    /// since the first address, or until the deadline. Returns the failure that tells most of the name.
     async fn ask(
         &self,
         connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
@@ -203,7 +207,7 @@ where
             #[cfg(feature = "nat64")]
             pin!(empty_slot(&ask)),
         ];
-        // After the look-ups, so that it is dropped before them.
+        // After the lookups, so that it is dropped before them.
         let serving = pin!(empty_slot(&serve));
         let mut pending = PendingQueries { places: queries, serving };
         while let Some(query) = next_query(connect, addresses, now) {
@@ -241,7 +245,7 @@ where
             if deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
                 return Poll::Ready(Err(LookupTimedOut));
             }
-            // The clock has rung too soon. The executor has its other tasks to look after first.
+            // The clock was early. The executor has its other tasks to look after first.
             timer.set(deadline.map(|at| self.clock.wait_until(at)));
             cx.waker().wake_by_ref();
             Poll::Pending
@@ -354,7 +358,8 @@ where
     }
 }
 
-/// The network that the host is on, as far as its [`Lookup`] knows: by what it sends from to addresses that stand for the internet.
+/// The network that the host is on, as far as its [`Lookup`] knows: by what it sends from to addresses that
+/// stand for the internet.
 pub(crate) fn network<L: Lookup>(names: &L) -> Network {
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
@@ -372,7 +377,7 @@ pub(crate) fn network<L: Lookup>(names: &L) -> Network {
 /// Stands for no name: nobody can be at it.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// The time for a look-up is over.
+/// The time for a lookup is over.
 struct LookupTimedOut;
 
 /// The families that both allow.
@@ -383,8 +388,8 @@ fn both(a: Families, b: Families) -> Option<Families> {
     }
 }
 
-/// Whether `found` is all that there is to try for `host`: it is an IPv4 address, and what a NAT64 makes of that is there. No query would
-/// bring it again, since none is sent for IPv6 addresses.
+/// Whether `found` is all that there is to try for `host`: it is an IPv4 address, and what a NAT64 makes of
+/// that is there. No query would bring it again, since none is sent for IPv6 addresses.
 fn is_whole<const ADDRESSES: usize>(host: &str, found: &NameAddresses<ADDRESSES>) -> bool {
     let is_v4 = |literal: Literal<'_>| literal.ip.to_canonical().is_ipv4();
     cfg!(feature = "nat64")
@@ -392,8 +397,8 @@ fn is_whole<const ADDRESSES: usize>(host: &str, found: &NameAddresses<ADDRESSES>
         && matches!(Host::parse(host), Ok(Host::Address(literal)) if is_v4(literal))
 }
 
-/// Whether what answers `query` is not among the addresses of `connect`: IPv4 addresses are kept back until it is known whether a NAT64
-/// reaches them.
+/// Whether what answers `query` is not among the addresses of `connect`: IPv4 addresses are kept back until
+/// it is known whether a NAT64 reaches them.
 fn is_late<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
     connect: &ConnectMachine<ADDRESSES, SOCKETS, G>,
     query: Query,
@@ -401,8 +406,9 @@ fn is_late<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
     connect.is_pending(query) || (query == Query::A && connect.is_pending(Query::Nat64Prefix))
 }
 
-/// The query that `connect` wants sent next. What it would try before that joins `addresses`: each fails at once, so that the turn of the
-/// next one comes, and all are told in the order in which a race begins with them.
+/// The query that `connect` wants sent next. What it would try before that joins `addresses`: each fails at
+/// once, so that the turn of the next one comes, and all are reported in the order in which a race begins
+/// with them.
 fn next_query<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
     connect: &mut ConnectMachine<ADDRESSES, SOCKETS, G>,
     addresses: &mut Vec<IpAddr, ADDRESSES>,

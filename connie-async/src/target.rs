@@ -3,8 +3,8 @@
 use core::net::SocketAddr;
 use core::slice;
 
-/// Where to connect: a name with a port, or addresses. An address is taken by reference, so that what waits for a
-/// connection has no more than a pointer to it.
+/// Where to connect: a name with a port, or addresses. An address is taken by reference, so that what waits
+/// for a connection has no more than a pointer to it.
 ///
 /// ```
 /// use connie_async::Target;
@@ -19,10 +19,11 @@ use core::slice;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target<'a> {
-    /// A host's name or a literal address (`192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%2`), and a port.
+    /// A host's name or a literal address (`192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%2`), and a
+    /// port.
     Host(&'a str, u16),
-    /// The same as one text: `example.org:80`, `192.0.2.1:80`, `[2001:db8::1]:80`. What cannot be read as that is
-    /// [`ConnectionError::InvalidTarget`](crate::ConnectionError::InvalidTarget).
+    /// The same as one text: `example.org:80`, `192.0.2.1:80`, `[2001:db8::1]:80`. What cannot be read as
+    /// that is [`ConnectionError::InvalidTarget`](crate::ConnectionError::InvalidTarget).
     Text(&'a str),
     /// Addresses, best first. They are tried as they are: no NAT64 is asked for.
     Addresses(&'a [SocketAddr]),

@@ -1,4 +1,5 @@
-//! The DNS client over a fake stack in virtual time: what all drivers find, and who sends when many look-ups share one client.
+//! The DNS client over a fake stack in virtual time: what all drivers find, and who sends when many lookups
+//! share one client.
 
 mod dns_support;
 mod virtual_support;
@@ -107,7 +108,7 @@ macro_rules! client {
     };
 }
 
-/// Look-ups of these names, and what they find in the order in which they do.
+/// Lookups of these names, and what they find in the order in which they do.
 fn look_ups<'t>(
     dns: &'t impl Lookup<Error = QueryError>,
     world: &'t World,
@@ -169,7 +170,8 @@ fn with_room_for_one_name_the_others_come_after_it() {
     assert_eq!(net.sent(), "0@0 0@20 0@40");
 }
 
-/// The one that drives is dropped when its query is under way: the answer is heard by the next one, over the same socket.
+/// The one that drives is dropped when its query is under way: the answer is heard by the next one, over the
+/// same socket.
 #[test]
 fn when_the_one_that_drives_is_dropped_another_goes_on() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
@@ -249,7 +251,7 @@ fn who_waits_in_the_task_that_drives_is_woken_as_well() {
     assert_eq!((net.sent().as_str(), net.open.get()), ("0@0", 0));
 }
 
-/// A and AAAA of one connect are two look-ups: the first that ends is often the one that drives.
+/// A and AAAA of one connect are two lookups: the first that ends is often the one that drives.
 #[test]
 fn the_other_family_goes_on_when_the_first_is_there() {
     client!(world, net, udp, dns: Client<'_>, ["a ok@20; ok@40"]);
@@ -304,7 +306,8 @@ fn a_stack_that_hangs_holds_nobody_up_for_long() {
     assert_eq!(found.to_string(), "A 192.0.2.1 at 1020");
 }
 
-/// Nor does it keep those waiting whose answer comes meanwhile: the one that drives is not the one that has it.
+/// Nor does it keep those waiting whose answer comes meanwhile: the one that drives is not the one that has
+/// it.
 #[test]
 fn who_waits_has_its_answer_while_another_query_hangs() {
     client!(world, net, udp, dns: Client<'_>, ["for:x.test silent; ok@40"]);
@@ -366,7 +369,7 @@ fn a_question_under_way_goes_to_other_servers_at_once() {
     assert_eq!((times, net.sent().as_str()), (vec![30, 50], "0@0 1@10 1@30"));
 }
 
-/// A clock that rings too soon.
+/// A clock that is early.
 #[test]
 fn a_wait_that_ends_too_soon_costs_a_turn() {
     client!(world, net, udp, dns: Client<'_>, ["silent", "ok"]);
@@ -424,8 +427,8 @@ fn a_race_that_goes_hands_the_driving_on() {
     assert_eq!((net.sent().as_str(), net.open.get()), ("0@0 0@0", 0));
 }
 
-/// Three wait, with room for one name. The first, which drives, goes, and the one that has no room takes its turn: it waits then, and is not polled
-/// over and over.
+/// Three wait, with room for one name. The first, which drives, goes, and the one that has no room takes its
+/// turn: it waits then, and is not polled over and over.
 #[test]
 fn who_drives_without_room_for_its_own_name_waits() {
     client!(world, net, udp, dns: Client<'_, 1>, ["a ok@40"]);
@@ -464,7 +467,7 @@ fn who_drives_without_room_is_woken_when_there_is_some() {
     at(&found, 1, 60);
 }
 
-/// The outcome of a poll, for a look-up that is polled no more.
+/// The outcome of a poll, for a lookup that is polled no more.
 #[test]
 fn nothing_is_found_by_a_look_up_that_nobody_polls() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);

@@ -1,4 +1,5 @@
-//! The DNS client over embassy-net's UDP: an embassy-net stack on a wire of Ethernet whose other end is the test, with the name servers of the table.
+//! The DNS client over embassy-net's UDP: an embassy-net stack on a wire of Ethernet whose other end is the
+//! test, with the name servers of the table.
 
 #![cfg(target_os = "linux")]
 
@@ -293,8 +294,9 @@ fn rows_that_stand_for_the_others() {
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-/// The first of two name servers on the link has no hardware address: it costs the pause after which the second is asked, and without
-/// [`Neighbours`] a second or more, as the page of `connie_async::embassy_net` says.
+/// The first of two name servers on the link has no hardware address: it costs the pause after which the
+/// second is asked, and without [`Neighbours`] a second or more, as the page of `connie_async::embassy_net`
+/// says.
 #[test]
 fn a_dead_neighbour_holds_up_no_other() {
     let dead = || {

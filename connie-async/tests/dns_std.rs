@@ -1,4 +1,5 @@
-//! The DNS client over the operating system's UDP: the rows of the table that stand for those like them, with servers in threads.
+//! The DNS client over the operating system's UDP: the rows of the table that stand for those like them, with
+//! servers in threads.
 
 #![cfg(target_os = "linux")]
 

@@ -40,7 +40,8 @@ fn connect<const HOSTS: usize>(
     won.map(|(connection, number)| (connection.destination(), number))
 }
 
-/// Nobody is at the twelve addresses of the first, the second is not found, and nothing is ever heard of the third.
+/// Nobody is at the twelve addresses of the first, the second is not found, and nothing is ever heard of the
+/// third.
 #[test]
 fn what_is_known_is_tried_whatever_becomes_of_the_others() {
     let world = World::new();
@@ -108,7 +109,7 @@ fn errors_are_those_of_all_hosts() {
     ));
 }
 
-/// No socket, look-up or alarm is left.
+/// No socket, lookup or alarm is left.
 #[test]
 fn a_future_that_is_dropped_leaves_nothing() {
     let world = World::new();

@@ -1,4 +1,5 @@
-//! IPv4 from a host that has IPv6 alone, through the NAT64 of its network (RFC 8305 section 7): in one call and in two.
+//! IPv4 from a host that has IPv6 alone, through the NAT64 of its network (RFC 8305 section 7): in one call
+//! and in two.
 
 mod virtual_support;
 
@@ -59,7 +60,7 @@ fn a_name_with_ipv4_addresses_alone() {
         world.name("four.test", Family::V4, 0, Some("192.0.2.1"));
         let net = net(&world);
         won(&connects(&world, &net, "four.test", two_calls), THROUGH);
-        // An address that is kept back cannot answer a look-up, so nothing is asked for again.
+        // An address that is kept back cannot answer a lookup, so nothing is asked for again.
         let asked = world.asked.borrow();
         let asked: Vec<_> = asked.iter().map(|(name, family, _)| (name.as_str(), *family)).collect();
         let prefix = (WELL_KNOWN_NAME, Family::V6);
@@ -76,12 +77,13 @@ fn an_ipv4_address() {
         let net = net(&world);
         won(&connects(&world, &net, "192.0.2.1", two_calls), THROUGH);
         assert_eq!(world.tried(), ["64:ff9b::c000:201"]);
-        // The look-up of the two calls does not wait for a prefix that is late, and the connect asks again.
+        // The lookup of the two calls does not wait for a prefix that is late, and the connect asks again.
         assert_eq!(world.queries(Family::V6), 1 + usize::from(two_calls && micros > 15 * MS));
     }
 }
 
-/// What was late when the look-up was answered is asked for again, and so are the addresses that it was kept back for.
+/// What was late when the lookup was answered is asked for again, and so are the addresses that it was kept
+/// back for.
 #[test]
 fn a_prefix_that_comes_after_the_ipv6_addresses() {
     for two_calls in [false, true] {

@@ -1,4 +1,4 @@
-//! No look-up and no connect of connie's allocates.
+//! No lookup and no connect of connie's allocates.
 
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};

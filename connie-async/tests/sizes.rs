@@ -1,4 +1,5 @@
-//! How much RAM a look-up takes. On a microcontroller a future lies in a static for as long as the program runs, and nobody sees it grow.
+//! How much RAM a lookup takes. On a microcontroller a future lies in a static for as long as the program
+//! runs, and nobody sees it grow.
 
 use connie_async::connie_core::Family;
 use connie_async::dns::Dns;
@@ -16,7 +17,8 @@ fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
     size_of::<F>()
 }
 
-// Limits on x86-64, where pointers and lengths have twice the size that they have on a Cortex-M3. What is in them there is in DECISIONS.md.
+// Limits on x86-64, where pointers and lengths have twice the size that they have on a Cortex-M3. What is in
+// them there is in DECISIONS.md.
 
 /// Most of it are the query that is being sent, and a listener for each of the four sockets.
 #[test]

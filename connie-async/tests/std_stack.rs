@@ -1,4 +1,5 @@
-//! Over the operating system's sockets, by std-embedded-nal-async and edge-nal-std, against real listeners: live, refusing and silent.
+//! Over the operating system's sockets, by std-embedded-nal-async and edge-nal-std, against real listeners:
+//! live, refusing and silent.
 
 #![cfg(target_os = "linux")]
 
@@ -174,7 +175,7 @@ fn dropping_a_connect_closes_its_sockets() {
     assert_eq!(net.tcp().under_way.get(), 0);
 }
 
-/// The system's own look-up, through the whole of it: `localhost` is two addresses, and only one has a server.
+/// The system's own lookup, through the whole of it: `localhost` is two addresses, and only one has a server.
 #[test]
 fn localhost_by_the_systems_stack_alone() {
     let live = Live::silent((Ipv4Addr::LOCALHOST, 0));

@@ -1,4 +1,5 @@
-//! Look-ups and connects over a fake stack in virtual time: what is raced, when it ends, and what is left open.
+//! Lookups and connects over a fake stack in virtual time: what is raced, when it ends, and what is left
+//! open.
 
 mod virtual_support;
 
@@ -333,8 +334,8 @@ fn only_the_family_that_was_asked_for_is_raced() {
     assert_eq!(wrong, Err(ResolveError::NoAddress));
 }
 
-/// embassy-net panics where it is to connect to an IPv6 address that it was built without, and waits for nothing where it has no address of
-/// the family.
+/// embassy-net panics where it is to connect to an IPv6 address that it was built without, and waits for
+/// nothing where it has no address of the family.
 #[test]
 fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
     let world = World::new();
@@ -380,7 +381,7 @@ fn a_family_without_a_route_is_not_waited_for() {
             false => world.run(net.connect(("four.test", 80), &net.options())).err(),
         };
         assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED)))));
-        // A look-up waits for it as for any other, for 15 ms.
+        // A lookup waits for it as for any other, for 15 ms.
         let (end, asked) = if two_calls { (26 * MS, 2) } else { (11 * MS, 1) };
         assert_eq!((world.now(), world.queries(Family::V6)), (end, asked));
         assert!(world.is_quiet());
@@ -400,7 +401,8 @@ fn a_family_without_a_route_is_waited_for_where_there_is_nothing_else() {
     assert_eq!(world.now(), 2 * SECOND + MS);
 }
 
-/// IPv6 comes first by RFC 6724, but for a unique local address or from one, and before all comes the caller's choice.
+/// IPv6 comes first by RFC 6724, but for a unique local address or from one, and before all comes the
+/// caller's choice.
 #[test]
 fn which_family_comes_first() {
     for (v6, source, prefers, first) in [
@@ -455,7 +457,7 @@ fn names_that_are_never_asked_for() {
     assert!(world.asked.borrow().is_empty());
 }
 
-/// The first of two names is one whose addresses need no look-up.
+/// The first of two names is one whose addresses need no lookup.
 #[test]
 fn localhost_and_its_address_share_that_alone() {
     let world = World::new();
@@ -472,7 +474,7 @@ fn localhost_and_its_address_share_that_alone() {
     );
 }
 
-/// A look-up is answered when it has an address, whatever the race would wait for.
+/// A lookup is answered when it has an address, whatever the race would wait for.
 #[test]
 fn a_look_up_is_the_same_for_every_pacing() {
     for config in [Config::all_at_once(), Config::staggered(), Config::one_by_one()] {
@@ -490,7 +492,7 @@ fn a_look_up_is_the_same_for_every_pacing() {
     }
 }
 
-/// What the look-up knows of a failure is told, and nothing is made up.
+/// What the lookup knows of a failure is told, and nothing is made up.
 #[test]
 fn why_a_name_has_no_address() {
     let world = World::new();
@@ -613,7 +615,7 @@ fn a_clock_that_rings_too_soon() {
     assert!((MS..MS + 10).contains(&world.now()), "{}", world.now());
 }
 
-/// Nor may it cut a look-up short.
+/// Nor may it cut a lookup short.
 #[test]
 fn a_look_up_by_a_clock_that_rings_too_soon() {
     let world = World::new();

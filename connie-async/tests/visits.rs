@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use connie_async::connie_core::memory::{Memory, Remember};
-use connie_async::connie_core::{Config, Family, Instant};
+use connie_async::connie_core::{Family, Instant};
 use connie_async::{Options, RaceConnect};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Silent};
@@ -85,7 +85,8 @@ fn a_list_of_hosts_has_one_memory() {
     assert_eq!(opened([hosts[1], hosts[0]]), 1);
 }
 
-/// By a time-out of the caller's that is shorter than the lead's own measure is long: the next visit does not wait for it alone.
+/// By a time-out of the caller's that is shorter than the lead's own measure is long: the next visit does not
+/// wait for it alone.
 #[test]
 fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
     let (world, memory) = (world(), memory());

@@ -5,7 +5,8 @@ use core::net::SocketAddr;
 use connie_core::Instant;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-/// `address` as smoltcp has it; `None` where its family is not built in. An IPv4-mapped IPv6 address goes out as IPv4.
+/// `address` as smoltcp has it; `None` where its family is not built in. An IPv4-mapped IPv6 address goes out
+/// as IPv4.
 pub(crate) fn ip(address: core::net::IpAddr) -> Option<IpAddress> {
     match address.to_canonical() {
         #[cfg(feature = "ipv4")]
@@ -27,8 +28,9 @@ pub(crate) fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
 
-/// smoltcp counts microseconds in an `i64` and adds time spans of up to 584,000 years to it. Half of its range (146,000
-/// years) is held here, so that none of its sums of a moment and an interval of days overflows.
+/// smoltcp counts microseconds in an `i64` and adds time spans of up to 584,000 years to it. Half of its
+/// range (146,000 years) is held here, so that none of its sums of a moment and an interval of days
+/// overflows.
 pub(crate) fn to_smoltcp(time: Instant) -> smoltcp::time::Instant {
     const LATEST: i64 = i64::MAX / 2;
     smoltcp::time::Instant::from_micros(i64::try_from(time.as_micros()).unwrap_or(LATEST).min(LATEST))

@@ -1,8 +1,10 @@
-//! The sockets that questions go to name servers by: UDP sockets of smoltcp, each open on a port of its own for one question.
+//! The sockets that questions go to name servers by: UDP sockets of smoltcp, each open on a port of its own
+//! for one question.
 //!
-//! A socket sends one datagram at a time. smoltcp keeps a datagram whose neighbour does not answer in front of all others, and the socket
-//! silent for a second. A dead name server would hold up the next one so. Whoever sends on such a socket therefore has it renewed, and the
-//! old datagram is lost: a question is repeated in any case.
+//! A socket sends one datagram at a time. smoltcp keeps a datagram whose neighbour does not answer in front
+//! of all others, and the socket silent for a second. A dead name server would hold up the next one so.
+//! Whoever sends on such a socket therefore has it renewed, and the old datagram is lost: a question is
+//! repeated in any case.
 
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::Device;
@@ -20,8 +22,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         Some(port)
     }
 
-    /// Sends a question on a socket that is open on `port`. On Ethernet, where nothing leaves for want of the neighbour's hardware address,
-    /// that is asked for at once.
+    /// Sends a question on a socket that is open on `port`. On Ethernet, where nothing leaves for want of the
+    /// neighbour's hardware address, that is asked for at once.
     pub(crate) fn send_query(
         &mut self,
         handle: &mut SocketHandle,

@@ -56,7 +56,8 @@ impl Dhcp {
         Ok(Dhcp { handle: stack.add(dhcpv4::Socket::new())? })
     }
 
-    /// Puts what the server has said since the last call into effect. Does not serve the stack: [`Stack::poll`] does.
+    /// Puts what the server has said since the last call into effect. Does not serve the stack:
+    /// [`Stack::poll`] does.
     pub fn poll<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
@@ -89,7 +90,8 @@ impl Dhcp {
         if let Some(router) = event.as_ref().and_then(|lease| lease.router) {
             let routes = interface.routes_mut();
             if routes.add_default_ipv4_route(router).is_err() {
-                // It is the only one for its family. The last of the others goes: a second router by IPv6, where there is room for two.
+                // It is the only one for its family. The last of the others goes: a second router by IPv6,
+                // where there is room for two.
                 routes.update(|routes| _ = routes.pop());
                 let _ = routes.add_default_ipv4_route(router);
             }

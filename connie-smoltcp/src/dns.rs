@@ -26,9 +26,10 @@ const DOMAIN: u16 = 53;
 
 /// A DNS client, for all connects over a stack: connie-dns over smoltcp's UDP sockets.
 ///
-/// A silent server holds nothing up: the next one is asked after 250 ms, and a dead one on the link no more than one elsewhere. What servers
-/// say is told apart: that there is no such name, no address, a failure, a refusal. What is truncated is used as far as it did fit, since there
-/// is no TCP here. Answers are kept for their time to live, up to [`DnsConfig::longest_ttl`].
+/// A silent server holds nothing up: the next one is asked after 250 ms, and a dead one on the link no more
+/// than one elsewhere. What servers say is distinguished: that there is no such name, no address, a failure,
+/// a refusal. What is truncated is used as far as it fits, since there is no TCP here. Answers are kept for
+/// their time to live, up to [`DnsConfig::longest_ttl`].
 ///
 /// The numbers are capacities; the defaults are enough for one connect at a time.
 ///
@@ -91,8 +92,8 @@ struct QuerySocket {
 }
 
 impl Dns {
-    /// A DNS client that asks `servers`, the first to be asked first; those beyond the third are left out. Takes one
-    /// [`SocketStorage`](crate::SocketStorage) for each of `buffers`.
+    /// A DNS client that asks `servers`, the first to be asked first; those beyond the third are left out.
+    /// Takes one [`SocketStorage`](crate::SocketStorage) for each of `buffers`.
     ///
     /// Its ids and ports are made from the seed of the stack.
     ///
@@ -119,8 +120,8 @@ impl Dns {
 impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>
     Dns<NAMES, SERVERS, NAME, DATA>
 {
-    /// The same with other capacities, and with settings. What they say of TCP and of the largest datagram is not heard: there is no TCP, and
-    /// `RX` is the largest.
+    /// The same with other capacities, and with settings. What they say of TCP and of the largest datagram is
+    /// ignored: there is no TCP, and `RX` is the largest.
     ///
     /// # Errors
     ///
@@ -156,7 +157,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         Ok(Dns { inner: RefCell::new(DnsState { client, sockets, stack: stack.identity }) })
     }
 
-    /// Asks other servers from now on. Where they are others than before, what is asked is asked anew, and what was kept is forgotten.
+    /// Asks other servers from now on. Where they are others than before, what is asked is asked anew, and
+    /// what was kept is forgotten.
     pub fn set_servers<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
@@ -201,7 +203,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         self.stack == stack.identity
     }
 
-    /// Takes in what has come, and sends what is due. Says when to call it again, if nothing comes before that.
+    /// Takes in what has come, and sends what is due. Says when to call it again, if nothing comes before
+    /// that.
     // Not part of its callers, which would keep room for the query.
     #[inline(never)]
     pub(crate) fn serve<D: Device, B: Platform, const TCP: usize, const UDP: usize>(

@@ -55,13 +55,11 @@ impl fmt::Display for StartError {
             StartError::NameTooLong => {
                 f.write_str("the DNS client has no room for so long a name: give it more (NAME)")
             }
-            StartError::OutOfQueries => f.write_str(
-                "the DNS client has no room for another look-up: give it more (NAMES, DnsBuffers)",
-            ),
-            StartError::WrongStack => f.write_str("the DNS client belongs to another stack"),
-            StartError::TooManyHosts => {
-                f.write_str("there is no room for so many hosts: give it more (HOSTS)")
+            StartError::OutOfQueries => {
+                f.write_str("the DNS client has no room for another lookup: give it more (NAMES, DnsBuffers)")
             }
+            StartError::WrongStack => f.write_str("the DNS client belongs to another stack"),
+            StartError::TooManyHosts => f.write_str("no room for so many hosts: give it more (HOSTS)"),
         }
     }
 }
@@ -77,11 +75,13 @@ impl From<InvalidHost> for StartError {
     }
 }
 
-/// From a host's text to the connection that wins: a [`ConnectDriver`] whose queries a [`Dns`] answers. The numbers
-/// are those of the [`ConnectDriver`]; `N` is the type of the DNS client, where its capacities are not the default.
+/// From a host's text to the connection that wins: a [`ConnectDriver`] whose queries a [`Dns`] answers. The
+/// numbers are those of the [`ConnectDriver`]; `N` is the type of the DNS client, where its capacities are
+/// not the default.
 ///
-/// [`run`](DnsDriver::run) it, or [`poll`](DnsDriver::poll) it beside other things. [`cancel`](DnsDriver::cancel) it when it
-/// is not wanted to its end: dropping it leaves its sockets taken, and its queries until they have ended and for 10 s more.
+/// [`run`](DnsDriver::run) it, or [`poll`](DnsDriver::poll) it beside other things.
+/// [`cancel`](DnsDriver::cancel) it when it is not wanted to its end: dropping it leaves its sockets taken,
+/// and its queries until they have ended and for 10 s more.
 ///
 /// ```no_run
 /// # use connie_smoltcp::{Platform, PlatformPoller, Dns, DnsDriver, StartError, Stack, TcpSocket, smoltcp::phy::Device};
@@ -168,8 +168,9 @@ impl<
 {
     /// A connect that begins now, with its queries asked; they are sent by the first turn or poll.
     ///
-    /// What is asked, and what answers mean, is written at [`connie_core::connect`]. With the feature `nat64`, a stack that has a route
-    /// by IPv6 and none by IPv4 asks for the prefix of the network's NAT64 by a third query, and reaches IPv4 addresses through it.
+    /// What is asked, and what answers mean, is written at [`connie_core::connect`]. With the feature
+    /// `nat64`, a stack that has a route by IPv6 and none by IPv4 asks for the prefix of the network's NAT64
+    /// by a third query, and reaches IPv4 addresses through it.
     ///
     /// # Errors
     ///
@@ -185,8 +186,8 @@ impl<
         Self::with_facts(dns, stack, host, port, config, &facts)
     }
 
-    /// As [`new`](DnsDriver::new), told more than the stack's own [facts](Stack::facts): the [addresses](Facts::hosts) that the
-    /// program knows without a look-up, say.
+    /// As [`new`](DnsDriver::new), with more than the stack's own [facts](Stack::facts): the
+    /// [addresses](Facts::hosts) that the program knows without a lookup, say.
     ///
     /// # Errors
     ///
@@ -230,9 +231,10 @@ impl<
         Recalled<'m, PLACES>,
     >
 {
-    /// As [`new`](DnsDriver::new), with a memory of `PLACES` places: from the second visit to a host on one SYN is enough, mostly. It is asked when
-    /// addresses are known, and taught at the end; in between it is free for others. Have it
-    /// [forget](Memory::forget) when the program hears that the network is another one.
+    /// As [`new`](DnsDriver::new), with a memory of `PLACES` places: from the second visit to a host on one
+    /// SYN is enough, mostly. It is asked when addresses are known, and taught at the end; in between it is
+    /// free for others. Have it [forget](Memory::forget) when the program learns that the network is another
+    /// one.
     ///
     /// # Errors
     ///
@@ -250,8 +252,8 @@ impl<
         Self::begin(dns, stack, (host, port), config, &facts, recalled)
     }
 
-    /// Tells the memory what came of the connection to `address`: a server that completes the handshake and then fails is tried after others for
-    /// some time, for this host alone.
+    /// Tells the memory what came of the connection to `address`: a server that completes the handshake and
+    /// then fails is tried after others for some time, for this host alone.
     pub fn report(&self, address: SocketAddr, verdict: Verdict, now: Instant) {
         self.memory.report(address, verdict, now);
     }
@@ -303,12 +305,14 @@ impl<
         Ok(DnsDriver { driver, dns, port, asked, memory })
     }
 
-    /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's addresses join.
+    /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's
+    /// addresses join.
     ///
     /// # Errors
     ///
-    /// What ended it without a connection: [`Failure`] tells a name without addresses from addresses that do not answer, and
-    /// [`connect`](Self::connect) why there are none. A driver whose connection was already handed over is [`Failure::Canceled`].
+    /// What ended it without a connection: [`Failure`] tells a name without addresses from addresses that do
+    /// not answer, and [`connect`](Self::connect) why there are none. A driver whose connection was already
+    /// handed over is [`Failure::Canceled`].
     pub fn run<C: Platform>(
         &mut self,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
@@ -327,7 +331,8 @@ impl<
         result
     }
 
-    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack: [`Stack::poll`] does.
+    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack:
+    /// [`Stack::poll`] does.
     pub fn poll(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Progress<TcpSocket> {
         let next = self.take_answers(stack);
         let now = stack.now();

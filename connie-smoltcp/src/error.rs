@@ -9,16 +9,17 @@ use connie_core::{AttemptError, AttemptErrorKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StackError {
-    /// Every socket that was lent to the stack is in use.
+    /// Every socket of the stack is in use.
     OutOfSockets,
     /// The peer answered the SYN with a reset.
     Refused,
-    /// There is no way to the address: it is none that can be connected to, the interface has no address of its family or no
-    /// route, or a router said so.
+    /// The address cannot be reached: nobody can connect to it, the interface has no address of its family or
+    /// no route, or a router said so.
     Unreachable,
     /// Nobody answered within [`Stack::set_connect_timeout`](crate::Stack::set_connect_timeout).
     TimedOut,
-    /// The connection was reset, by the peer or because the peer fell silent with data under way: smoltcp does not tell.
+    /// The connection was reset, by the peer or because the peer fell silent with data under way: smoltcp
+    /// does not tell.
     Reset,
     /// The socket is not connected.
     NotConnected,
@@ -51,7 +52,7 @@ impl StackError {
 impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            StackError::OutOfSockets => "no socket left: close one, or lend the stack more",
+            StackError::OutOfSockets => "no socket left: close one, or give the stack more",
             StackError::Refused => "connection refused",
             StackError::Unreachable => "unreachable",
             StackError::TimedOut => "timed out",
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_and_says_what_to_do_where_something_can_be_done() {
-        assert_eq!(StackError::OutOfSockets.to_string(), "no socket left: close one, or lend the stack more");
+        assert_eq!(StackError::OutOfSockets.to_string(), "no socket left: close one, or give the stack more");
         assert_eq!(StackError::Refused.to_string(), "connection refused");
     }
 }

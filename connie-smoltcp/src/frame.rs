@@ -1,4 +1,5 @@
-//! Reads as much of a frame as is needed. Frames come from outside and may be cut anywhere: all access is checked.
+//! Reads as much of a frame as is needed. Frames come from outside and may be cut anywhere: all access is
+//! checked.
 
 use smoltcp::phy::{ChecksumCapabilities, Medium};
 use smoltcp::wire::IpAddress;
@@ -33,8 +34,8 @@ pub(crate) fn read_sent(frame: &[u8], medium: Medium) -> Option<SentFrame> {
     match link_payload(frame, medium)? {
         #[cfg(all(feature = "ipv4", feature = "ethernet"))]
         LinkPayload::Arp(packet) => {
-            // RFC 826: the operation (1 asks), and behind both addresses of the sender and the target's hardware address
-            // the target's protocol address.
+            // RFC 826: the operation (1 asks), and behind both addresses of the sender and the target's
+            // hardware address the target's protocol address.
             let asks = bytes(packet, 6)? == [0, 1];
             let target: [u8; 4] = bytes(packet, 24)?;
             asks.then(|| SentFrame::Solicitation(IpAddress::Ipv4(target.into())))
@@ -91,8 +92,8 @@ pub(crate) fn icmp_error(
     })
 }
 
-/// The packet inside an ICMP error of type 3, but for code 4: a packet that is too large says nothing against the
-/// address.
+/// The packet inside an ICMP error of type 3, but for code 4: a packet that is too large says nothing against
+/// the address.
 #[cfg(feature = "ipv4")]
 fn destination_unreachable<'f>(packet: &IpPacket<'f>, checksums: &ChecksumCapabilities) -> Option<&'f [u8]> {
     let message = smoltcp::wire::Icmpv4Packet::new_checked(packet.payload).ok()?;
@@ -142,8 +143,8 @@ fn link_payload(frame: &[u8], medium: Medium) -> Option<LinkPayload<'_>> {
     }
 }
 
-/// An IP packet without fragmentation or extension headers: smoltcp sends no other, and an ICMP error quotes what we
-/// sent.
+/// An IP packet without fragmentation or extension headers: smoltcp sends no other, and an ICMP error quotes
+/// what we sent.
 struct IpPacket<'f> {
     protocol: u8,
     source: IpAddress,
@@ -180,8 +181,8 @@ impl<'f> IpPacket<'f> {
     }
 }
 
-/// The packet without the padding of its frame: its length stands at octet `at`, less `header`. A quoted packet is often
-/// shorter than it says.
+/// The packet without the padding of its frame: its length stands at octet `at`, less `header`. A quoted
+/// packet is often shorter than it says.
 fn cut(packet: &[u8], at: usize, header: usize) -> &[u8] {
     let length = bytes(packet, at).map_or(0, u16::from_be_bytes);
     packet.get(..usize::from(length).saturating_add(header)).unwrap_or(packet)

@@ -22,11 +22,13 @@ use crate::poller::PlatformPoller;
 use crate::stack::Stack;
 use crate::tcp::TcpSocket;
 
-/// Several hosts of which any will do, such as brokers: from their texts to the connection that wins, all their addresses in one race, names looked
-/// up side by side by a [`Dns`]. The rules are those of [`Hosts`]; a host is a name or an address, each with a port of its own.
+/// Several hosts of which any will do, such as brokers: from their texts to the connection that wins, all
+/// their addresses in one race, names looked up side by side by a [`Dns`]. The rules are those of [`Hosts`];
+/// a host is a name or an address, each with a port of its own.
 ///
-/// It is a [`DnsDriver`](crate::DnsDriver) to up to `HOSTS` hosts; its other numbers are that one's. The DNS client needs room for all names at
-/// once (`NAMES`), and two [`DnsBuffers`](crate::DnsBuffers) for each of them.
+/// It is a [`DnsDriver`](crate::DnsDriver) to up to `HOSTS` hosts; its other numbers are that one's. The DNS
+/// client needs room for all names at once (`NAMES`), and two [`DnsBuffers`](crate::DnsBuffers) for each of
+/// them.
 ///
 /// ```no_run
 /// # use connie_smoltcp::{Platform, PlatformPoller, Dns, HostsDriver, StartError, Stack, TcpSocket, smoltcp::phy::Device};
@@ -111,7 +113,8 @@ impl<
         NoMemory,
     >
 {
-    /// A connect that begins now, with all queries asked; they are sent by the first turn or poll. Each host is a text and a port.
+    /// A connect that begins now, with all queries asked; they are sent by the first turn or poll. Each host
+    /// is a text and a port.
     ///
     /// # Errors
     ///
@@ -155,8 +158,8 @@ impl<
         Recalled<'m, PLACES>,
     >
 {
-    /// As [`new`](HostsDriver::new), with a memory of `PLACES` places, which knows the list as a host of its own: see
-    /// [`DnsDriver::with_memory`](crate::DnsDriver::with_memory).
+    /// As [`new`](HostsDriver::new), with a memory of `PLACES` places, which knows the list as a host of its
+    /// own: see [`DnsDriver::with_memory`](crate::DnsDriver::with_memory).
     ///
     /// # Errors
     ///
@@ -261,7 +264,8 @@ impl<
     ///
     /// # Errors
     ///
-    /// What ended it without a connection, as [`DnsDriver::run`](crate::DnsDriver::run) has it; [`hosts`](Self::hosts) knows why names have no addresses.
+    /// What ended it without a connection, as [`DnsDriver::run`](crate::DnsDriver::run) has it;
+    /// [`hosts`](Self::hosts) knows why names have no addresses.
     pub fn run<C: Platform>(
         &mut self,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
@@ -280,7 +284,8 @@ impl<
         result
     }
 
-    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack: [`Stack::poll`] does.
+    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack:
+    /// [`Stack::poll`] does.
     pub fn poll(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Progress<TcpSocket> {
         let next = self.take_answers(stack);
         let now = stack.now();

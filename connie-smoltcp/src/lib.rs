@@ -1,8 +1,10 @@
-//! connie over smoltcp: races connections from a microcontroller, and speaks HTTP over the winner. No `std`, no allocation.
+//! connie over smoltcp: races connections from a microcontroller, and speaks HTTP over the winner. No `std`,
+//! no allocation.
 //!
-//! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`RaceDriver`](connie_core::RaceDriver) races and
-//! an `HttpConnection` of connie-http uses. The program lends it a device (smoltcp's
-//! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Platform`]: a clock and a way to sleep.
+//! [`Stack`] is smoltcp with four sockets, or as many as it is given, that a
+//! [`RaceDriver`](connie_core::RaceDriver) races and an `HttpConnection` of connie-http uses. The program
+//! gives it a device (smoltcp's [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and
+//! a [`Platform`]: a clock and a way to sleep.
 //!
 //! ```
 //! use connie_http::{Authority, HttpConnection};
@@ -68,7 +70,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`Stack`] | smoltcp's interface, sockets and device: embedded-nal's TCP and UDP traits, and `RaceStack` |
-//! | [`Platform`], [`PlatformPoller`] | what the board lends, and the `Poller` that is made of it |
+//! | [`Platform`], [`PlatformPoller`] | what the board provides, and the `Poller` that is made of it |
 //! | [`interface()`] | makes smoltcp's interface |
 //! | `Dns`, `DnsDriver` | names: from a host's text to the connection that wins, both families side by side (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
 //! | `HostsDriver` | several hosts of which any will do, all in one race (feature `dns`) |
@@ -83,20 +85,22 @@
 //! | `udp` | embedded-nal's `UdpClientStack` and `UdpFullStack` | yes |
 //! | `dns` | names | yes |
 //! | `dhcpv4`, `slaac` | addresses from the network | yes |
-//! | `nat64` | IPv4 from a network of IPv6 alone, through its NAT64; half a kilobyte for each look-up | no |
+//! | `nat64` | IPv4 from a network of IPv6 alone, through its NAT64; half a kilobyte for each lookup | no |
 //!
 //! # Memory
 //!
-//! All of it is lent. On a 32-bit processor a stack of four sockets takes 1.9 KB, of which 1.0 KB is smoltcp's interface, each socket 392
-//! octets of [`SocketStorage`] and its buffers. With buffers of 512 octets in each direction that is 7.5 KB. DHCP takes one `SocketStorage`
-//! more. A `Dns` takes 1.0 KB, and for each of the two questions of a look-up a `SocketStorage` and a `DnsBuffers` of 800 octets. A race for
+//! All of it is the program's. On a 32-bit processor a stack of four sockets takes 1.9 KB, of which 1.0 KB is
+//! smoltcp's interface, each socket 392 octets of [`SocketStorage`] and its buffers. With buffers of 512
+//! octets in each direction that is 7.5 KB. DHCP takes one `SocketStorage` more. A `Dns` takes 1.0 KB, and
+//! for each of the two questions of a lookup a `SocketStorage` and a `DnsBuffers` of 800 octets. A race for
 //! 16 addresses comes on top with 1.4 KB.
 //!
-//! Put it into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY` in a plain static lies in
-//! flash a second time.
+//! Put it into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY`
+//! in a plain static lies in flash a second time.
 //!
-//! The arrays that smoltcp keeps inside are sized by its features. This crate turns none of them on, since smoltcp does not build where two
-//! crates ask for two numbers of one kind: they are the program's to choose, in its own `Cargo.toml`.
+//! The arrays that smoltcp keeps inside are sized by its features. This crate turns none of them on, since
+//! smoltcp does not build where two crates ask for two numbers of one kind: they are the program's to choose,
+//! in its own `Cargo.toml`.
 //!
 //! ```toml
 //! smoltcp = { version = "0.14", default-features = false, features = ["iface-max-addr-count-4", "iface-max-route-count-4"] }
@@ -113,23 +117,25 @@
 //!
 //! # Neighbours
 //!
-//! On Ethernet every address on the link, and every router, must be asked for its hardware address first. smoltcp asks for
-//! one a second. A race cannot wait for that, so the stack asks for each neighbour that a connection attempt needs, at once
-//! and then once a second, as the standards have it; and for each name server when it is asked. The answers go into smoltcp's cache,
-//! which holds 8.
+//! On Ethernet every address on the link, and every router, must be asked for its hardware address first.
+//! smoltcp asks for one a second. A race cannot wait for that, so the stack asks for each neighbour that a
+//! connection attempt needs, at once and then once a second, as the standards have it; and for each name
+//! server when it is asked. The answers go into smoltcp's cache, which holds 8.
 //!
 //! # Other stacks
 //!
-//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Four files know smoltcp's
-//! sockets, `slot.rs`, `tcp.rs`, `udp.rs` and `datagram.rs`; `stack.rs` serves the interface; `tap.rs`, `frame.rs` and `neighbour.rs` know only
-//! frames and can stay as they are. What must hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it
-//! over a simulated link.
+//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Four files
+//! know smoltcp's sockets, `slot.rs`, `tcp.rs`, `udp.rs` and `datagram.rs`; `stack.rs` serves the interface;
+//! `tap.rs`, `frame.rs` and `neighbour.rs` know only frames and can stay as they are. What must hold is
+//! written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it over a simulated
+//! link.
 
 #![no_std]
 #![forbid(unsafe_code)]
 // The documentation that is published says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// No way of its own to a panic: what is left is a call with its proof beside it, and what smoltcp does inside.
+// This crate itself cannot panic: what is left is a call with its proof beside it, and what smoltcp does
+// inside.
 #![cfg_attr(
     not(test),
     deny(
@@ -142,7 +148,8 @@
         clippy::unwrap_used
     )
 )]
-// smoltcp's enums have a variant for each address family and medium that is built in, here or elsewhere in the program.
+// smoltcp's enums have a variant for each address family and medium that is built in, here or elsewhere in
+// the program.
 #![allow(unreachable_patterns, reason = "whether there is another variant depends on features, others' too")]
 #![cfg_attr(
     not(all(

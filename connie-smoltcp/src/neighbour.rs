@@ -1,11 +1,12 @@
 //! Asks for the hardware addresses of neighbours, ahead of smoltcp.
 //!
-//! smoltcp asks for one neighbour a second for the whole interface, in the order of its sockets: a race to four addresses on
-//! the link, of which the first is dead, would ask for the others one, two and three seconds late, or never. The standards
-//! limit the rate for each neighbour instead (RFC 1122 section 2.3.2.1: "1 per second per destination"; RFC 4861 section 10:
-//! RETRANS_TIMER, "1,000 milliseconds"). So the stack sends a question of its own for each connection attempt whose SYN has
-//! not left, and the answer fills smoltcp's cache as any other does. What smoltcp asks is noted too, so that one neighbour is
-//! asked for twice in a second at most, and seldom.
+//! smoltcp asks for one neighbour a second for the whole interface, in the order of its sockets: a race to
+//! four addresses on the link, of which the first is dead, would ask for the others one, two and three
+//! seconds late, or never. The standards limit the rate for each neighbour instead (RFC 1122 section 2.3.2.1:
+//! "1 per second per destination"; RFC 4861 section 10: RETRANS_TIMER, "1,000 milliseconds"). So the stack
+//! sends a question of its own for each connection attempt whose SYN has not left, and the answer fills
+//! smoltcp's cache as any other does. What smoltcp asks is noted too, so that one neighbour is asked for
+//! twice in a second at most, and seldom.
 
 use core::time::Duration;
 
@@ -19,18 +20,20 @@ use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv6Packet, Ipv6Repr, NdiscRepr};
 
-/// The least time between two questions for the same neighbour, in ticks: a second and a part of one, since both ends are cut to ticks.
+/// The least time between two questions for the same neighbour, in ticks: a second and a part of one, since
+/// both ends are cut to ticks.
 const PAUSE: u32 = 1_000_000 / (1 << TICK) + 2;
 
-/// A tick is 2 to the power of this in microseconds. A moment is kept in ticks, in 32 bits, where dividing it would cost a
-/// microcontroller a kilobyte. They come round after 51 days: a neighbour may then be asked for a second late, once.
+/// A tick is 2 to the power of this in microseconds. A moment is kept in ticks, in 32 bits, where dividing it
+/// would cost a microcontroller a kilobyte. They come round after 51 days: a neighbour may then be asked for
+/// a second late, once.
 const TICK: u32 = 10;
 
 /// How many neighbours are remembered: as many as a race commonly has destinations.
 const REMEMBERED: usize = 16;
 
-/// The neighbours that were asked for of late, and when. It outlives the attempts: one that is evicted and comes back must
-/// not ask again too soon.
+/// The neighbours that were asked for of late, and when. It outlives the attempts: one that is evicted and
+/// comes back must not ask again too soon.
 #[derive(Debug, Default)]
 pub(crate) struct RecentSolicitations {
     /// The newest last.
@@ -111,8 +114,8 @@ fn ndisc(
     source: core::net::Ipv6Addr,
     target: core::net::Ipv6Addr,
 ) -> &[u8] {
-    // RFC 4291 section 2.7.1: the solicited-node address ends with the target's last 24 bits. RFC 2464 section 7: its
-    // hardware address ends with its last 32.
+    // RFC 4291 section 2.7.1: the solicited-node address ends with the target's last 24 bits. RFC 2464
+    // section 7: its hardware address ends with its last 32.
     let [.., a, b, c] = target.octets();
     let group = core::net::Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
     let question =

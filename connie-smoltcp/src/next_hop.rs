@@ -1,10 +1,10 @@
-//! The way to an address: over which neighbour, and from which of our own addresses.
+//! The route to an address: over which neighbour, and from which of our own addresses.
 
 use smoltcp::iface::Interface;
 use smoltcp::phy::Medium;
 use smoltcp::wire::IpAddress;
 
-/// The next hop towards `remote` and the address to send from; `None` where there is no way.
+/// The next hop towards `remote` and the address to send from; `None` where there is no route.
 pub(crate) fn next_hop_to(
     interface: &mut Interface,
     medium: Medium,
@@ -22,15 +22,16 @@ pub(crate) fn next_hop_to(
         return None;
     }
     let from = Scope::of(source);
-    // smoltcp has no loopback interface: there is somebody to answer where the device is one, and has an address for it.
+    // smoltcp has no loopback interface: there is somebody to answer where the device is one, and has an
+    // address for it.
     if (scope == Scope::Host) != (from == Scope::Host) || (scope == Scope::Host && !on_link) {
         return None;
     }
     if on_link || is_point_to_point(medium) {
         return Some((remote, source));
     }
-    // RFC 4291 section 2.5.6: "Routers must not forward any packets with Link-Local source or destination addresses to other
-    // links."
+    // RFC 4291 section 2.5.6: "Routers must not forward any packets with Link-Local source or destination
+    // addresses to other links."
     if scope == Scope::Link || from == Scope::Link {
         return None;
     }
@@ -40,13 +41,15 @@ pub(crate) fn next_hop_to(
 /// How far an address of one host reaches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// No host has it. RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid
-    /// remote IP address (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them. RFC 1122
-    /// section 3.2.1.3 (b), of 0.0.0.0/8: "It MUST NOT be sent, except as a source address".
+    /// No host has it. RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN
+    /// call for an invalid remote IP address (e.g., a broadcast or multicast address) (MUST-46)." smoltcp
+    /// would panic over some of them. RFC 1122 section 3.2.1.3 (b), of 0.0.0.0/8: "It MUST NOT be sent,
+    /// except as a source address".
     None,
-    /// RFC 1122 section 3.2.1.3 (g), of 127.0.0.0/8: "Addresses of this form MUST NOT appear outside a host". RFC 4291 section 2.5.3,
-    /// of ::1: "must not be used as the source address in IPv6 packets that are sent outside of a single node. An IPv6 packet with a
-    /// destination address of loopback must never be sent outside of a single node".
+    /// RFC 1122 section 3.2.1.3 (g), of 127.0.0.0/8: "Addresses of this form MUST NOT appear outside a host".
+    /// RFC 4291 section 2.5.3, of ::1: "must not be used as the source address in IPv6 packets that are sent
+    /// outside of a single node. An IPv6 packet with a destination address of loopback must never be sent
+    /// outside of a single node".
     Host,
     Link,
     Wider,

@@ -1,11 +1,12 @@
-//! What a board lends: a clock, and a way to do nothing until something happens.
+//! What a board provides: a clock, and a way to do nothing until something happens.
 
 use connie_core::Instant;
 
-/// A clock, and a way to do nothing until something happens: all that connie asks of a board, an operating system or a test.
+/// A clock, and a way to do nothing until something happens: all that connie asks of a board, an operating
+/// system or a test.
 ///
-/// The methods take `&self`, so that a stack and a poller can share one board: lend both a reference, or make it a type
-/// without a field whose clock is a static counter.
+/// The methods take `&self`, so that a stack and a poller can share one board: give both a reference, or make
+/// it a type without a field whose clock is a static counter.
 ///
 /// ```
 /// use connie_core::Instant;
@@ -36,8 +37,8 @@ pub trait Platform {
     /// The time since some start. Must not run backwards; where it does, the stack's time stands still.
     fn now(&self) -> Instant;
 
-    /// Does nothing until `until`, or for ever where that is `None`, but returns once the device may have received something
-    /// or may be able to send again. May return early, or at once.
+    /// Does nothing until `until`, or for ever where that is `None`, but returns once the device may have
+    /// received something or may be able to send again. May return early, or at once.
     ///
     /// What happens between the last look at the device and this call must end it too: see the example.
     fn idle_until(&self, until: Option<Instant>);

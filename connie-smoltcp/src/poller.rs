@@ -8,8 +8,8 @@ use crate::address::sooner;
 use crate::platform::Platform;
 use crate::stack::Stack;
 
-/// Waits for the sockets of a [`Stack`] by serving its interface, and lets the board idle in between: until the race or the
-/// interface has something to do, whichever is sooner.
+/// Waits for the sockets of a [`Stack`] by serving its interface, and lets the board idle in between: until
+/// the race or the interface has something to do, whichever is sooner.
 #[derive(Clone, Copy, Debug)]
 pub struct PlatformPoller<B>(pub B);
 

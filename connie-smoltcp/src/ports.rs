@@ -1,7 +1,7 @@
 //! Local ports, and the numbers that they are made from.
 
-/// The first dynamic port (RFC 6335 section 6: "the Dynamic Ports, also known as the Private or Ephemeral Ports, from
-/// 49152-65535").
+/// The first dynamic port (RFC 6335 section 6: "the Dynamic Ports, also known as the Private or Ephemeral
+/// Ports, from 49152-65535").
 const FIRST: u16 = 49_152;
 /// How many there are.
 const COUNT: u16 = 16_384;
@@ -10,8 +10,8 @@ const STEP: u64 = 32;
 /// Questions to name servers come from the upper half of all ports.
 const UPPER_HALF: u16 = 0x8000;
 
-/// Hands out dynamic ports, each some random steps after the last (RFC 6056 section 3.3.5, "Random-Increments Port
-/// Selection"): a stranger cannot guess the next, and a port comes back only after hundreds of others.
+/// Hands out dynamic ports, each some random steps after the last (RFC 6056 section 3.3.5, "Random-Increments
+/// Port Selection"): a stranger cannot guess the next, and a port comes back only after hundreds of others.
 #[derive(Debug)]
 pub(crate) struct Ports {
     state: u64,
@@ -42,9 +42,9 @@ impl Ports {
         None
     }
 
-    /// A port for a question to a name server, of which nothing tells the next: RFC 5452 section 9.2 wants "an unpredictable source port for
-    /// outgoing queries from the range of available ports", which is to be "as large as possible and practicable". Below 32,768 are most
-    /// of the ports that services have.
+    /// A port for a question to a name server, of which nothing tells the next: RFC 5452 section 9.2 wants
+    /// "an unpredictable source port for outgoing queries from the range of available ports", which is to be
+    /// "as large as possible and practicable". Below 32,768 are most of the ports that services have.
     #[cfg(feature = "dns")]
     pub(crate) fn hard_to_guess(&mut self, mut is_taken: impl FnMut(u16) -> bool) -> Option<u16> {
         // Few are taken: not all of so many draws are.
@@ -89,7 +89,8 @@ mod tests {
         assert!(ports.next(|_| false).is_some());
     }
 
-    /// All 32,768 are in use, and each as likely as another: of 16 groups of equal size none has half more than its share of 32,768 draws.
+    /// All 32,768 are in use, and each as likely as another: of 16 groups of equal size none has half more
+    /// than its share of 32,768 draws.
     #[cfg(feature = "dns")]
     #[test]
     fn a_question_s_port_may_be_any_of_the_upper_half() {

@@ -11,8 +11,8 @@ use crate::frame::IcmpError;
 
 /// The buffers of one socket, in octets: `RX` for what was received and `TX` for what is to be sent.
 ///
-/// 512 each are enough for a request and for steady reading over a short way. A download can go no faster than `RX` octets in
-/// each round trip.
+/// 512 each are enough for a request and for steady reading over a short way. A download can go no faster
+/// than `RX` octets in each round trip.
 #[derive(Debug)]
 pub struct TcpBuffers<const RX: usize = 512, const TX: usize = 512> {
     rx: [u8; RX],
@@ -63,7 +63,8 @@ pub(crate) enum TcpPhase {
     Connected,
     /// The attempt failed, or the connection was lost.
     Failed,
-    /// Nobody has it, and smoltcp's socket has something to send since this moment: its last data and a FIN, or a reset.
+    /// Nobody has it, and smoltcp's socket has something to send since this moment: its last data and a FIN,
+    /// or a reset.
     Leaving(Instant),
 }
 
@@ -103,9 +104,9 @@ impl TcpSlot {
         }
     }
 
-    /// An ICMP error has come. It counts if it quotes the SYN, sequence number and all (RFC 5927 section 4.1), and while the
-    /// SYN is not answered: then the advice is to give the attempt up at once rather than to wait for better (RFC 5461
-    /// section 4.1).
+    /// An ICMP error has come. It counts if it quotes the SYN, sequence number and all (RFC 5927
+    /// section 4.1), and while the SYN is not answered: then the advice is to give the attempt up at once
+    /// rather than to wait for better (RFC 5461 section 4.1).
     pub(crate) fn note_unreachable(&mut self, error: &IcmpError) {
         let TcpAttempt { local, remote, .. } = &self.attempt;
         if self.phase == TcpPhase::Connecting
@@ -169,11 +170,11 @@ impl<const PACKETS: usize, const BYTES: usize> Default for UdpBuffers<PACKETS, B
     }
 }
 
-/// The buffers of one socket for questions to name servers: for an answer of `RX` octets, which servers are told, and a question of `TX`, which
-/// are 27 more than the longest name.
+/// The buffers of one socket for questions to name servers: for an answer of `RX` octets, which is announced
+/// to servers, and a question of `TX`, which are 27 more than the longest name.
 ///
-/// A longer answer is truncated by the server, and what did fit is used. 512 octets hold 15 IPv6 addresses, or 29 IPv4 addresses, of a short
-/// name; that an answer may have 1,232 is common.
+/// A longer answer is truncated by the server, and what did fit is used. 512 octets hold 15 IPv6 addresses,
+/// or 29 IPv4 addresses, of a short name; that an answer may have 1,232 is common.
 #[cfg(feature = "dns")]
 #[derive(Debug)]
 pub struct DnsBuffers<const RX: usize = 512, const TX: usize = 155> {
@@ -188,7 +189,8 @@ impl<const RX: usize, const TX: usize> DnsBuffers<RX, TX> {
     /// Empty buffers.
     #[must_use]
     pub const fn new() -> Self {
-        // RFC 1035 section 2.3.4: "UDP messages 512 octets or less"; a server sends as much to whoever has not said how much.
+        // RFC 1035 section 2.3.4: "UDP messages 512 octets or less"; a server sends as much to whoever has
+        // not said how much.
         const { assert!(RX >= 512 && RX <= 65_535, "an answer has up to 512 octets") };
         DnsBuffers {
             rx_meta: [udp::PacketMetadata::EMPTY; 2],
@@ -255,8 +257,9 @@ mod tests {
         }
     }
 
-    /// RFC 5927 section 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error message is within
-    /// the range"; and the addresses and ports are what makes it this connection at all.
+    /// RFC 5927 section 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the
+    /// ICMP error message is within the range"; and the addresses and ports are what makes it this connection
+    /// at all.
     #[test]
     fn an_icmp_error_counts_that_quotes_all_of_the_syn() {
         let (local, remote) = (endpoint(1, 50_000), endpoint(2, 80));

@@ -27,39 +27,41 @@ use crate::tap::{Tap, TappedDevice};
 const FRAMES_AT_ONCE: usize = 64;
 /// The most rounds over the sockets in which one poll sends. Each gives every socket a segment.
 const ROUNDS_AT_ONCE: usize = 64;
-/// The pause after which an interface is served again that wants to be served at once though it just was, since its device
-/// has no room for another frame.
+/// The pause after which an interface is served again that wants to be served at once though it just was,
+/// since its device has no room for another frame.
 ///
-/// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it forgets the
-/// timers of the sockets when those of SLAAC do not run: then this is how often it is looked at. Delayed acknowledgements
-/// wait 10 ms.
+/// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it
+/// forgets the timers of the sockets when those of SLAAC do not run: then this is how often it is looked at.
+/// Delayed acknowledgements wait 10 ms.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// smoltcp as a TCP stack that a race can run on, with `TCP` sockets for connections and `UDP` for datagrams.
 ///
-/// It implements embedded-nal's [`TcpClientStack`](connie_core::stack::TcpClientStack), so that any program written for that
-/// runs over it; [`RaceStack`](connie_core::RaceStack), so that races do; and `UdpClientStack` and `UdpFullStack`. All memory
-/// is lent by the caller, and nothing is allocated.
+/// It implements embedded-nal's [`TcpClientStack`](connie_core::stack::TcpClientStack), so that any program
+/// written for that runs over it; [`RaceStack`](connie_core::RaceStack), so that races do; and
+/// `UdpClientStack` and `UdpFullStack`. All memory is the caller's, and nothing is allocated.
 ///
-/// A call that would block serves the interface first ([`poll`](Stack::poll)), so a program that loops over `nb` calls makes
-/// progress; one that waits by [`PlatformPoller`](crate::PlatformPoller) sleeps in between.
+/// A call that would block serves the interface first ([`poll`](Stack::poll)), so a program that loops over
+/// `nb` calls makes progress; one that waits by [`PlatformPoller`](crate::PlatformPoller) sleeps in between.
 ///
 /// # Sockets
 ///
 /// A socket that was closed or aborted is free for the next `socket` call:
 ///
-/// - **An attempt whose SYN is not answered is forgotten at once**, as RFC 9293 section 3.10.5 has it for the ABORT call
-///   ("delete the TCB"); a SYN-ACK that comes too late finds no socket and is answered by a reset.
-/// - **A connection that is aborted is reset**, and the reset leaves within the call. Where the device has no room for it,
-///   the socket tries again at every poll, and is lent to another only when no other is free and one more try has failed.
-/// - **A connection that is closed** goes on delivering what was sent to it, in the background. When no other socket is free,
-///   the one that was closed first is reset and lent.
+/// - **An attempt whose SYN is not answered is forgotten at once**, as RFC 9293 section 3.10.5 has it for the
+///   ABORT call ("delete the TCB"); a SYN-ACK that comes too late finds no socket and is answered by a reset.
+/// - **A connection that is aborted is reset**, and the reset leaves within the call. Where the device has no
+///   room for it, the socket tries again at every poll, and is given to another only when no other is free
+///   and one more try has failed.
+/// - **A connection that is closed** goes on delivering what was sent to it, in the background. When no other
+///   socket is free, the one that was closed first is reset and given away.
 ///
 /// # Errors
 ///
 /// smoltcp says "closed" to every failure. The stack tells them apart: an attempt that ended before its
-/// [time-out](Stack::set_connect_timeout) was refused; without an address of the family, or a route, it is unreachable at
-/// once; and so it is when a router answers the SYN with an ICMP error, which smoltcp itself ignores.
+/// [time-out](Stack::set_connect_timeout) was refused; without an address of the family, or a route, it is
+/// unreachable at once; and so it is when a router answers the SYN with an ICMP error, which smoltcp itself
+/// ignores.
 pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     pub(crate) interface: Interface,
     pub(crate) device: D,
@@ -84,13 +86,13 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     pub(crate) connect_timeout: Duration,
 }
 
-/// All sockets that fit into the storage lent to the stack are there.
+/// All sockets that fit into the stack's storage are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageFull;
 
 impl fmt::Display for StorageFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no room for another socket: lend the stack a larger array of SocketStorage")
+        f.write_str("no room for another socket: give the stack a larger array of SocketStorage")
     }
 }
 
@@ -105,12 +107,13 @@ impl<D: Device, B, const TCP: usize, const UDP: usize> fmt::Debug for Stack<'_, 
 impl<'a, D: Device, B: Platform, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     /// A stack over `interface` and `device` with a socket for each of `buffers`.
     ///
-    /// `storage` has room for these and for those added later: one for DHCP, one for each socket of the DNS client, and any of the
-    /// program's own. Too little room for the buffers does not compile.
+    /// `storage` has room for these and for those added later: one for DHCP, one for each socket of the DNS
+    /// client, and any of the program's own. Too little room for the buffers does not compile.
     ///
-    /// `seed` decides the local ports, and the ids of questions to name servers. It should differ from boot to boot, as the interface's own
-    /// `random_seed` should: a server may still hold the last boot's connections. It should be hard to guess, too, as answers from name
-    /// servers are to be hard to forge: take it from a source of randomness.
+    /// `seed` decides the local ports, and the ids of questions to name servers. It should differ from boot
+    /// to boot, as the interface's own `random_seed` should: a server may still hold the last boot's
+    /// connections. It should be hard to guess, too, as answers from name servers are to be hard to forge:
+    /// take it from a source of randomness.
     pub fn new<const SLOTS: usize, const RX: usize, const TX: usize>(
         interface: Interface,
         device: D,
@@ -146,8 +149,8 @@ pub(crate) fn fill<'a, const TCP: usize, const RX: usize, const TX: usize>(
 }
 
 impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
-    /// RFC 9293 section 3.8.3: "R2 for a SYN segment MUST be set large enough to provide retransmission of the segment for at
-    /// least 3 minutes (MUST-23)."
+    /// RFC 9293 section 3.8.3: "R2 for a SYN segment MUST be set large enough to provide retransmission of
+    /// the segment for at least 3 minutes (MUST-23)."
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(180);
 
     /// A stack of these sockets, with room for so many more.
@@ -180,10 +183,12 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
         }
     }
 
-    /// How long an attempt that nobody answers goes on, a day at most. It holds for attempts that begin after this call. A race
-    /// has its own times (patience, attempt time-out, deadline), so this matters only where none of them ends it.
+    /// How long an attempt that nobody answers goes on, a day at most. It holds for attempts that begin after
+    /// this call. A race has its own times (patience, attempt time-out, deadline), so this matters only where
+    /// none of them ends it.
     ///
-    /// It holds for the connection as well: one whose peer has been silent for as long, with data under way, is reset.
+    /// It holds for the connection as well: one whose peer has been silent for as long, with data under way,
+    /// is reset.
     pub fn set_connect_timeout(&mut self, timeout: Duration) {
         self.connect_timeout = timeout;
     }
@@ -258,8 +263,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         self.now
     }
 
-    /// Serves the interface: takes in what was received, sends what is due, and asks for the neighbours that connection
-    /// attempts wait for. Whether something was received.
+    /// Serves the interface: takes in what was received, sends what is due, and asks for the neighbours that
+    /// connection attempts wait for. Whether something was received.
     ///
     /// Never waits, and takes no more than 64 frames at once.
     pub fn poll(&mut self) -> bool {
@@ -319,7 +324,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             .all(|_| self.interface.poll_egress(time, &mut device, &mut self.sockets) != PollResult::None)
     }
 
-    /// When [`poll`](Stack::poll) is next to be called, if nothing is received before that. A time that has passed: at once.
+    /// When [`poll`](Stack::poll) is next to be called, if nothing is received before that. A time that has
+    /// passed: at once.
     pub fn poll_at(&mut self) -> Option<Instant> {
         let now = self.now();
         if self.has_work {
@@ -345,8 +351,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         }
     }
 
-    /// Asks for the hardware address of a neighbour on Ethernet, unless that was done within the second. Where the device has no room for the
-    /// question, none is sent.
+    /// Asks for the hardware address of a neighbour on Ethernet, unless that was done within the second.
+    /// Where the device has no room for the question, none is sent.
     #[cfg(feature = "ethernet")]
     pub(crate) fn ask_for(&mut self, target: IpAddress) {
         use smoltcp::wire::HardwareAddress;
@@ -363,7 +369,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         self.solicited.note(target, now);
     }
 
-    /// When the next neighbour is to be asked for. One that should have been asked by now was not, since the device had no room.
+    /// When the next neighbour is to be asked for. One that should have been asked by now was not, since the
+    /// device had no room.
     #[cfg(feature = "ethernet")]
     fn asks_at(&self, now: Instant) -> Option<Instant> {
         let waits = self.slots.iter().filter_map(TcpSlot::waits_for);
@@ -372,14 +379,16 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         })
     }
 
-    /// The families by which this stack can reach the internet, for a [`ConnectDriver`](connie_core::ConnectDriver). A stack that has none by
-    /// either counts as one that has [both](Routes::of).
+    /// The families by which this stack can reach the internet, for a
+    /// [`ConnectDriver`](connie_core::ConnectDriver). A stack that has none by either counts as one that has
+    /// [both](Routes::of).
     pub fn facts(&mut self) -> Facts<'static> {
         let routes = Routes::of(|ip| self.route_to(ip) != Route::Unreachable);
         Facts::default().routes(routes)
     }
 
-    /// The network that it is on, for a [memory](connie_core::memory::Memory): by its first address of each family that is not for one link alone.
+    /// The network that it is on, for a [memory](connie_core::memory::Memory): by its first address of each
+    /// family that is not for one link alone.
     #[must_use]
     pub fn network(&self) -> Network {
         let mut network = Network::default();
@@ -401,7 +410,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         }
     }
 
-    /// The next hop towards `remote` and the address to send from; `None` where there is no way.
+    /// The next hop towards `remote` and the address to send from; `None` where there is no route.
     pub(crate) fn next_hop_to(&mut self, remote: IpAddress) -> Option<(IpAddress, IpAddress)> {
         let now = address::to_smoltcp(self.now());
         next_hop_to(&mut self.interface, self.device.capabilities().medium, remote, now)
@@ -431,7 +440,8 @@ fn uses_port(sockets: &SocketSet<'_>, port: u16) -> bool {
     })
 }
 
-/// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without a link-local address.
+/// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without a
+/// link-local address.
 fn may_use_slaac(interface: &Interface) -> bool {
     cfg!(feature = "slaac") && interface.ip_addrs().iter().any(|own| Scope::of(own.address()) == Scope::Link)
 }

@@ -1,8 +1,8 @@
-//! Looks over smoltcp's shoulder: a device that passes every frame on and notes what smoltcp does not tell.
+//! A tap: a device that passes every frame on and notes what smoltcp does not report.
 //!
-//! Three things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence. Which neighbours
-//! smoltcp has asked for, so that they are not asked for twice. And the ICMP errors that come back for a SYN or for a question to a
-//! name server, which smoltcp ignores.
+//! Three things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence.
+//! Which neighbours smoltcp has asked for, so that they are not asked for twice. And the ICMP errors that
+//! come back for a SYN or for a question to a name server, which smoltcp ignores.
 
 use core::cell::RefCell;
 

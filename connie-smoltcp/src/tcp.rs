@@ -15,8 +15,8 @@ use crate::platform::Platform;
 use crate::slot::{TcpAttempt, TcpPhase, TcpSlot};
 use crate::stack::{Stack, find};
 
-/// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does neither, and its
-/// place is lost until the stack is made anew.
+/// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does
+/// neither, and its place is lost until the stack is made anew.
 #[derive(Debug)]
 #[must_use = "dropping it does not close it: its place in the stack is lost"]
 pub struct TcpSocket {
@@ -131,11 +131,12 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         if find::<tcp::Socket<'_>>(&mut self.sockets, slot.handle).is_none() {
             return;
         }
-        // Taken out and put back, so that smoltcp forgets which neighbour the socket waited for: for a second it would not
-        // send to any other. There is a socket behind the handle, as was just seen, so that this does not panic...
+        // Taken out and put back, so that smoltcp forgets which neighbour the socket waited for: for a second
+        // it would not send to any other. There is a socket behind the handle, as was just seen, so that this
+        // does not panic...
         if let Socket::Tcp(mut socket) = self.sockets.remove(slot.handle) {
-            // A socket that was closed without a word still owes a reset. One that listens forgets all it was, and one that
-            // listened owes nothing.
+            // A socket that was closed without a word still owes a reset. One that listens forgets all it
+            // was, and one that listened owes nothing.
             socket.abort();
             let _ = socket.listen(1);
             socket.close();
@@ -210,7 +211,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`StackError::Refused`], [`StackError::Unreachable`], [`StackError::TimedOut`], once; then [`StackError::NotConnected`].
+    /// [`StackError::Refused`], [`StackError::Unreachable`], [`StackError::TimedOut`], once; then
+    /// [`StackError::NotConnected`].
     fn connect(&mut self, socket: &mut TcpSocket, remote: SocketAddr) -> nb::Result<(), StackError> {
         match self.phase(socket) {
             Some(TcpPhase::New) => match self.begin(socket.index, remote) {
@@ -304,7 +306,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> RaceStack for S
             None | Some(TcpPhase::Free | TcpPhase::Leaving(_)) => return,
             Some(TcpPhase::New | TcpPhase::Failed | TcpPhase::Connecting | TcpPhase::Connected) => {}
         }
-        // RFC 9293 section 3.10.5, ABORT in SYN-SENT: "Delete the TCB, enter CLOSED state, and return." Nothing is sent.
+        // RFC 9293 section 3.10.5, ABORT in SYN-SENT: "Delete the TCB, enter CLOSED state, and return."
+        // Nothing is sent.
         if self.state(socket.index) == tcp::State::SynSent {
             return self.renew(socket.index);
         }

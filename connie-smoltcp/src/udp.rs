@@ -142,8 +142,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
         Ok(socket)
     }
 
-    /// Chooses a local port, unless the socket was bound, and the remote address. From then on nothing is received from
-    /// others.
+    /// Chooses a local port, unless the socket was bound, and the remote address. From then on nothing is
+    /// received from others.
     ///
     /// # Errors
     ///
@@ -168,7 +168,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
 
     /// # Errors
     ///
-    /// [`StackError::NotConnected`] where the socket has no local port yet; [`StackError::Truncated`], with the datagram lost.
+    /// [`StackError::NotConnected`] where the socket has no local port yet; [`StackError::Truncated`], with
+    /// the datagram lost.
     fn receive(
         &mut self,
         socket: &mut UdpSocket,
@@ -221,7 +222,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpFullStack fo
 
     /// # Errors
     ///
-    /// [`StackError::NotConnected`] where the socket has no local port yet; [`StackError::Unreachable`], [`StackError::TooLong`].
+    /// [`StackError::NotConnected`] where the socket has no local port yet; [`StackError::Unreachable`],
+    /// [`StackError::TooLong`].
     fn send_to(
         &mut self,
         socket: &mut UdpSocket,

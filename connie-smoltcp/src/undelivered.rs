@@ -8,8 +8,8 @@ use crate::frame::IcmpError;
 /// How many are remembered: a question for each family, from two servers.
 const REMEMBERED: usize = 4;
 
-/// The datagrams that a router or the server's host has said were not delivered, each by its local port and where it went. The DNS client looks
-/// for its own among them.
+/// The datagrams that a router or the server's host has said were not delivered, each by its local port and
+/// where it went. The DNS client looks for its own among them.
 #[derive(Debug, Default)]
 pub(crate) struct Undelivered {
     /// The newest last.

@@ -49,7 +49,8 @@ fn without_a_router_the_board_still_sleeps() {
     });
 }
 
-/// smoltcp 0.14 forgets the sockets' timers when it says when it wants to be served, once SLAAC has nothing to wait for.
+/// smoltcp 0.14 forgets the sockets' timers when it says when it wants to be served, once SLAAC has nothing
+/// to wait for.
 #[test]
 fn a_lost_syn_is_repeated_in_time() {
     let world = World::ethernet();

@@ -1,5 +1,5 @@
-//! What name servers do, and what a connect over smoltcp makes of it: the table of all drivers, in virtual time. Queries, answers and ICMP errors
-//! pass as packets through smoltcp.
+//! What name servers do, and what a connect over smoltcp makes of it: the table of all drivers, in virtual
+//! time. Queries, answers and ICMP errors pass as packets through smoltcp.
 #![cfg(feature = "dns")]
 
 use std::cell::{Cell, RefCell};
@@ -294,7 +294,8 @@ fn check(forges: bool) {
     assert!(rows.len() >= 90, "{} rows", rows.len());
 }
 
-/// RFC 5452 section 9.2: "Use an unpredictable source port for outgoing queries" and "Use an unpredictable query ID for outgoing queries".
+/// RFC 5452 section 9.2: "Use an unpredictable source port for outgoing queries" and "Use an unpredictable
+/// query ID for outgoing queries".
 #[test]
 fn each_question_has_a_port_of_its_own_that_is_hard_to_guess() {
     let row = rows(&DRIVER).into_iter().find(|row| row.what == "it answers both").expect("a row");

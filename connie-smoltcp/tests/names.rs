@@ -185,8 +185,8 @@ fn a_silent_server_is_given_up() {
     });
 }
 
-/// Of two name servers the first is dead: on the link, where it is asked for in vain, or behind the router. The second is on the link or behind
-/// the router, too, and each is tried over IPv4 and IPv6.
+/// Of two name servers the first is dead: on the link, where it is asked for in vain, or behind the router.
+/// The second is on the link or behind the router, too, and each is tried over IPv4 and IPv6.
 #[test]
 fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
     for (dead_on_link, alive_on_link) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -208,7 +208,8 @@ fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
             dns.set_servers(&mut stack, &[dead, alive]);
             let what = format!("{dead}, {alive}");
             assert_eq!(race(&world, &mut stack, &dns, "v6.test"), Ok(web), "{what}");
-            // The stagger; a round trip for the neighbour, where that is not the router next door; one for the name and one for the connection.
+            // The stagger; a round trip for the neighbour, where that is not the router next door; one for
+            // the name and one for the connection.
             let expected = 250 + if alive_on_link { 60 } else { 40 };
             assert_eq!(world.now(), at(expected), "{what}");
             // From then on it comes last, and its neighbour is known.
@@ -222,7 +223,8 @@ fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
     }
 }
 
-/// Nor does it hold up another name that is looked up by the same sockets, when the look-up that asked it is over.
+/// Nor does it hold up another name that is looked up by the same sockets, when the lookup that asked it is
+/// over.
 #[test]
 fn a_dead_name_server_of_a_look_up_that_was_canceled_holds_nothing_up() {
     with_stack(|world, stack, dns| {
@@ -240,8 +242,9 @@ fn a_dead_name_server_of_a_look_up_that_was_canceled_holds_nothing_up() {
     });
 }
 
-/// Three name servers at random: dead, on the link or behind the router; a host without one; or alive. Frames are lost, doubled and late, and the card
-/// has no room at times. Every look-up ends, with the address where a server is alive and nothing is lost, and leaves the client as it was.
+/// Three name servers at random: dead, on the link or behind the router; a host without one; or alive. Frames
+/// are lost, doubled and late, and the card has no room at times. Every lookup ends, with the address where a
+/// server is alive and nothing is lost, and leaves the client as it was.
 #[test]
 fn any_name_servers() {
     let (won, lost) = (Cell::new(0), Cell::new(0));

@@ -169,8 +169,8 @@ fn settle<const TCP: usize>(stack: &mut Client<'_, TCP>, world: &World) {
     stack.poll();
 }
 
-/// The page must come whole over the winner, whatever the link does to it. A server in a hurry has closed its side before it
-/// was asked: false.
+/// The page must come whole over the winner, whatever the link does to it. A server in a hurry has closed its
+/// side before it was asked: false.
 fn fetch<const TCP: usize>(
     stack: &mut Client<'_, TCP>,
     poller: &mut PlatformPoller<World>,
@@ -199,7 +199,8 @@ fn fetch<const TCP: usize>(
     true
 }
 
-/// No early win, no win over a host that does not serve, and in a perfect network the best one in its own time.
+/// No early win, no win over a host that does not serve, and in a perfect network the best one in its own
+/// time.
 #[track_caller]
 fn check_winner(network: &Network, connection: &Connection<TcpSocket>, ended: Instant) {
     let (place, link) = network.places[&connection.destination];
@@ -267,8 +268,8 @@ fn check_timeline<const TCP: usize>(network: &Network, race: &Race<'_, TCP>, soc
     assert!(race.timeline().attempts().all(|attempt| attempt.outcome.is_some()), "an attempt has not ended");
 }
 
-/// Every flow but the winner's that was answered was reset by the client, unless the peer had reset it. The winner was closed
-/// in good order once it had served.
+/// Every flow but the winner's that was answered was reset by the client, unless the peer had reset it. The
+/// winner was closed in good order once it had served.
 #[track_caller]
 fn check_flows(wire: &Wire, winner: Option<(SocketAddr, SocketAddr)>, is_served: bool) {
     for (key, flow) in &wire.flows {
@@ -286,7 +287,8 @@ fn check_flows(wire: &Wire, winner: Option<(SocketAddr, SocketAddr)>, is_served:
     assert_eq!(distinct.len(), ports.len(), "a port was used twice");
 }
 
-/// No host is left with a connection that the client has forgotten, unless the reset was lost on the way: it is sent once.
+/// No host is left with a connection that the client has forgotten, unless the reset was lost on the way: it
+/// is sent once.
 #[track_caller]
 fn check_hosts(network: &Network) {
     let wire = network.world.wire();
@@ -302,8 +304,8 @@ fn check_hosts(network: &Network) {
     }
 }
 
-/// The stack asks for a neighbour once a second at most (RFC 1122 section 2.3.2.1, RFC 4861 section 7.2.2), and smoltcp,
-/// which does not know of that, may ask once between.
+/// The stack asks for a neighbour once a second at most (RFC 1122 section 2.3.2.1, RFC 4861 section 7.2.2),
+/// and smoltcp, which does not know of that, may ask once between.
 #[track_caller]
 fn check_questions(wire: &Wire) {
     for (neighbour, asked) in &wire.questions {

@@ -1,4 +1,5 @@
-//! From a name to a connection over smoltcp: a name server and a web server on the stack's own loopback, and what each is asked.
+//! From a name to a connection over smoltcp: a name server and a web server on the stack's own loopback, and
+//! what each is asked.
 #![cfg(feature = "dns")]
 
 use core::cell::Cell;
@@ -31,7 +32,8 @@ impl Platform for Clock {
     }
 }
 
-/// What the name server has for a type of record, and when: milliseconds. No answer comes where there is no entry.
+/// What the name server has for a type of record, and when: milliseconds. No answer comes where there is no
+/// entry.
 struct Record {
     name: &'static str,
     kind: &'static str,

@@ -92,7 +92,8 @@ fn receive(stack: &mut Client<'_>, socket: &mut TcpSocket) -> nb::Result<usize, 
     TcpClientStack::receive(stack, socket, &mut [0; 1024])
 }
 
-/// Lets time pass, a millisecond at a time and without a poll of the stack, until `done`. Answers how long that took.
+/// Lets time pass, a millisecond at a time and without a poll of the stack, until `done`. Answers how long
+/// that took.
 #[track_caller]
 fn time_until(world: &World, mut done: impl FnMut() -> bool) -> Duration {
     let start = world.now();
@@ -190,7 +191,8 @@ fn an_icmp_error_that_quotes_no_syn_of_ours_is_not_believed() {
     });
 }
 
-/// What becomes of attempts on `remotes` from a stack with these addresses, and with routes for both families where `routed`.
+/// What becomes of attempts on `remotes` from a stack with these addresses, and with routes for both families
+/// where `routed`.
 #[track_caller]
 fn expect_begin(
     medium: Medium,
@@ -815,7 +817,8 @@ fn a_board_may_sleep_until_something_is_due() {
         stack.interface_mut().update_ip_addrs(|own| own.truncate(1));
         let _socket = begin(stack, remote);
         stack.poll();
-        // RFC 6298 section 2.1: without a measurement "the sender SHOULD set RTO <- 1 second"; smoltcp begins with less.
+        // RFC 6298 section 2.1: without a measurement "the sender SHOULD set RTO <- 1 second"; smoltcp begins
+        // with less.
         let next = stack.poll_at().expect("the SYN is repeated");
         assert!(next >= world.now() + ms(250), "{next:?}");
     });

@@ -93,7 +93,8 @@ fn from_the_second_visit_on_one_syn_is_enough() {
     });
 }
 
-/// The answer of the family that is known to be slower comes first, or last: the lead waits for what it knows.
+/// The answer of the family that is known to be slower comes first, or last: the lead waits for what it
+/// knows.
 #[test]
 fn both_families_are_one_race_with_one_lead() {
     with_stack(|world, stack, dns| {

@@ -1,7 +1,8 @@
 //! Asks name servers for the addresses of a name, and prints what they say when they say it.
 //!
-//! `ask NAME FAMILIES SERVER...`, where the families are `aaaa`, `a` or `aaaa,a`, and a server is an address with its port. A line is
-//! `A 192.0.2.1 192.0.2.2 at 20`, `AAAA none at 20` or `A !NoSuchName at 20`, with the time in milliseconds.
+//! `ask NAME FAMILIES SERVER...`, where the families are `aaaa`, `a` or `aaaa,a`, and a server is an address
+//! with its port. A line is `A 192.0.2.1 192.0.2.2 at 20`, `AAAA none at 20` or `A !NoSuchName at 20`, with
+//! the time in milliseconds.
 
 use std::error::Error;
 

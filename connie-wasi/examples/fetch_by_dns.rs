@@ -1,4 +1,5 @@
-//! Fetches a page from a host that name servers know: `fetch_by_dns HOST PORT SERVER...`, where a server is an address with its port.
+//! Fetches a page from a host that name servers know: `fetch_by_dns HOST PORT SERVER...`, where a server is
+//! an address with its port.
 
 use std::error::Error;
 use std::io::{self, Write};

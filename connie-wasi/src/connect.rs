@@ -18,9 +18,9 @@ use crate::lookup::RuntimeLookupError;
 use crate::options::Resolver;
 use crate::report::Report;
 
-/// Why [`connect`](crate::connect()) brought no connection. `{}` is one line: where every address has failed it has the reason
-/// of each, or of the few that tell most and how many more there are. `{:?}` has all. [`source`](core::error::Error::source) is then the
-/// [`AttemptFailure`] that told most.
+/// Why [`connect`](crate::connect()) brought no connection. `{}` is one line: where every address has failed
+/// it has the reason of each, or of the few that tell most and how many more there are. `{:?}` has all.
+/// [`source`](core::error::Error::source) is then the [`AttemptFailure`] that says most.
 ///
 /// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at
 /// the deadline, and where every address has failed what the failure that tells most is: refused before timed
@@ -41,7 +41,8 @@ pub struct ConnectError {
 pub enum ConnectErrorKind {
     /// The host is neither a name nor an address.
     InvalidHost(HostError),
-    /// The host is an IPv6 address in a zone that has a name (`fe80::1%eth0`). WASI knows zones by their numbers alone.
+    /// The host is an IPv6 address in a zone that has a name (`fe80::1%eth0`). WASI knows zones by their
+    /// numbers alone.
     NamedZone,
     /// A text that was to be a host and a port is not.
     InvalidTarget,
@@ -205,8 +206,8 @@ impl fmt::Debug for ConnectError {
 }
 
 impl core::error::Error for ConnectError {
-    /// Where every address has failed, the [`AttemptFailure`] that told most, whose words are what the line of `{}` does not say. Another cause
-    /// stands in the line itself.
+    /// Where every address has failed, the [`AttemptFailure`] that says most, whose words are what the line
+    /// of `{}` does not say. Another cause stands in the line itself.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match &self.kind {
             ConnectErrorKind::Resolve(error) => error.source(),

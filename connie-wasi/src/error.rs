@@ -14,21 +14,23 @@ use wasip2::sockets::network::ErrorCode;
 pub enum SocketError {
     /// What the runtime says of a socket (`wasi:sockets/network.error-code`).
     Code(ErrorCode),
-    /// A stream of a connection has failed, in the words of the runtime. WASI 0.2 has no stable way to ask what kind of failure it was.
+    /// A stream of a connection has failed, in the words of the runtime. WASI 0.2 has no stable way to ask
+    /// what kind of failure it was.
     Stream(String),
     /// The sending side was closed.
     Closed,
     /// The socket is not connected.
     NotConnected,
-    /// The time that the program allowed has passed: [`TcpStream::set_timeout`](crate::TcpStream::set_timeout).
+    /// The time that the program allowed has passed:
+    /// [`TcpStream::set_timeout`](crate::TcpStream::set_timeout).
     TimedOut,
     /// The program has canceled: [`WasiPoller::cancel_when`](crate::WasiPoller::cancel_when).
     Canceled,
 }
 
 impl SocketError {
-    /// What this means to a race, with the number of the runtime's code in `wasi:sockets`. A code that a race has no word for is
-    /// [`AttemptErrorKind::Other`], and [`describe`] has its words.
+    /// What this means to a race, with the number of the runtime's code in `wasi:sockets`. A code that a race
+    /// has no word for is [`AttemptErrorKind::Other`], and [`describe`] has its words.
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
         match self {
@@ -98,8 +100,8 @@ fn meaning(code: ErrorCode) -> AttemptErrorKind {
     }
 }
 
-/// `error` in words, where it came from a [`WasiStack`](crate::WasiStack): the number of an [`AttemptErrorKind::Other`] is read as the code
-/// that it stands for.
+/// `error` in words, where it came from a [`WasiStack`](crate::WasiStack): the number of an
+/// [`AttemptErrorKind::Other`] is read as the code that it stands for.
 ///
 /// ```
 /// use connie_wasi::{SocketError, describe, wasip2::sockets::network::ErrorCode};

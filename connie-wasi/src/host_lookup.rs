@@ -1,4 +1,4 @@
-//! A look-up beside a race, whoever is asked.
+//! A lookup beside a race, whoever is asked.
 
 use connie_core::connect::{Input, Order};
 use connie_core::resolution::Query;
@@ -17,7 +17,7 @@ use crate::poll::{PollSet, WasiClock};
 use crate::report::WasiConnectDriver;
 use crate::socket::WasiStack;
 
-/// A look-up under way.
+/// A lookup under way.
 #[derive(Debug)]
 pub(crate) enum HostLookup {
     Runtime(NameLookup),
@@ -26,7 +26,7 @@ pub(crate) enum HostLookup {
 }
 
 impl HostLookup {
-    /// Begins to look `name` up. What goes wrong is heard later.
+    /// Begins to look `name` up. What goes wrong is reported later.
     pub(crate) fn start(
         resolver: &Resolver,
         stack: &mut WasiStack,
@@ -111,7 +111,7 @@ impl HostLookup {
     }
 }
 
-/// What a look-up waits for, while it is waited for.
+/// What a lookup waits for, while it is waited for.
 pub(crate) enum LookupPollables<'a> {
     Runtime(&'a NameLookup),
     #[cfg(feature = "dns")]
@@ -139,8 +139,9 @@ fn handle_runtime_events(
 ) -> Option<RuntimeLookupError> {
     let mut failed = None;
     while let Some(event) = lookup.poll() {
-        // The runtime's list is in the host's own order, which knows more of the host than a component does. So nothing is sorted here; and
-        // that the family of its first address is the better one, the first of the other has to say for itself: by no way leads to it.
+        // The runtime's list is in the host's own order, which knows more of the host than a component does.
+        // So nothing is sorted here; and that the family of its first address is the better one, the first of
+        // the other has to say for itself: by no way leads to it.
         let first = lookup.best_family();
         let order = |family| match first {
             Some(first) if first != family => Order::Best(Route::Unreachable),
@@ -163,7 +164,8 @@ fn handle_runtime_events(
     failed
 }
 
-/// Servers have no order that knows of the host: RFC 6724 puts the addresses in order by what UDP sockets tell of the ways there.
+/// Servers have no order that knows of the host: RFC 6724 puts the addresses in order by what UDP sockets
+/// tell of the ways there.
 #[cfg(feature = "dns")]
 fn handle_dns_events(
     lookup: &mut DnsLookup,

@@ -1,5 +1,5 @@
-//! HTTP/1.1 over the winner: the [connection of connie-http](connie_http), with an opener that looks the host up and races for each
-//! connection.
+//! HTTP/1.1 over the winner: the [connection of connie-http](connie_http), with an opener that looks the host
+//! up and races for each connection.
 //!
 //! ```no_run
 //! use connie_wasi::{Options, WasiPoller, http};
@@ -40,8 +40,9 @@ pub type HttpConnection = connie_http::HttpConnection<WasiStack, WasiPoller, Vec
 /// As much as desktop clients allow for the head of an answer.
 const BUFFER: usize = 64 * 1024;
 
-/// A connection to this host: a name or an address. Nothing is looked up or opened before the first request. Each connection is opened by a
-/// race as `options` say; `poller` is what the connection waits with, and what [cancels](WasiPoller::cancel_when) it.
+/// A connection to this host: a name or an address. Nothing is looked up or opened before the first request.
+/// Each connection is opened by a race as `options` say; `poller` is what the connection waits with, and what
+/// [cancels](WasiPoller::cancel_when) it.
 ///
 /// # Errors
 ///
@@ -57,7 +58,8 @@ pub fn connection(
     HttpConnection::with_opener(WasiStack::default(), poller, opener, Authority::http(host, port), buffer)
 }
 
-/// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_http::HttpConnection::opener) has it.
+/// Opens each connection by a race of its own, and remembers the last:
+/// [`opener`](connie_http::HttpConnection::opener) has it.
 #[derive(Debug)]
 pub struct RaceConnect {
     host: String,

@@ -1,7 +1,9 @@
-//! connie over the sockets of WASI 0.2: a WebAssembly component that connects to the address that answers first.
+//! connie over the sockets of WASI 0.2: a WebAssembly component that connects to the address that answers
+//! first.
 //!
-//! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a long time-out before the next.
-//! [`connect`] tries all of them at once, keeps the first that completes its TCP handshake, closes the rest and goes on with the winner.
+//! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a
+//! long time-out before the next. [`connect`] tries all of them at once, keeps the first that completes its
+//! TCP handshake, closes the rest and goes on with the winner.
 //!
 //! ```no_run
 //! use connie_wasi::{Options, connect};
@@ -14,7 +16,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Build with `--target wasm32-wasip2`, and run with a runtime that is told to lend the network:
+//! Build with `--target wasm32-wasip2`, and run with a runtime that gives it the network:
 //!
 //! ```text
 //! cargo build --release --target wasm32-wasip2
@@ -32,7 +34,8 @@
 //! | `dns` | names, by name servers that the component asks itself (feature `dns`) |
 //! | [`PollSet`] | one `poll` over pollables of the program's own too |
 //!
-//! `connie-std` has more: socket budgets, a resolver of one's own, proxies. It runs in components too, over this crate.
+//! `connie-std` has more: socket budgets, a resolver of one's own, proxies. It runs in components too, over
+//! this crate.
 //!
 //! # Features
 //!
@@ -45,22 +48,27 @@
 //!
 //! # Other targets
 //!
-//! It compiles for every target, so that a workspace with a component in it can be checked as a whole, and its documentation read. Where
-//! there is no WASI, the first call that would reach the runtime ends the program.
+//! It compiles for every target, so that a workspace with a component in it can be checked as a whole, and
+//! its documentation read. Where there is no WASI, the first call that would reach the runtime ends the
+//! program.
 //!
 //! # What it promises
 //!
-//! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says. When a call returns, none is
-//!   open but the winner's. Look-ups by `dns` have sockets of their own beside these. Before the race of a name a UDP socket tells by which families the host has a way out; it sends nothing.
-//! - A wake-up costs one `poll` over all attempts, the look-up and the clock, and one more call for each socket that is ready.
-//! - Only a completed handshake wins. std's `TcpStream::connect_timeout` says `Ok` for a refused port on this target.
+//! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight)
+//!   says. When a call returns, none is open but the winner's. Lookups by `dns` have sockets of their own
+//!   beside these. Before the race of a name a UDP socket tells by which families the host has a route to the
+//!   internet; it sends nothing.
+//! - A wake-up costs one `poll` over all attempts, the lookup and the clock, and one more call for each
+//!   socket that is ready.
+//! - Only a completed handshake wins. std's `TcpStream::connect_timeout` says `Ok` for a refused port on this
+//!   target.
 //! - It does not trap where the runtime denies it the network or names: it says so in one line.
 
 #![no_std]
 #![forbid(unsafe_code)]
 // The documentation that is published says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// No way of its own to a panic.
+// This crate itself cannot panic.
 #![cfg_attr(
     not(test),
     deny(

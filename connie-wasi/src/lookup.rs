@@ -35,13 +35,13 @@ impl fmt::Display for RuntimeLookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             ErrorCode::AccessDenied => {
-                "the runtime does not allow look-ups: give the component names (-S allow-ip-name-lookup)"
+                "the runtime does not allow lookups: give the component names (-S allow-ip-name-lookup)"
             }
-            // What wasmtime says of a look-up that it does not allow, too.
+            // What wasmtime says of a lookup that it does not allow, too.
             ErrorCode::PermanentResolverFailure => {
                 "the runtime cannot, or may not, resolve names: give the component names (-S allow-ip-name-lookup)"
             }
-            ErrorCode::InvalidArgument => "the runtime takes it for no name",
+            ErrorCode::InvalidArgument => "the runtime does not take it for a name",
             other => text(other),
         })
     }
@@ -49,10 +49,11 @@ impl fmt::Display for RuntimeLookupError {
 
 impl core::error::Error for RuntimeLookupError {}
 
-/// What a [`NameLookup`] has to tell.
+/// What a [`NameLookup`] reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupEvent {
-    /// The addresses of a family that have come so far, best first; more may come. Each such event takes the place of the last.
+    /// The addresses of a family that have come so far, best first; more may come. Each such event takes the
+    /// place of the last.
     Hinted(Family, Vec<SocketAddr>),
     /// The addresses of a family, best first; none where the name has none.
     Answered(Family, Vec<SocketAddr>),
@@ -60,10 +61,11 @@ pub enum LookupEvent {
     Failed(Family, RuntimeLookupError),
 }
 
-/// A look-up under way.
+/// A lookup under way.
 ///
-/// WASI has one question for a name, and answers with addresses of both families, mixed and best first. They may come one by one, and are
-/// told as they come; on wasmtime they all come together when the last is there, so that a late AAAA answer holds back the others.
+/// WASI has one question for a name, and answers with addresses of both families, mixed and best first. They
+/// may come one by one, and are reported as they come; on wasmtime they all come together when the last is
+/// there, so that a late AAAA answer holds back the others.
 #[derive(Debug)]
 pub struct NameLookup {
     /// Dropped before the stream that it is for, as the order of the fields has it.
@@ -74,13 +76,13 @@ pub struct NameLookup {
     v6: Vec<SocketAddr>,
     v4: Vec<SocketAddr>,
     first: Option<Family>,
-    /// Told last first.
+    /// The last is reported first.
     events: Vec<LookupEvent>,
 }
 
 impl NameLookup {
-    /// Begins to look `name` up in `network`, which [`WasiStack::network`](crate::WasiStack::network) lends.
-    /// Never waits: what goes wrong is told by [`poll`](Self::poll).
+    /// Begins to look `name` up in `network`, which [`WasiStack::network`](crate::WasiStack::network)
+    /// returns. Never waits: what goes wrong is reported by [`poll`](Self::poll).
     #[must_use]
     pub fn start(network: &Network, name: &str, port: u16, families: Families) -> Self {
         let mut lookup = NameLookup {
@@ -103,7 +105,7 @@ impl NameLookup {
         lookup
     }
 
-    /// What to wait for; nothing where all is told.
+    /// What to wait for; nothing once all is reported.
     #[must_use]
     pub fn pollable(&self) -> Option<&Pollable> {
         self.pollable.as_ref()
@@ -115,7 +117,7 @@ impl NameLookup {
         self.first
     }
 
-    /// Tells what is new; `None` when nothing more has come.
+    /// Returns what is new; `None` when nothing more has come.
     pub fn poll(&mut self) -> Option<LookupEvent> {
         if self.events.is_empty() {
             self.read();

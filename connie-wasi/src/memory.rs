@@ -18,11 +18,11 @@ use crate::socket::WasiStack;
 /// How many addresses and hosts it has room for. Each takes 40 octets.
 const PLACES: usize = 256;
 
-/// A memory that the connects of a component share: which addresses answer, how fast, and which are dead. From the second visit to a host on one SYN
-/// is enough, mostly.
+/// A memory that the connects of a component share: which addresses answer, how fast, and which are dead.
+/// From the second visit to a host on one SYN is enough, mostly.
 ///
-/// A clone is a reference to the same memory. It goes into [`Options::memory`](crate::Options::memory). Its rules are those of
-/// [`connie_core::memory`].
+/// A clone is a reference to the same memory. It goes into [`Options::memory`](crate::Options::memory). Its
+/// rules are those of [`connie_core::memory`].
 ///
 /// ```no_run
 /// use connie_wasi::{Memory, Options, connect};
@@ -52,8 +52,8 @@ impl Memory {
         Memory(Rc::new(SharedMemory { clock, core }))
     }
 
-    /// Forgets all: for a component that hears that its host is on another network. A host that has another source address there is told apart
-    /// without this.
+    /// Forgets all: for a component that learns that its host is on another network. A host that has another
+    /// source address there is distinguished without this.
     pub fn forget(&self) {
         // Borrowed for the length of a call alone.
         self.0.core.borrow_mut().forget();

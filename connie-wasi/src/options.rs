@@ -8,8 +8,8 @@ use connie_core::{Config, Pacing};
 use crate::dns::Dns;
 use crate::memory::Memory;
 
-/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A field
-/// can be read, and set, by itself too.
+/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A
+/// field can be read, and set, by itself too.
 ///
 /// ```
 /// use connie_wasi::Options;

@@ -44,7 +44,8 @@ impl WasiClock {
 
 /// What one `poll` waits for.
 ///
-/// A program with pollables of its own can wait for them and for a race in one: [`WasiSocket::pollable`](crate::WasiSocket::pollable) has those of sockets, for a
+/// A program with pollables of its own can wait for them and for a race in one:
+/// [`WasiSocket::pollable`](crate::WasiSocket::pollable) has those of sockets, for a
 /// [`RaceDriver`](connie_core::RaceDriver) that is driven by [`poll`](connie_core::RaceDriver::poll).
 #[derive(Debug, Default)]
 pub struct PollSet<'a> {
@@ -58,8 +59,9 @@ impl<'a> PollSet<'a> {
         self.pollables.len().saturating_sub(1)
     }
 
-    /// Waits until one of them is ready, or until `until` (for ever where that is `None`), and answers the numbers of those that are. With
-    /// nothing to wait for it comes back after an hour, so that it never traps.
+    /// Waits until one of them is ready, or until `until` (for ever where that is `None`), and answers the
+    /// numbers of those that are. With nothing to wait for it comes back after an hour, so that it never
+    /// traps.
     pub fn wait(self, clock: WasiClock, until: Option<Instant>) -> Vec<usize> {
         let PollSet { mut pollables } = self;
         let watched = pollables.len();

@@ -21,13 +21,13 @@ use crate::stream::{Connected, TcpStream};
 use crate::target::Target;
 use crate::wait::WasiPoller;
 
-/// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address
-/// has failed, or until the deadline; afterwards no socket is open but the winner's.
+/// Connects to the address of `target` that answers first. Blocks until there is a winner, until every
+/// address has failed, or until the deadline; afterwards no socket is open but the winner's.
 ///
-/// `target` is a host's name or a literal address with a port, as a pair or as one text (`example.org:80`), or
-/// addresses: see [`Target`]. A name is looked up while the race runs: its first address is tried as soon as the
-/// runtime gives it. On a host of IPv6 alone IPv4 addresses are reached through the network's NAT64 (RFC 8305
-/// section 7). Without other [`Options`] all of it may take 30 seconds.
+/// `target` is a host's name or a literal address with a port, as a pair or as one text (`example.org:80`),
+/// or addresses: see [`Target`]. A name is looked up while the race runs: its first address is tried as soon
+/// as the runtime gives it. On a host of IPv6 alone IPv4 addresses are reached through the network's NAT64
+/// (RFC 8305 section 7). Without other [`Options`] all of it may take 30 seconds.
 ///
 /// ```no_run
 /// use connie_wasi::{Options, connect};
@@ -85,7 +85,8 @@ pub struct ConnectedSocket {
 
 impl ConnectedSocket {
     /// Reports to the [memory](Options::memory) of the race, where it had one, what came of the connection: a
-    /// server that completes the handshake and then fails is tried after others for some time, for this host alone.
+    /// server that completes the handshake and then fails is tried after others for some time, for this host
+    /// alone.
     pub fn tell_memory(&self, verdict: Verdict) {
         if let Some(visited) = &self.visited {
             visited.report(self.destination, verdict);
@@ -142,7 +143,7 @@ fn race(
                 let only = Families::Only(Family::V6);
                 poller.prefix = Some(HostLookup::start(resolver, stack, name, port, only));
             }
-            // One look-up asks for both families.
+            // One lookup asks for both families.
             Turn::SendQuery(_) if poller.lookup.is_some() => {}
             Turn::SendQuery(_) => {
                 poller.lookup = Some(HostLookup::start(resolver, stack, host, port, config.families));
@@ -152,7 +153,7 @@ fn race(
             Turn::Failed(failure) => break Err(failure),
         }
     };
-    // Look-ups that are still under way are abandoned.
+    // Lookups that are still under way are abandoned.
     let was_asked = poller.lookup.take().is_some();
     poller.prefix = None;
     if let Some(visited) = &visited {

@@ -12,7 +12,7 @@ use crate::address;
 #[cfg(feature = "dns")]
 use crate::socket::WasiStack;
 
-/// The routes of the host that lends `network`. Sends nothing and waits for nobody.
+/// The routes of the host behind `network`. Sends nothing and waits for nobody.
 pub(crate) fn routes(network: &Network) -> Routes {
     // 9 is for what is thrown away.
     Routes::of(|ip| source(network, SocketAddr::new(ip, 9)) != Err(ErrorCode::RemoteUnreachable))
@@ -31,8 +31,9 @@ pub(crate) fn route(stack: &mut WasiStack, address: SocketAddr) -> Route {
     }
 }
 
-/// Connects a UDP socket to `remote`, which fails where the host cannot reach it, and otherwise knows from where it would send. Whatever else
-/// goes wrong, a runtime that denies UDP say, tells nothing of the way.
+/// Connects a UDP socket to `remote`, which fails where the host cannot reach it, and otherwise knows from
+/// where it would send. Whatever else goes wrong, a runtime that denies UDP say, says nothing about the
+/// route.
 pub(crate) fn source(network: &Network, remote: SocketAddr) -> Result<SocketAddr, ErrorCode> {
     let socket = create_udp_socket(address::family(&remote)).map_err(|code| match code {
         // The answer for a family that the host does not have (EAFNOSUPPORT).

@@ -22,23 +22,28 @@ const PIECE: usize = 64 * 1024;
 
 /// How long [`close`](TcpClientStack::close) waits for what was sent and the runtime still holds.
 ///
-/// An operating system goes on sending when a program has closed its socket. A runtime may throw away what it has not passed on yet when the
-/// component drops the stream (wasmtime before 48 does), so that closing has to wait for it. Nothing is held back as long as the peer reads.
+/// An operating system goes on sending when a program has closed its socket. A runtime may throw away what it
+/// has not passed on yet when the component drops the stream (wasmtime before 48 does), so that closing has
+/// to wait for it. Nothing is held back as long as the peer reads.
 pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The TCP sockets of WASI 0.2.
 ///
-/// It implements embedded-nal's [`TcpClientStack`], so that any program written for that runs over it, and [`RaceStack`], so that races do.
-/// How many sockets a race has open is up to its [`Config::max_in_flight`](connie_core::Config::max_in_flight).
+/// It implements embedded-nal's [`TcpClientStack`], so that any program written for that runs over it, and
+/// [`RaceStack`], so that races do. How many sockets a race has open is up to its
+/// [`Config::max_in_flight`](connie_core::Config::max_in_flight).
 ///
 /// # What WASI does otherwise
 ///
-/// - **Losers are closed, not reset**, where they had completed their handshake: WASI 0.2 has no `SO_LINGER`. An attempt that is under way
-///   ends when its socket is dropped, and a SYN-ACK that comes later finds no socket, as everywhere.
-/// - **`close` may wait**, for [`LINGER`] at most, where a large piece that was sent has not left the runtime. `abort` does not wait.
-/// - **A runtime may wait by itself** when a stream is dropped that it still holds data for, for as long as the peer does not read. wasmtime
-///   does from 48 on, and there is no call that would stop it: there neither `abort` nor a drop ends at once what a peer that has
-///   stopped reading was being sent. Races are not concerned, as their losers have sent nothing.
+/// - **Losers are closed, not reset**, where they had completed their handshake: WASI 0.2 has no `SO_LINGER`.
+///   An attempt that is under way ends when its socket is dropped, and a SYN-ACK that comes later finds no
+///   socket, as everywhere.
+/// - **`close` may wait**, for [`LINGER`] at most, where a large piece that was sent has not left the
+///   runtime. `abort` does not wait.
+/// - **A runtime may wait by itself** when a stream is dropped that it still holds data for, for as long as
+///   the peer does not read. wasmtime does from 48 on, and there is no call that would stop it: there neither
+///   `abort` nor a drop ends at once what a peer that has stopped reading was being sent. Races are not
+///   concerned, as their losers have sent nothing.
 #[derive(Debug, Default)]
 pub struct WasiStack {
     source_v4: Option<Ipv4Addr>,
@@ -63,7 +68,8 @@ enum SocketState {
     Failed,
 }
 
-/// A socket with an operation under way. Fields are dropped in their order: a runtime traps where a pollable outlives what it is for.
+/// A socket with an operation under way. Fields are dropped in their order: a runtime traps where a pollable
+/// outlives what it is for.
 #[derive(Debug)]
 struct Pending {
     pollable: Pollable,
@@ -78,7 +84,8 @@ struct Streams {
     input: InputStream,
     output: OutputStream,
     socket: TcpSocket,
-    /// What ended the receiving side. A runtime tells it once, and says "closed" from then on, as if all had been well.
+    /// What ended the receiving side. A runtime tells it once, and says "closed" from then on, as if all had
+    /// been well.
     broken: Option<SocketError>,
 }
 
@@ -127,8 +134,9 @@ impl WasiSocket {
         Ok(self.streams()?.socket.shutdown(sides)?)
     }
 
-    /// Asks the runtime to pass on what it holds: "the output-stream will not accept any writes (`check-write` will return `ok(0)`) until
-    /// the flush has completed" (wasi:io/streams). [`is_flushed`](Self::is_flushed) says when it has.
+    /// Asks the runtime to pass on what it holds: "the output-stream will not accept any writes
+    /// (`check-write` will return `ok(0)`) until the flush has completed" (wasi:io/streams).
+    /// [`is_flushed`](Self::is_flushed) says when it has.
     ///
     /// # Errors
     ///
@@ -137,8 +145,8 @@ impl WasiSocket {
         self.streams()?.output.flush().map_err(|error| SocketError::from_stream(&error))
     }
 
-    /// Whether everything that was sent has left the runtime, after a [`flush`](Self::flush). While it has not, [`Interest::Send`] says
-    /// when to ask again.
+    /// Whether everything that was sent has left the runtime, after a [`flush`](Self::flush). While it has
+    /// not, [`Interest::Send`] says when to ask again.
     ///
     /// # Errors
     ///
@@ -157,7 +165,8 @@ impl WasiSocket {
 }
 
 impl SocketState {
-    /// Where the handshake stands. It is asked for as soon as it has begun: on some runtimes the SYN leaves only then.
+    /// Where the handshake stands. It is asked for as soon as it has begun: on some runtimes the SYN leaves
+    /// only then.
     fn begin_handshake(socket: TcpSocket) -> Result<Self, SocketError> {
         match socket.finish_connect() {
             Ok(streams) => Self::connected(socket, streams),
@@ -212,7 +221,7 @@ impl WasiStack {
         WasiStack { source_v4: v4, source_v6: v6, network: None }
     }
 
-    /// The network that the runtime lends.
+    /// The network that the runtime gives.
     pub fn network(&mut self) -> &Network {
         self.network.get_or_insert_with(instance_network)
     }
@@ -257,8 +266,8 @@ impl WasiStack {
     }
 }
 
-/// Why there is no socket. wasmtime has `unknown` for a process that may open no more files (EMFILE), and nothing has been said of an
-/// address yet that could be wrong.
+/// Why there is no socket. wasmtime has `unknown` for a process that may open no more files (EMFILE), and
+/// nothing has been said of an address yet that could be wrong.
 pub(crate) fn no_socket(code: ErrorCode) -> ErrorCode {
     match code {
         ErrorCode::Unknown => ErrorCode::NewSocketLimit,
@@ -270,7 +279,7 @@ impl TcpClientStack for WasiStack {
     type TcpSocket = WasiSocket;
     type Error = SocketError;
 
-    /// A socket that the runtime hears of when it is connected, since its family is not known before.
+    /// A socket that the runtime learns of when it is connected, since its family is not known before.
     fn socket(&mut self) -> Result<WasiSocket, SocketError> {
         Ok(WasiSocket::default())
     }
@@ -333,7 +342,8 @@ impl TcpClientStack for WasiStack {
         }
     }
 
-    /// Closes the socket in order: what was sent is still delivered, for which it may wait as long as [`LINGER`].
+    /// Closes the socket in order: what was sent is still delivered, for which it may wait as long as
+    /// [`LINGER`].
     fn close(&mut self, socket: WasiSocket) -> Result<(), SocketError> {
         // Where it fails nothing can leave any more, which the next call says too.
         let _ = socket.flush();

@@ -34,8 +34,9 @@ impl Connected {
         Connected { stream, destination, report, visited }
     }
 
-    /// Tells the [memory](crate::Options::memory) of the race, where it had one, what came of the connection: a server that completes the
-    /// handshake and then fails is tried after others for some time, for this host alone.
+    /// Tells the [memory](crate::Options::memory) of the race, where it had one, what came of the connection:
+    /// a server that completes the handshake and then fails is tried after others for some time, for this
+    /// host alone.
     pub fn tell_memory(&self, verdict: Verdict) {
         if let Some(visited) = &self.visited {
             visited.report(self.destination, verdict);
@@ -127,7 +128,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`SocketError::Stream`] where the connection broke, [`SocketError::Closed`], [`SocketError::TimedOut`].
+    /// [`SocketError::Stream`] where the connection broke, [`SocketError::Closed`],
+    /// [`SocketError::TimedOut`].
     pub fn send(&mut self, data: &[u8]) -> Result<usize, SocketError> {
         if data.is_empty() {
             return Ok(0);

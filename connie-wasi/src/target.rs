@@ -22,10 +22,11 @@ use connie_core::resolution::split_port;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target<'a> {
-    /// A host's name or a literal address (`192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%2`), and a port.
+    /// A host's name or a literal address (`192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%2`), and a
+    /// port.
     Host(&'a str, u16),
-    /// The same as one text: `example.org:80`, `192.0.2.1:80`, `[2001:db8::1]:80`. What cannot be read as that is
-    /// an error of [`connect`](crate::connect()), of the kind
+    /// The same as one text: `example.org:80`, `192.0.2.1:80`, `[2001:db8::1]:80`. What cannot be read as
+    /// that is an error of [`connect`](crate::connect()), of the kind
     /// [`InvalidTarget`](crate::ConnectErrorKind::InvalidTarget).
     Text(&'a str),
     /// One address.

@@ -1,4 +1,4 @@
-//! The race's poller: its sockets, its look-ups, and what cancels it.
+//! The race's poller: its sockets, its lookups, and what cancels it.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,8 @@ use crate::host_lookup::HostLookup;
 use crate::poll::{PollSet, WasiClock};
 use crate::socket::{WasiSocket, WasiStack};
 
-/// Waits for the sockets of a [`WasiStack`]: one `poll` over all of them, the look-ups that run beside a race, and the clock.
+/// Waits for the sockets of a [`WasiStack`]: one `poll` over all of them, the lookups that run beside a race,
+/// and the clock.
 #[derive(Debug)]
 pub struct WasiPoller {
     clock: WasiClock,
@@ -32,8 +33,8 @@ impl WasiPoller {
         WasiPoller { clock: WasiClock::start(), cancel: None, lookup: None, prefix: None }
     }
 
-    /// Has every wait end with [`PollResult::Canceled`] once `pollable` is ready: stdin, another connection, a moment of the clock. A component
-    /// has no threads and no signals that could cancel it otherwise.
+    /// Has every wait end with [`PollResult::Canceled`] once `pollable` is ready: stdin, another connection,
+    /// a moment of the clock. A component has no threads and no signals that could cancel it otherwise.
     ///
     /// What `pollable` was subscribed to must live at least as long as this poller.
     #[must_use]

@@ -1,5 +1,5 @@
-//! Name servers asked by a component, on a real runtime: run as `tests/runtime.rs` is. What servers do is in `src/dns/tests.rs`, in virtual time,
-//! and in `tests/tests/wasi.rs`.
+//! Name servers asked by a component, on a real runtime: run as `tests/runtime.rs` is. What servers do is in
+//! `src/dns/tests.rs`, in virtual time, and in `tests/tests/wasi.rs`.
 #![cfg(target_os = "wasi")]
 
 use std::error::Error;
@@ -33,7 +33,7 @@ fn wait(lookup: &DnsLookup, clock: WasiClock) {
     set.wait(clock, lookup.wake_at(clock));
 }
 
-/// The next query, for which the look-up is polled until it is there.
+/// The next query, for which the lookup is polled until it is there.
 fn query(server: &UdpSocket, lookup: &mut DnsLookup) -> (Vec<u8>, SocketAddr) {
     server.set_nonblocking(true).unwrap();
     let (clock, mut query) = (WasiClock::start(), [0; 512]);

@@ -1,8 +1,8 @@
-//! The stack under a real runtime, against its traps: run by `cargo test -p connie-wasi --target wasm32-wasip2` with a runner such as
-//! `tests/wasi/run.py`.
+//! The stack under a real runtime, against its traps: run by
+//! `cargo test -p connie-wasi --target wasm32-wasip2` with a runner such as `tests/wasi/run.py`.
 //!
-//! There are no threads here, so each test is both sides, and the kernel completes the handshakes. What needs somebody else is lent by the
-//! test that starts this (`tests/tests/wasi.rs`), through the environment.
+//! There are no threads here, so each test is both sides, and the kernel completes the handshakes. What needs
+//! somebody else is lent by the test that starts this (`tests/tests/wasi.rs`), through the environment.
 #![cfg(target_os = "wasi")]
 
 use std::error::Error as _;

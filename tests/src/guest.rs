@@ -1,7 +1,7 @@
 //! A second host in the laboratory, whose TCP stack is smoltcp in this process.
 //!
-//! It sits behind a TAP or TUN device of its own. The kernel forwards between that and the laboratory's router, so the same
-//! remote addresses, behaviours and log serve it as serve the kernel's sockets.
+//! It sits behind a TAP or TUN device of its own. The kernel forwards between that and the laboratory's
+//! router, so the same remote addresses, behaviours and log serve it as serve the kernel's sockets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
@@ -62,8 +62,9 @@ impl Guest {
         Self { descriptor: Arc::new(descriptor), medium, clock: OsClock::start() }
     }
 
-    /// smoltcp's interface, with the guest's addresses and with routes to the laboratory. Every one has random numbers of its own, as
-    /// at each start of a board: with the same sequence numbers a SYN would be the repetition of one from before.
+    /// smoltcp's interface, with the guest's addresses and with routes to the laboratory. Every one has
+    /// random numbers of its own, as at each start of a board: with the same sequence numbers a SYN would be
+    /// the repetition of one from before.
     ///
     /// # Panics
     /// Never: there is room for two addresses and two routes.

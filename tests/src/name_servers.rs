@@ -1,4 +1,5 @@
-//! The servers of a row of [`connie_sim::name_servers`] on the loopback address: real datagrams, and real TCP.
+//! The servers of a row of [`connie_sim::name_servers`] on the loopback address: real datagrams, and real
+//! TCP.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};

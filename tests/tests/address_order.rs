@@ -1,4 +1,5 @@
-//! In which order the addresses of a name are tried: RFC 6724 by what this host would send from, in networks made for it.
+//! In which order the addresses of a name are tried: RFC 6724 by what this host would send from, in networks
+//! made for it.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -68,7 +69,8 @@ fn a_host_without_ipv6_does_not_wait_for_it() {
     });
 }
 
-/// What comes of `name.test`, whose only IPv4 address refuses, where AAAA has its answer at `after`, or never.
+/// What comes of `name.test`, whose only IPv4 address refuses, where AAAA has its answer at `after`, or
+/// never.
 fn refused_while_aaaa_is_out(lab: &Lab, v4: &str, after: Option<u64>) -> Result<Connected, ConnectError> {
     lab.set(ip(v4), Behaviour::refuse(ms(1)));
     let server = name_server(lab, &["fd00:9::1"]);

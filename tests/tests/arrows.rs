@@ -1,4 +1,5 @@
-//! No two files of a package use each other in a circle, and ARCHITECTURE.md shows which package is built on which.
+//! No two files of a package use each other in a circle, and ARCHITECTURE.md shows which package is built on
+//! which.
 //!
 //! `cargo run -p connie-tools --bin arrows` shows both.
 

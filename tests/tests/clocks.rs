@@ -10,8 +10,8 @@ use connie_tests::clock::timed;
 use connie_tests::limits;
 use connie_tests::servers::BlackHole;
 
-/// Files that may know the time of day: for the age of what a server dates, for the head of a log, and for when the hosts file or a memory's
-/// file was written.
+/// Files that may know the time of day: for the age of what a server dates, for the head of a log, and for
+/// when the hosts file or a memory's file was written.
 const EXCEPTIONS: [&str; 7] = [
     "connie-cli/src/connect.rs",
     "connie-cli/src/memory.rs",
@@ -54,7 +54,8 @@ fn no_file_of_the_race_reads_the_time_of_day() {
     assert_eq!(read, EXCEPTIONS);
 }
 
-/// In a namespace whose monotonic clock is weeks ahead, as that of a machine is which was suspended: moments are counted from wherever it stands.
+/// In a namespace whose monotonic clock is weeks ahead, as that of a machine is which was suspended: moments
+/// are counted from wherever it stands.
 #[test]
 fn a_deadline_holds_wherever_the_clock_stands() {
     let hole = BlackHole::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));

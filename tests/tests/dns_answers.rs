@@ -420,7 +420,8 @@ fn where_no_name_of_the_search_list_has_an_address() {
     assert_eq!(server.asked("b.lab.test", RecordType::A), 0);
 }
 
-/// RFC 8020: a name that is denied for A has no AAAA either, whatever the server's silence, and the next of the list is tried.
+/// RFC 8020: a name that is denied for A has no AAAA either, whatever the server's silence, and the next of
+/// the list is tried.
 #[test]
 fn a_denied_name_of_the_search_list_is_not_waited_for() {
     let server = server();

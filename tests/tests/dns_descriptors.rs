@@ -1,4 +1,4 @@
-//! The descriptors of look-ups by DNS, counted. Alone in its binary: see [`connie_tests::descriptors`].
+//! The descriptors of lookups by DNS, counted. Alone in its binary: see [`connie_tests::descriptors`].
 #![cfg(target_os = "linux")]
 
 mod dns_support;
@@ -15,8 +15,8 @@ use connie_tests::servers::{DnsAnswer, RecordType};
 
 use dns_support::*;
 
-/// One UDP socket for each question and server, and one for TCP while an answer is fetched; none after the end, or after the
-/// look-up was given up.
+/// One UDP socket for each question and server, and one for TCP while an answer is fetched; none after the
+/// end, or after the lookup was given up.
 #[test]
 fn none_is_left_however_a_look_up_ends() {
     let (first, second) = (server(), server());

@@ -1,5 +1,5 @@
-//! One question for all who wait for it: many threads and tasks that share one `Dns`, of which one drives, and what becomes of the others when
-//! that one is gone.
+//! One question for all who wait for it: many threads and tasks that share one `Dns`, of which one drives,
+//! and what becomes of the others when that one is gone.
 #![cfg(target_os = "linux")]
 
 mod dns_support;
@@ -19,7 +19,8 @@ use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
 
 use dns_support::*;
 
-/// When the name server answers: when nobody looks by himself. A driver does at 250 ms, and those who wait would at 300 ms and at 550 ms.
+/// When the name server answers: when nobody looks by himself. A driver does at 250 ms, and those who wait
+/// would at 300 ms and at 550 ms.
 const LATE: Duration = ms(400);
 /// How much later those learn of it whose driver does nothing.
 const TAKEN_OVER: Duration = ms(1_200);
@@ -89,7 +90,8 @@ fn a_thousand_tasks() {
     }
 }
 
-/// They are told of the end, and do not have to look for it: the best of some runs on a busy machine shows that.
+/// They are told of the end, and do not have to look for it: the best of some runs on a busy machine shows
+/// that.
 #[test]
 fn fifty_threads() {
     let mut best = Duration::MAX;
@@ -178,7 +180,7 @@ fn a_driver_that_is_not_polled_any_more_holds_no_task_up() {
     });
 }
 
-/// A look-up that has sent its queries.
+/// A lookup that has sent its queries.
 fn begun(resolver: &Dns) -> (Box<dyn PendingLookup>, OsClock) {
     let clock = OsClock::start();
     let mut lookup = resolver.lookup(&ResolveRequest::new("name.test", 80, clock), clock.now());
@@ -223,7 +225,8 @@ fn a_driver_that_does_nothing_or_is_dropped_holds_no_thread_up() {
     }
 }
 
-/// Who waits learns of the first answer while the driver waits for the second, and does not have to look for it: the best of some runs shows that.
+/// Who waits learns of the first answer while the driver waits for the second, and does not have to look for
+/// it: the best of some runs shows that.
 #[test]
 fn each_answer_is_told_when_it_comes() {
     let mut best = Duration::MAX;
@@ -249,7 +252,7 @@ fn each_answer_is_told_when_it_comes() {
     assert!(best < LATE + ms(120), "{best:?}");
 }
 
-/// A look-up that asks for one family drives until one comes that asks for both.
+/// A lookup that asks for one family drives until one comes that asks for both.
 #[test]
 fn who_asks_for_more_drives() {
     let lab = Lab::new();

@@ -1,5 +1,5 @@
-//! `connie_std::dns` against the table of what name servers do: in virtual time over loopback sockets, and in real time through `connect`, in
-//! a thread and in a task.
+//! `connie_std::dns` against the table of what name servers do: in virtual time over loopback sockets, and in
+//! real time through `connect`, in a thread and in a task.
 #![cfg(target_os = "linux")]
 
 mod name_servers;
@@ -20,8 +20,8 @@ use name_servers::{InRealTime, InVirtualTime};
 /// A clock that does not start at zero shows confusions of moments with durations.
 const START: Instant = Instant::from_millis(1_000_000);
 
-/// An ICMP error comes at once and not when the table has it, so that such rows have a test of their own; service records are told as
-/// what follows from them.
+/// An ICMP error comes at once and not when the table has it, so that such rows have a test of their own;
+/// service records are told as what follows from them.
 const STD: Driver = Driver { udp_alone: false, https: false, errors: false, ..Driver::ANY };
 
 fn resolver(row: &Row, servers: Vec<SocketAddr>) -> Dns {
@@ -46,7 +46,7 @@ fn families(row: &Row) -> Families {
     }
 }
 
-/// Takes what a look-up tells.
+/// Takes what a lookup tells.
 fn take(lookup: &mut dyn PendingLookup, now: Instant, found: &mut Vec<Found>) {
     while let Some(event) = lookup.poll(now) {
         let kind = |family| if family == Family::V6 { Kind::Aaaa } else { Kind::A };

@@ -1,4 +1,5 @@
-//! DNS clients against unbound, with answers that fit into no datagram: truncated over UDP, and whole over TCP.
+//! DNS clients against unbound, with answers that fit into no datagram: truncated over UDP, and whole over
+//! TCP.
 #![cfg(target_os = "linux")]
 
 mod dns_support;
@@ -21,8 +22,8 @@ use dns_support::*;
 const PORT_OF_DNS: u16 = 53;
 /// How many octets a record of an answer has, behind a pointer to its name.
 const A_RECORD: usize = 16;
-/// Names, and how many addresses of each family they have: so that the A records fit into the 1,232 octets of a datagram, or do not, or would not
-/// fit into 4,096 either, which many a client allows.
+/// Names, and how many addresses of each family they have: so that the A records fit into the 1,232 octets of
+/// a datagram, or do not, or would not fit into 4,096 either, which many a client allows.
 const NAMES: [(&str, usize); 3] = [("small.test", 3), ("large.test", 100), ("huge.test", 300)];
 
 /// The address of a family with this number; those of IPv4 are this host's own.

@@ -1,7 +1,8 @@
 //! From a name to a connection: a real DNS server and real addresses behind a router, in a namespace.
 //!
-//! The oracle is a client that knows beforehand which answer and which address will be the first: the delay of that answer and one
-//! round trip. A race that starts with everything it knows is as fast as the oracle, whatever happens to the other answers.
+//! The oracle is a client that knows beforehand which answer and which address will be the first: the delay
+//! of that answer and one round trip. A race that starts with everything it knows is as fast as the oracle,
+//! whatever happens to the other answers.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -25,7 +26,8 @@ const DNS: Duration = ms(10);
 /// One round trip to the nearest address.
 const RTT: Duration = ms(30);
 
-/// A remote address, as the internet has them: with IPv6 preferred, as RFC 6724 does not prefer the laboratory's own.
+/// A remote address, as the internet has them: with IPv6 preferred, as RFC 6724 does not prefer the
+/// laboratory's own.
 fn v4(number: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, number])
 }
@@ -48,7 +50,8 @@ fn name_server(lab: &Lab) -> DnsServer {
     server
 }
 
-/// The client that knows what to ask and whom to call: so many exchanges with the name server, then the connection. How long it took.
+/// The client that knows what to ask and whom to call: so many exchanges with the name server, then the
+/// connection. How long it took.
 fn oracle(lab: &Lab, server: &DnsServer, exchanges: u32) -> Duration {
     const QUERY: &[u8] = b"\x01\x02\x01\0\0\x01\0\0\0\0\0\0\x06oracle\x04test\0\0\x01\0\x01";
     let (stream, time) = timed(|| {
@@ -86,7 +89,8 @@ fn staggered() -> Config {
     Config::staggered().pacing(Pacing::Staggered { delay, growth_percent: 100 })
 }
 
-/// What a connection is measured by: the oracle's exchanges with the name server, and how much more is allowed.
+/// What a connection is measured by: the oracle's exchanges with the name server, and how much more is
+/// allowed.
 #[derive(Clone, Copy)]
 struct Expected {
     exchanges: u32,
@@ -103,8 +107,8 @@ impl Expected {
 const EXCHANGE: Expected = Expected { exchanges: 1, delay: Duration::ZERO };
 const TWO_EXCHANGES: Expected = Expected { exchanges: 2, delay: Duration::ZERO };
 
-/// A new resolver connects to `name.test`, to one of `winners`, [`LATE`] after the oracle at most. Both take their turns on the same busy
-/// machine, and the best run of each counts.
+/// A new resolver connects to `name.test`, to one of `winners`, [`LATE`] after the oracle at most. Both take
+/// their turns on the same busy machine, and the best run of each counts.
 #[track_caller]
 fn connects(lab: &Lab, server: &DnsServer, race: &Config, expected: Expected, winners: &[IpAddr]) {
     on_your_marks();
@@ -125,7 +129,8 @@ fn connects(lab: &Lab, server: &DnsServer, race: &Config, expected: Expected, wi
     panic!("{best:?} at best, the oracle {best_of_oracle:?}");
 }
 
-/// As fast as the oracle with every address at once, and no more than `delay` later where IPv6 is given its chance.
+/// As fast as the oracle with every address at once, and no more than `delay` later where IPv6 is given its
+/// chance.
 #[track_caller]
 fn as_fast_as_the_oracle(lab: &Lab, server: &DnsServer, expected: Expected, delay: Duration, winner: IpAddr) {
     connects(lab, server, &Config::all_at_once(), expected, &[winner]);
@@ -334,7 +339,7 @@ fn why_a_name_was_not_resolved() {
         for part in ["name.test", "AAAA", "SERVFAIL from 127.0.0.1:53", "REFUSED from 127.0.0.1:53"] {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
-        // The deadline covers look-ups, and nothing outlives them.
+        // The deadline covers lookups, and nothing outlives them.
         set(&server, DnsAnswer::silent(), DnsAnswer::silent());
         options.race.deadline = Some(ms(200));
         let (result, took) = timed(|| connect(("name.test", PORT), &options));

@@ -1,5 +1,6 @@
-//! Every row of `docs/errno.md` for Linux, brought about: the call fails with that number, for a thread, for a task, and for TLS in either. Where a
-//! filter can tell one address from another the other must win, and alone the error must have the row's kind, number and words.
+//! Every row of `docs/errno.md` for Linux, brought about: the call fails with that number, for a thread, for
+//! a task, and for TLS in either. Where a filter can tell one address from another the other must win, and
+//! alone the error must have the row's kind, number and words.
 #![cfg(target_os = "linux")]
 
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
-//! Every error of a published crate reads as one sentence with what lies behind it, as reports of errors print it: `{error}: {source}: ...`.
+//! Every error of a published crate reads as one sentence with what lies behind it, as reports of errors
+//! print it: `{error}: {source}: ...`.
 #![cfg(target_os = "linux")]
 
 #[path = "error_chains/page.rs"]
@@ -55,7 +56,8 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect()
 }
 
-/// What is wrong with a chain: a part that is empty or has several lines, or that has two words of one before it in a row, or is its one word.
+/// What is wrong with a chain: a part that is empty or has several lines, or that has two words of one before
+/// it in a row, or is its one word.
 fn fault(parts: &[String]) -> Option<String> {
     for (index, part) in parts.iter().enumerate() {
         let own = words(part);
@@ -458,7 +460,8 @@ fn failed(host: &str, port: u16, options: &Options) -> ConnectError {
     connie_std::connect((host, port), options).expect_err("nobody is there")
 }
 
-/// Connects that fail: at one address and at several, at the deadline, by the program's will, and before there is an address.
+/// Connects that fail: at one address and at several, at the deadline, by the program's will, and before
+/// there is an address.
 fn connect_errors() -> Vec<ConnectError> {
     let closed = closed_port(Ipv4Addr::LOCALHOST.into());
     let one = closed.address();

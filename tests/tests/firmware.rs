@@ -1,7 +1,7 @@
 //! The firmware of `examples/firmware-qemu` in QEMU, on a TAP device, against real servers.
 //!
-//! An emulated processor on a busy machine is slow, so that order and outcomes are asserted; of time only that what must not take
-//! a second does not, and never that something is early.
+//! An emulated processor on a busy machine is slow, so that order and outcomes are asserted; of time only
+//! that what must not take a second does not, and never that something is early.
 
 #![cfg(target_os = "linux")]
 
@@ -76,8 +76,8 @@ fn dnsmasq_that_names(servers: &[IpAddr], names: &[(&str, IpAddr)]) -> Option<Dn
     Dnsmasq::start(53, &options)
 }
 
-/// What the wire saw: whatever was connected was closed, the winner in good order. An attempt that had no answer yet leaves no word
-/// behind, and after the firmware's end nobody is there to give one.
+/// What the wire saw: whatever was connected was closed, the winner in good order. An attempt that had no
+/// answer yet leaves no word behind, and after the firmware's end nobody is there to give one.
 #[track_caller]
 fn the_wire_saw_all_closed(lab: &Lab, run: &Run) {
     let log = lab.log();
@@ -216,8 +216,9 @@ fn address_router_and_names_come_from_the_network() {
     });
 }
 
-/// From the name to the connection with the first of two name servers dead, on the link or behind the router, and with it alive: the next one is asked after
-/// 250 ms. It takes no more than 300 ms longer; of some runs the fastest counts, since a busy machine makes some slow.
+/// From the name to the connection with the first of two name servers dead, on the link or behind the router,
+/// and with it alive: the next one is asked after 250 ms. It takes no more than 300 ms longer; of some runs
+/// the fastest counts, since a busy machine makes some slow.
 #[test]
 fn a_dead_name_server_costs_less_than_300_ms() {
     let Some(firmware) = Firmware::build("race") else { return };
@@ -320,7 +321,8 @@ fn a_long_page_passes_unharmed() {
     });
 }
 
-/// Frames that are not for us come faster than they can be read. The queue overflows, and TCP makes good what was lost.
+/// Frames that are not for us come faster than they can be read. The queue overflows, and TCP makes good what
+/// was lost.
 #[test]
 fn a_flood_does_not_stop_the_driver() {
     let Some(firmware) = Firmware::build("race") else { return };
@@ -392,7 +394,8 @@ fn without_the_race_the_first_address_decides() {
     the_first_address_decides("single");
 }
 
-/// What `docs/footprint.md` has as the least: the race to addresses that are built in, and smoltcp with nothing on top.
+/// What `docs/footprint.md` has as the least: the race to addresses that are built in, and smoltcp with
+/// nothing on top.
 #[test]
 fn the_least_programs_fetch_something() {
     let (Some(fixed), Some(floor)) = (Firmware::build("fixed"), Firmware::build("floor")) else { return };

@@ -1,7 +1,8 @@
-//! The firmware of `examples/firmware-embassy` in QEMU: embassy-net, an unmodified reqwless, and connie between the two, against nginx and
-//! dnsmasq.
+//! The firmware of `examples/firmware-embassy` in QEMU: embassy-net, an unmodified reqwless, and connie
+//! between the two, against nginx and dnsmasq.
 //!
-//! An emulated processor on a busy machine is slow, so that outcomes are asserted and not times, but for the best of some.
+//! An emulated processor on a busy machine is slow, so that outcomes are asserted and not times, but for the
+//! best of some.
 
 #![cfg(target_os = "linux")]
 
@@ -114,7 +115,8 @@ fn more_dead_addresses_than_sockets() {
     });
 }
 
-/// embassy-net's own look-up cannot do this: with IPv6 configured it asks for AAAA, and takes "no such record" for the end.
+/// embassy-net's own lookup cannot do this: with IPv6 configured it asks for AAAA, and takes "no such record"
+/// for the end.
 #[test]
 fn a_name_with_ipv4_addresses_alone_is_found_where_ipv6_is_configured() {
     let Some(firmware) = Firmware::build("embassy") else { return };
@@ -150,8 +152,8 @@ fn what_went_wrong_is_told() {
     });
 }
 
-/// The first of two name servers is dead, on the link or behind the router: it costs the pause after which the second is asked, whatever
-/// smoltcp asks its neighbours.
+/// The first of two name servers is dead, on the link or behind the router: it costs the pause after which
+/// the second is asked, whatever smoltcp asks its neighbours.
 #[test]
 fn a_dead_first_name_server_holds_up_little() {
     let Some(firmware) = Firmware::build("embassy") else { return };

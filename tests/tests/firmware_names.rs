@@ -1,5 +1,6 @@
-//! What name servers do, and what the firmware in QEMU makes of it: those rows of the table of all drivers that stand for the others. One run looks
-//! up a name for each row, one after the other; the servers are real sockets on the link.
+//! What name servers do, and what the firmware in QEMU makes of it: those rows of the table of all drivers
+//! that stand for the others. One run looks up a name for each row, one after the other; the servers are real
+//! sockets on the link.
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,6 @@
-//! What the child of a fork does with what its parent has made: a canceler, a budget, a look-up, a memory. The pool of the system's resolver, which other
-//! threads hold at that moment, is seen from C (`connie-c/tests/c_api/process.rs`).
+//! What the child of a fork does with what its parent has made: a canceler, a budget, a lookup, a memory. The
+//! pool of the system's resolver, which other threads hold at that moment, is seen from C
+//! (`connie-c/tests/c_api/process.rs`).
 #![cfg(target_os = "linux")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -33,8 +34,8 @@ fn hole() -> BlackHole {
 /// Runs `child` in the child of a fork, and `parent` meanwhile. The child says what is amiss, if anything is.
 #[track_caller]
 fn forked(child: impl FnOnce() -> Result<(), String>, parent: impl FnOnce()) {
-    // SAFETY: glibc's allocator can be used in the child, and nothing else of what the child calls is held by threads of this process but what the
-    // tests are about.
+    // SAFETY: glibc's allocator can be used in the child, and nothing else of what the child calls is held by
+    // threads of this process but what the tests are about.
     match unsafe { fork() }.expect("a process") {
         ForkResult::Child => {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
@@ -173,7 +174,8 @@ fn a_child_stands_behind_nobody_of_its_parent_s() {
     assert_eq!(budget.free(), 1);
 }
 
-/// Threads of the parent are at the memory all the time, and one of them has it locked when the process is forked. None of them is in the child.
+/// Threads of the parent are at the memory all the time, and one of them has it locked when the process is
+/// forked. None of them is in the child.
 #[test]
 fn a_child_does_not_wait_for_a_memory() {
     let servers = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
@@ -240,7 +242,8 @@ fn a_child_does_not_wait_for_its_parent_s_races() {
     });
 }
 
-/// What was learnt grows old while the machine sleeps. Here the clock that counts that goes on by two hours, and the other one does not.
+/// What was learnt grows old while the machine sleeps. Here the clock that counts that goes on by two hours,
+/// and the other one does not.
 #[test]
 fn sleeping_counts_as_age() {
     let servers = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
@@ -276,8 +279,8 @@ fn enter_new_time() -> std::io::Result<()> {
     Ok(())
 }
 
-/// A look-up that was under way: its answer is the parent's, and so is the pipe that rings for it. A child that took the ring away would have the
-/// parent wait for it for ever.
+/// A lookup that was under way: its answer is the parent's, and so is the pipe that rings for it. A child
+/// that took the ring away would have the parent wait for it for ever.
 #[test]
 fn a_look_up_stays_with_the_parent() {
     let clock = OsClock::start();

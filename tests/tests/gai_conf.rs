@@ -1,6 +1,7 @@
 //! gai.conf(5): which family of a name comes first, as the C library has it.
 //!
-//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which they were made.
+//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which
+//! they were made.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -22,8 +23,8 @@ const FILE: &str = "/etc/gai.conf";
 const V4: &str = "192.0.2.1";
 const V6: &str = "2001:db8::1";
 
-/// What the file says, whether IPv4 comes first then, and whether that is so for IPv4 as a whole, so that its answer is waited for. The lab's IPv4
-/// source is a private address.
+/// What the file says, whether IPv4 comes first then, and whether that is so for IPv4 as a whole, so that its
+/// answer is waited for. The lab's IPv4 source is a private address.
 const FILES: [(&str, bool, bool); 12] = [
     ("# nothing\n", false, false),
     ("precedence ::ffff:0:0/96 100\n", true, true),
@@ -98,7 +99,8 @@ fn goes_by(lab: &Lab, server: &DnsServer, asked_for: &str, expected: &str, text:
     let in_turn = Config::all_at_once().pacing(Pacing::OneByOne);
     let hosts = || Dns::new([]).into();
     let asked = || Dns { hosts_file: None, ..Dns::new([server.address()]) }.into();
-    // With every address at once the race begins with the answer that comes first, whichever that is: those of the hosts file are there at once.
+    // With every address at once the race begins with the answer that comes first, whichever that is: those
+    // of the hosts file are there at once.
     let resolvers: [(&str, Resolver, &[Config]); 3] = [
         ("hosted.test", hosts(), &[Config::all_at_once(), Config::staggered(), in_turn.clone()]),
         (asked_for, Resolver::System, &[Config::staggered(), in_turn.clone()]),

@@ -1,6 +1,7 @@
 //! The hosts file as `dns::Dns` reads it, and as the C library does.
 //!
-//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which they were made.
+//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which
+//! they were made.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use std::collections::BTreeSet;
@@ -68,7 +69,8 @@ fn the_hosts_file_is_read_as_the_c_library_reads_it() {
     });
 }
 
-/// Writes the file. Each looks as if it were a second younger than the one before: what has the same length and the same time is not read anew.
+/// Writes the file. Each looks as if it were a second younger than the one before: what has the same length
+/// and the same time is not read anew.
 fn replace(text: &[u8]) {
     let before = std::fs::metadata("/etc/hosts").and_then(|file| file.modified()).expect("its time");
     std::fs::write("/etc/hosts", text).expect("the file takes it");

@@ -8,8 +8,8 @@ use connie_tests::skip;
 
 const PAGE: &str = include_str!("../../connie-http/src/python.rs");
 
-/// Prints the public names of the module (its constants for status codes apart, and what it imports), of its classes and of what
-/// they are made into.
+/// Prints the public names of the module (its constants for status codes apart, and what it imports), of its
+/// classes and of what they are made into.
 const NAMES: &str = r#"
 import http.client as h, io, types
 codes = {status.name for status in h.http.HTTPStatus}
@@ -23,7 +23,8 @@ for thing in h.HTTPConnection("a"), h.HTTPSConnection("a"), response:
 print(*sorted(names))
 "#;
 
-/// What Python prints when it runs `program`; `None` where there is no Python of the version whose names these are.
+/// What Python prints when it runs `program`; `None` where there is no Python of the version whose names
+/// these are.
 fn python(program: &str) -> Option<String> {
     let program = format!("import sys; assert sys.version_info[:2] == (3, 11)\n{program}");
     let output = Command::new("python3").args(["-I", "-c", &program]).output().ok();

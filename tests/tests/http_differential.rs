@@ -1,7 +1,8 @@
-//! What connie makes of raw answers beside what Python's `http.client` makes of them: every difference is listed with the clause of the
-//! standard that decides for connie.
+//! What connie makes of raw answers beside what Python's `http.client` makes of them: every difference is
+//! listed with the clause of the standard that decides for connie.
 //!
-//! Each client reads each answer whole, byte by byte and cut in two at every position, and has to say the same each time.
+//! Each client reads each answer whole, byte by byte and cut in two at every position, and has to say the
+//! same each time.
 #![cfg(target_os = "linux")]
 
 #[path = "http_differential/answers.rs"]
@@ -233,7 +234,8 @@ mod theirs {
     }
 }
 
-/// A server that sends answer `i` to whoever asks for `/i/whole`, and byte by byte to whoever asks for `/i/bytes`.
+/// A server that sends answer `i` to whoever asks for `/i/whole`, and byte by byte to whoever asks for
+/// `/i/bytes`.
 fn serve(answers: &Arc<Vec<Answer>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

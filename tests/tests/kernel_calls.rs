@@ -100,8 +100,8 @@ fn a_wake_up_costs_one_wait_and_one_question_for_each_socket_that_is_ready() {
     });
 }
 
-/// What an ICMP error can look like while the kernel is still at it. Here the first wait is made to say so of the black hole, which is
-/// the first in its list.
+/// What an ICMP error can look like while the kernel is still at it. Here the first wait is made to say so of
+/// the black hole, which is the first in its list.
 #[test]
 #[cfg(target_endian = "little")]
 fn a_socket_that_is_ready_before_its_error_is_there_has_not_won() {

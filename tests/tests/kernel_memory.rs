@@ -1,4 +1,5 @@
-//! Races with a memory, over the kernel's own sockets behind a router with delays. What is counted are SYNs on the wire.
+//! Races with a memory, over the kernel's own sockets behind a router with delays. What is counted are SYNs
+//! on the wire.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -78,7 +79,8 @@ fn a_dead_family_is_called_once() {
     });
 }
 
-/// A handshake whose SYN was lost says little of its address (RFC 6298 section 3, Karn's rule): it has been the best, and is.
+/// A handshake whose SYN was lost says little of its address (RFC 6298 section 3, Karn's rule): it has been
+/// the best, and is.
 #[test]
 fn a_syn_that_was_sent_again_is_no_sample() {
     in_namespace(|lab| {

@@ -1,5 +1,5 @@
-//! Many races at one time with one memory, over the kernel's own sockets behind a router with delays: what one of them finds out serves all. What is
-//! counted are SYNs on the wire.
+//! Many races at one time with one memory, over the kernel's own sockets behind a router with delays: what
+//! one of them finds out serves all. What is counted are SYNs on the wire.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -24,7 +24,8 @@ const CROWD: usize = 1_000;
 const ADDRESSES: u16 = 12;
 /// Below half a patience, so that the first race has found out before another is to.
 const NEAREST: Duration = ms(50);
-/// The same for a thousand: then a machine that is late by a hundred milliseconds makes no race start a second address.
+/// The same for a thousand: then a machine that is late by a hundred milliseconds makes no race start a
+/// second address.
 const FURTHER: Duration = ms(100);
 
 fn with(memory: &Memory) -> Options {
@@ -120,7 +121,8 @@ fn work(lab: &Lab) -> Duration {
 }
 
 impl Came {
-    /// So many SYNs at most, and 99 of 100 within two and a half times what one race takes alone, but for what the machine has to work for it.
+    /// So many SYNs at most, and 99 of 100 within two and a half times what one race takes alone, but for
+    /// what the machine has to work for it.
     #[track_caller]
     fn is_within(&self, syns: usize, alone: Duration, work: Duration) {
         assert!(self.syns <= syns, "{self:?}");
@@ -159,8 +161,8 @@ fn a_thousand_tasks_with_an_empty_memory_send_few_more() {
     });
 }
 
-/// Further away than a race waits for another: none waits for longer than its patience, and none sends twelve. It sends one, and when its patience has
-/// passed another.
+/// Further away than a race waits for another: none waits for longer than its patience, and none sends
+/// twelve. It sends one, and when its patience has passed another.
 #[test]
 fn a_host_far_away_is_not_waited_for() {
     let _alone = one_at_a_time();
@@ -175,7 +177,8 @@ fn a_host_far_away_is_not_waited_for() {
         let came = crowd(lab, &addresses, &with(&Memory::new()));
         let late = work * 3 + lateness(Duration::from_secs(10));
         assert!(came.syns <= CROWD * 2 + 100 && came.most <= ms(250 + 400) + late, "{came:?}, {late:?}");
-        // They begin with different addresses, since nobody knows which is best; those for which the machine is late may hear of one.
+        // They begin with different addresses, since nobody knows which is best; those for which the machine
+        // is late may hear of one.
         let log = lab.log();
         let most = (1..=ADDRESSES).map(|n| log.counts(v4(n)).first_syns).max();
         assert!(most < Some(CROWD * 4 / 5), "{most:?}");
@@ -260,7 +263,8 @@ fn when_the_first_is_stuck_the_others_go_on() {
         // Half a patience, a race of its own, and one that goes by that.
         let latest = ms(125) + NEAREST * 2 + ms(100);
         assert!(took > ms(125) && took <= latest + lateness(took), "{took:?}");
-        // What is in hand is for those whose time is over before the second has found out, and one race in 32 explores.
+        // What is in hand is for those whose time is over before the second has found out, and one race in 32
+        // explores.
         assert!((12 + 12 + 19..=12 + 12 + 19 + 16 + 1).contains(&syns(lab)));
     });
 }
@@ -343,7 +347,8 @@ fn who_waits_can_give_up() {
     });
 }
 
-/// A crawler with a small budget: a race takes a socket for the address that it starts with, and no more before it starts more.
+/// A crawler with a small budget: a race takes a socket for the address that it starts with, and no more
+/// before it starts more.
 #[test]
 fn a_budget_lets_as_many_races_run_as_it_has_sockets() {
     const BUDGET: usize = 100;
@@ -357,7 +362,8 @@ fn a_budget_lets_as_many_races_run_as_it_has_sockets() {
         lab.clear_log();
         let budget = SocketBudget::new(BUDGET);
         let options = Options { budget: Some(budget.clone()), ..with(&memory) };
-        // The last of them stand in line for longer than a plan may keep them back, and have a plan all the same.
+        // The last of them stand in line for longer than a plan may keep them back, and have a plan all the
+        // same.
         let took = runtime().block_on(others(RACES, &addresses, &options));
         let log = lab.log();
         let most = log.most_handshakes();

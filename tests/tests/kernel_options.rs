@@ -205,7 +205,7 @@ fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
     });
 }
 
-/// Each is told apart from a failure of the network, by a line that names the option.
+/// Each is distinguished from a failure of the network, by a line that names the option.
 #[test]
 fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
     let server = Live::silent((Ipv4Addr::LOCALHOST, 0));

@@ -1,4 +1,5 @@
-//! What docs/never-stuck.md and docs/history.md name is there: a proof about code that was renamed proves nothing, nor does a test that is gone.
+//! What docs/never-stuck.md and docs/history.md name is there: a proof about code that was renamed proves
+//! nothing, nor does a test that is gone.
 
 use std::fs;
 use std::path::{Path, PathBuf};

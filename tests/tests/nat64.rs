@@ -1,4 +1,5 @@
-//! A network that has IPv6 alone, with NAT64: names and literals that have IPv4 only are reached through its prefix (RFC 8305 section 7).
+//! A network that has IPv6 alone, with NAT64: names and literals that have IPv4 only are reached through its
+//! prefix (RFC 8305 section 7).
 //!
 //! The router plays the translator: it answers for the addresses under the prefix.
 #![cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! What the crate registry shows and ships of each crate that may be published: its texts, its licences, and nothing that it could not
-//! build. And what no file of the repository says.
+//! What the crate registry shows and ships of each crate that may be published: its texts, its licences, and
+//! nothing that it could not build. And what no file of the repository says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,8 @@ fn each_says_what_its_features_bring() {
             assert!(text.contains(&format!("`{feature}`")), "{name}: what does {feature} bring?");
             read += 1;
         }
-        // Where there are some, the documentation that is published has all of them, and says beside each item which one it needs.
+        // Where there are some, the documentation that is published has all of them, and says beside each
+        // item which one it needs.
         let is_library = package["targets"][0]["kind"][0] == "lib";
         if is_library {
             assert_eq!(
@@ -141,8 +142,8 @@ fn none_needs_a_crate_that_is_not_published() {
     }
 }
 
-/// smoltcp's build fails where two crates ask for two numbers of one kind: which numbers there are is left to the program. One with other numbers than
-/// those of the programs here is built.
+/// smoltcp's build fails where two crates ask for two numbers of one kind: which numbers there are is left to
+/// the program. One with other numbers than those of the programs here is built.
 #[test]
 fn a_program_chooses_the_numbers_of_smoltcp() {
     for package in published() {
@@ -171,8 +172,9 @@ fn a_program_chooses_the_numbers_of_smoltcp() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A build takes what it needs from wherever cargo and pip are told: a text that names one place is wrong on the next machine.
-/// A manifest has to spell one host, in the key of a table that says how documentation is built.
+/// A build takes what it needs from wherever cargo and pip are told: a text that names one place is wrong on
+/// the next machine. A manifest has to spell one host, in the key of a table that says how documentation is
+/// built.
 #[test]
 fn no_text_names_the_host_of_a_registry() {
     // In parts, so that this file does not name them either.
@@ -209,7 +211,8 @@ fn no_text_names_the_host_of_a_registry() {
     assert!(named.is_empty(), "say \"the crate registry\", or what it is for:\n{}", named.join("\n"));
 }
 
-/// The files below `folder`, without what is built, what git keeps, and the lists of locked versions, which cargo writes.
+/// The files below `folder`, without what is built, what git keeps, and the lists of locked versions, which
+/// cargo writes.
 fn texts(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {

@@ -40,7 +40,8 @@ fn a_bar_that_a_client_has_beaten_is_not_called_the_best_there_is() {
     assert!(about.contains("can beat") && !picture.contains("nobody can beat"), "{about}");
 }
 
-/// A picture that takes many clients to measure is not drawn anew for a word: the program that draws it has the same words.
+/// A picture that takes many clients to measure is not drawn anew for a word: the program that draws it has
+/// the same words.
 #[test]
 fn the_program_that_draws_the_benchmarks_has_their_words() {
     let (picture, program) = (read("docs/benchmarks.svg"), read("benches/peers/src/plot.rs"));

@@ -1,5 +1,6 @@
-//! One table of scenarios that every stack passes: the kernel's sockets (`connie-std`), and smoltcp (`connie-smoltcp`) over
-//! TUN and over TAP. They share the laboratory's router, and are judged by what it saw on the wire.
+//! One table of scenarios that every stack passes: the kernel's sockets (`connie-std`), and smoltcp
+//! (`connie-smoltcp`) over TUN and over TAP. They share the laboratory's router, and are judged by what it
+//! saw on the wire.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;

@@ -1,4 +1,5 @@
-//! smoltcp on an Ethernet link to the kernel: neighbours that are not there, and routers, must not hold up the others.
+//! smoltcp on an Ethernet link to the kernel: neighbours that are not there, and routers, must not hold up
+//! the others.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -17,14 +18,14 @@ use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Nginx;
 use kernel_support::{PORT, at, on_your_marks};
 
-/// How late the winner may be for its round trip. smoltcp alone is a second late for each neighbour that was asked for
-/// before.
+/// How late the winner may be for its round trip. smoltcp alone is a second late for each neighbour that was
+/// asked for before.
 const LATE: Duration = ms(50);
 
 type Client<'a> = Stack<'a, Guest, Guest, 4>;
 
-/// Races over four sockets, the first of the addresses first; the winner must be `winner`, no sooner than `round_trip` after the
-/// start, and serve the page. Says how late it was.
+/// Races over four sockets, the first of the addresses first; the winner must be `winner`, no sooner than
+/// `round_trip` after the start, and serve the page. Says how late it was.
 #[track_caller]
 fn race(
     stack: &mut Client<'_>,
@@ -60,8 +61,8 @@ fn race(
     took - round_trip
 }
 
-/// Runs `body` with a stack of four sockets over TAP that knows no neighbour yet, and with nginx on every address of the kernel. It says how
-/// late it was; on a busy machine it has a few tries.
+/// Runs `body` with a stack of four sockets over TAP that knows no neighbour yet, and with nginx on every
+/// address of the kernel. It says how late it was; on a busy machine it has a few tries.
 #[track_caller]
 fn with_stack(
     lab: &Lab,
@@ -112,7 +113,8 @@ fn three_dead_neighbours_do_not_hold_up_the_fourth_over_ipv6() {
     });
 }
 
-/// Five dead neighbours, four sockets: the live one has its turn after one patience, in a place whose neighbour was silent.
+/// Five dead neighbours, four sockets: the live one has its turn after one patience, in a place whose
+/// neighbour was silent.
 #[test]
 fn a_live_neighbour_in_the_second_round_is_asked_for_at_once() {
     in_namespace(|lab| {

@@ -1,6 +1,8 @@
-//! From a name to a connection by the operating system's resolver: the whole path, in a namespace that has a name server of its own.
+//! From a name to a connection by the operating system's resolver: the whole path, in a namespace that has a
+//! name server of its own.
 //!
-//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which they were made.
+//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which
+//! they were made.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;

@@ -1,5 +1,5 @@
-//! What visits cost over a kernel, in a quick form of the comparison that `benches/peers` makes: a part of its visits, of its networks, and
-//! clients in this process.
+//! What visits cost over a kernel, in a quick form of the comparison that `benches/peers` makes: a part of
+//! its visits, of its networks, and clients in this process.
 #![cfg(target_os = "linux")]
 
 use std::io::Read as _;

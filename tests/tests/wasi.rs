@@ -48,7 +48,8 @@ impl Ran {
 /// How long anything that a test waits for may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A server that takes one connection, reads nothing for a moment, and counts what it is sent until that ends.
+/// A server that takes one connection, reads nothing for a moment, and counts what it is sent until that
+/// ends.
 fn sink() -> (SocketAddr, JoinHandle<usize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
     let address = listener.local_addr().expect("an address");
@@ -74,7 +75,8 @@ fn sink() -> (SocketAddr, JoinHandle<usize>) {
     (address, std::thread::spawn(count))
 }
 
-/// The tests of `package` that ran in a component are those of tests/all_tests.txt, whose lines name the target in the place of a file.
+/// The tests of `package` that ran in a component are those of tests/all_tests.txt, whose lines name the
+/// target in the place of a file.
 #[track_caller]
 fn are_listed(package: &str, ran: &Ran) {
     let place = format!("{package} {} ", connie_tests::wasi::TARGET);
@@ -237,7 +239,7 @@ fn name_servers_are_asked_as_in_virtual_time() {
     }
 }
 
-/// Which the runtime's own look-up would wait for.
+/// Which the runtime's own lookup would wait for.
 #[test]
 fn an_answer_that_never_comes_holds_nothing_back() {
     let Some(runtime) = Runtime::find() else { return };
@@ -265,8 +267,8 @@ fn an_answer_that_never_comes_holds_nothing_back() {
     ran.exits(1).says("could not resolve name.test: the name server could not answer (SERVFAIL)\n");
 }
 
-/// Nobody is at the first server's port. wasmtime does not tell what its host says of that before the next datagram to it, so that it
-/// counts as silent.
+/// Nobody is at the first server's port. wasmtime does not tell what its host says of that before the next
+/// datagram to it, so that it counts as silent.
 #[test]
 fn a_name_server_that_is_not_there_is_passed_over() {
     let Some(runtime) = Runtime::find() else { return };

@@ -1,5 +1,5 @@
-//! What a program has done with the sockets of a connect that are not the race's: those that ask name servers,
-//! and those that ask the system for a route.
+//! What a program has done with the sockets of a connect that are not the race's: those that ask name
+//! servers, and those that ask the system for a route.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -41,7 +41,8 @@ fn asking(server: SocketAddr) -> Options {
     Options { resolver: dns.into(), ..Options::default() }
 }
 
-/// Every socket that is shown: what it is for, whether it is TCP's, its mark, its interface, and where it is to lead.
+/// Every socket that is shown: what it is for, whether it is TCP's, its mark, its interface, and where it is
+/// to lead.
 type Shown = (Purpose, bool, u32, String, IpAddr);
 
 fn note(seen: &Arc<Mutex<Vec<Shown>>>) -> OnSocket {

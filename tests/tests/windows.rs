@@ -1,5 +1,5 @@
-//! connie built for Windows, under Wine: connie-std's own tests that need no namespace, and the program. What that shows of Windows, and
-//! what it cannot, is told in docs/windows.md.
+//! connie built for Windows, under Wine: connie-std's own tests that need no namespace, and the program. What
+//! that shows of Windows, and what it cannot, is told in docs/windows.md.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ use connie_tests::servers::{BlackHole, Live, LiveCounts, closed_port};
 use connie_tests::wine::{Ran, Wine};
 use serde_json::{Value, json};
 
-/// TLS is left out: it would double the time to build, and has nothing of Windows but where the machine's authorities are.
+/// TLS is left out: it would double the time to build, and has nothing of Windows but where the machine's
+/// authorities are.
 const FEATURES: [&str; 2] = ["--no-default-features", "--features=dns,getaddrinfo,gzip,serde,tokio"];
 
 /// Tests that do not run, of files of which others do: how they begin, and why.
@@ -94,8 +95,8 @@ fn build(cargo: &mut Command) -> String {
     told
 }
 
-/// Refusals, black holes, deadlines, canceling, a thousand races and the handles that they leave, over std and over tokio. Answers which
-/// tests ran.
+/// Refusals, black holes, deadlines, canceling, a thousand races and the handles that they leave, over std
+/// and over tokio. Answers which tests ran.
 fn the_tests_of_connie_std(wine: &mut Wine) -> BTreeSet<String> {
     let told = build(wine.cargo("test", "connie-std").args(FEATURES).args(["--lib", "--tests", "--no-run"]));
     let mut seen = BTreeSet::new();

@@ -1,13 +1,15 @@
-//! Drives the client: its sockets are served by futures, all polled in place by the one future that drives, [`serve`](crate::Lookup::serve).
+//! Drives the client: its sockets are served by futures, all polled in place by the one future that drives,
+//! [`serve`](crate::Lookup::serve).
 //!
 //! # The rules
 //!
-//! 1. **One drives for all.** When it was dropped, the next one that is polled does. What must outlast a driver is in
-//!    [`DnsState`](crate::dns::state::DnsState): the sockets too, so that an answer that comes between two drivers is heard by the second.
-//! 2. **One query is sent at a time**, since there is one buffer. A stack that takes longer than [`SEND_LIMIT`] loses it, and the client sends it
-//!    again.
-//! 3. **Each place has a listener.** It puts the socket back when something is to be sent from it, and drops it when the place is somebody
-//!    else's.
+//! 1. **One drives for all.** When it was dropped, the next one that is polled does. What must outlast a
+//!    driver is in [`DnsState`](crate::dns::state::DnsState): the sockets too, so that an answer that comes
+//!    between two drivers reaches the second.
+//! 2. **One query is sent at a time**, since there is one buffer. A stack that takes longer than
+//!    [`SEND_LIMIT`] loses it, and the client sends it again.
+//! 3. **Each place has a listener.** It puts the socket back when something is to be sent from it, and drops
+//!    it when the place is somebody else's.
 
 use core::cell::Cell;
 use core::convert::Infallible;
@@ -130,7 +132,7 @@ impl<
                     return Poll::Pending;
                 }
                 if mem::replace(&mut rang, true) {
-                    // A clock that rings too soon must not keep the executor from its other tasks.
+                    // A clock that is early must not keep the executor from its other tasks.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -1,8 +1,9 @@
 //! A DNS client over a stack's UDP: [`Dns`], a [`Lookup`] for [`RaceConnect`](crate::RaceConnect).
 //!
-//! All name servers of the network are asked, the next 250 ms after one that is silent and at once after one that fails; NXDOMAIN, a refusal,
-//! a server's failure and silence are told apart; answers are kept for their time to live. What it does in whole is on the front page of
-//! [`connie_dns`], which decides; this is what moves its datagrams.
+//! All name servers of the network are asked, the next 250 ms after one that is silent and at once after one
+//! that fails; NXDOMAIN, a refusal, a server's failure and silence are distinguished; answers are kept for
+//! their time to live. What it does in whole is on the front page of [`connie_dns`], which decides; this is
+//! what moves its datagrams.
 //!
 //! ```
 //! use connie_async::dns::{Dns, Nal};
@@ -46,9 +47,11 @@
 //!
 //! # Who sends and who waits
 //!
-//! There is no task in the background. Who asked first, a look-up or a connect, sends and listens for all of them, by `&self`; the others are woken when a
-//! question has ended. When its look-ups have ended, or its future was dropped, another one goes on with the same sockets. A question is asked once,
-//! however many wait for it. A future that is polled no more and not dropped holds up those that wait for it, as in any program of futures.
+//! There is no task in the background. Who asked first, a lookup or a connect, sends and listens for all of
+//! them, by `&self`; the others are woken when a question has ended. When its lookups have ended, or its
+//! future was dropped, another one goes on with the same sockets. A question is asked once, however many wait
+//! for it. A future that is polled no more and not dropped holds up those that wait for it, as in any program
+//! of futures.
 //!
 //! # Capacities
 //!
@@ -89,11 +92,11 @@ use state::{Deferred, DnsState, Ticket};
 ///
 /// | number | what there is room for | default | more than that |
 /// |---|---|---|---|
-/// | `NAMES` | names that are asked for or known at a time | 4 | a look-up waits until another has ended |
+/// | `NAMES` | names that are asked for or known at a time | 4 | a lookup waits until another has ended |
 /// | `SOCKETS` | sockets: one for each question and server, where two questions and two servers take four | 4 | a server's is taken for the next one, or the query waits for its turn |
-/// | `WAITERS` | look-ups that are woken, but for those in the task that drives | 8 | one looks every 50 ms by itself |
+/// | `WAITERS` | lookups that are woken, but for those in the task that drives | 8 | one looks every 50 ms by itself |
 /// | `SERVERS` | name servers | 3 | are left out |
-/// | `NAME` | octets of a name | 255 | the look-up [fails](QueryError::Failed) |
+/// | `NAME` | octets of a name | 255 | the lookup [fails](QueryError::Failed) |
 /// | `DATA` | octets of the addresses of a family: 16 for each of IPv6 | 128 | addresses are left out |
 ///
 /// No borrow of what is shared lasts over an `await`, or while foreign code runs.
@@ -113,12 +116,12 @@ pub struct Dns<
     shared: RefCell<DnsState<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>>,
 }
 
-/// How often a look-up looks that nobody can wake.
+/// How often a lookup looks that nobody can wake.
 const EVERY: Duration = Duration::from_millis(50);
 
 impl<'a, U: Udp + 'a, C: Clock> Dns<'a, U, C> {
-    /// Asks over `udp`, with the default capacities and settings. Ids and ports are made from `seed`, which must be hard to guess: from a source of
-    /// randomness, another at each start.
+    /// Asks over `udp`, with the default capacities and settings. Ids and ports are made from `seed`, which
+    /// must be hard to guess: from a source of randomness, another at each start.
     #[must_use]
     pub fn new(udp: &'a U, clock: C, seed: u64) -> Self {
         Self::with_capacities(udp, clock, DnsConfig::default(), seed)
@@ -137,8 +140,8 @@ impl<
     const DATA: usize,
 > Dns<'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
-    /// The same with capacities of one's own. Of `settings` those count that are no matter of the transport, which is UDP alone, nor of the
-    /// [size of a datagram](Udp::largest_datagram).
+    /// The same with capacities of one's own. Of `settings` those count that are no matter of the transport,
+    /// which is UDP alone, nor of the [size of a datagram](Udp::largest_datagram).
     #[must_use]
     pub fn with_capacities(udp: &'a U, clock: C, settings: DnsConfig, seed: u64) -> Self {
         let settings = DnsConfig {
@@ -151,7 +154,8 @@ impl<
         Dns { udp, clock, shared: RefCell::new(shared) }
     }
 
-    /// Forgets what is known: for a program that has learnt that the network is another one now. Other name servers do so by themselves.
+    /// Forgets what is known: for a program that has learnt that the network is another one now. Other name
+    /// servers do so by themselves.
     pub fn forget(&self) {
         let now = self.clock.now();
         self.with(|shared| shared.client.forget(now));
@@ -165,7 +169,7 @@ impl<
         self.shared.try_borrow_mut().ok().map(|mut shared| of(&mut shared))
     }
 
-    /// Not part of a look-up's future, where the list would stay for as long as that.
+    /// Not part of a lookup's future, where the list would stay for as long as that.
     fn look_at_servers(&self) {
         let mut servers = Vec::<SocketAddr, SERVERS>::new();
         for server in self.udp.servers() {
@@ -216,7 +220,7 @@ impl<
     }
 }
 
-/// One look-up, which gives back what it holds when it is dropped.
+/// One lookup, which gives back what it holds when it is dropped.
 struct PendingLookup<
     'd,
     'a,
@@ -306,7 +310,7 @@ impl<
     }
 }
 
-/// What drives for the look-ups beside it, once nobody else does.
+/// What drives for the lookups beside it, once nobody else does.
 struct StandbyDriver<
     'd,
     'a,
@@ -363,7 +367,7 @@ impl<
         answers: &mut AddressList<'_>,
     ) -> Result<(), QueryError> {
         let mut looking = pin!(self.lookup_served(host, family, answers));
-        // Dropped first, so that the look-up closes sockets that have been put back.
+        // Dropped first, so that the lookup closes sockets that have been put back.
         let mut serving = pin!(self.serve());
         poll_fn(|cx| {
             if let Poll::Ready(found) = looking.as_mut().poll(cx) {
@@ -379,13 +383,14 @@ impl<
     async fn serve(&self) -> Infallible {
         let standby =
             StandbyDriver { dns: self, ticket: self.with(DnsState::take_ticket).unwrap_or_default() };
-        // Does nothing before it is polled. Dropped before `standby`, which is the driver until the sockets are back.
+        // Does nothing before it is polled. Dropped before `standby`, which is the driver until the sockets
+        // are back.
         let mut driving = pin!(self.drive());
         poll_fn(|cx| {
             if self.with(|shared| shared.drives(standby.ticket, cx.waker())) == Some(true) {
                 let _: Poll<Infallible> = driving.as_mut().poll(cx);
             }
-            // The look-ups beside it are woken when nobody drives any more.
+            // The lookups beside it are woken when nobody drives any more.
             Poll::Pending
         })
         .await

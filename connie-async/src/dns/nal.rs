@@ -8,9 +8,11 @@ use embedded_nal_async::{ConnectedUdp, UdpStack};
 
 use crate::dns::udp::{Udp, UdpError};
 
-/// The UDP of any embedded-nal-async [`UdpStack`], and the name servers to ask over it. Local ports are the stack's to choose.
+/// The UDP of any embedded-nal-async [`UdpStack`], and the name servers to ask over it. Local ports are the
+/// stack's to choose.
 ///
-/// `DATAGRAM` is the largest datagram that is taken in. Each socket of a [`Dns`](crate::dns::Dns) has a buffer of that size in the future of each look-up or connect.
+/// `DATAGRAM` is the largest datagram that is taken in. Each socket of a [`Dns`](crate::dns::Dns) has a
+/// buffer of that size in the future of each lookup or connect.
 #[derive(Debug)]
 pub struct Nal<'s, U, const DATAGRAM: usize = 1232> {
     stack: U,
@@ -24,7 +26,8 @@ impl<'s, U, const DATAGRAM: usize> Nal<'s, U, DATAGRAM> {
         Nal { stack, servers: Cell::new(servers) }
     }
 
-    /// Other servers, for a network that has changed: what is asked is asked anew at the next look-up, and what is known is forgotten.
+    /// Other servers, for a network that has changed: what is asked is asked anew at the next lookup, and
+    /// what is known is forgotten.
     pub fn set_servers(&self, servers: &'s [SocketAddr]) {
         self.servers.set(servers);
     }
@@ -65,7 +68,7 @@ impl<U: UdpStack, const DATAGRAM: usize> Udp for Nal<'_, U, DATAGRAM> {
     ) -> Result<R, UdpError> {
         let mut buffer = [0; DATAGRAM];
         let length = socket.receive_into(&mut buffer).await.map_err(|error| UdpError::of(error.kind()))?;
-        // One that is longer than the server was told is cut, and its length told nonetheless.
+        // One that is longer than was announced to the server is cut, and its length reported nonetheless.
         Ok(read(buffer.get(..length).unwrap_or(&buffer)))
     }
 }

@@ -1,6 +1,7 @@
-//! What all look-ups of a [`Dns`](crate::dns::Dns) share: the client, its sockets, and who waits.
+//! What all lookups of a [`Dns`](crate::dns::Dns) share: the client, its sockets, and who waits.
 //!
-//! Nothing foreign runs while it is borrowed: sockets that are to be closed and wakers that are to be woken are handed out.
+//! Nothing foreign runs while it is borrowed: sockets that are to be closed and wakers that are to be woken
+//! are handed out.
 
 use core::net::SocketAddr;
 use core::task::Waker;
@@ -48,7 +49,7 @@ pub(crate) struct DnsState<
     ticket: Ticket,
 }
 
-/// Tells look-ups apart, and those that can drive.
+/// Tells lookups apart, and those that can drive.
 pub(crate) type Ticket = u32;
 
 /// What is to be done when the borrow is over: waking, and closing.
@@ -111,7 +112,8 @@ impl<
         true
     }
 
-    /// Whether this look-up will be woken: there is room for its waker. One that is woken with the one that drives needs none.
+    /// Whether this lookup will be woken: there is room for its waker. One that is woken with the one that
+    /// drives needs none.
     pub(crate) fn waits(&mut self, ticket: Ticket, waker: &Waker) -> bool {
         if self.driver.as_ref().is_some_and(|(_, driver)| driver.will_wake(waker)) {
             self.leave(ticket);
@@ -124,7 +126,7 @@ impl<
         self.waiting.push((ticket, waker.clone())).is_ok()
     }
 
-    /// This look-up is over.
+    /// This lookup is over.
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         self.waiting.retain(|(of, _)| *of != ticket);
     }
@@ -137,7 +139,8 @@ impl<
         }
     }
 
-    /// Wakes all who wait: something has ended, or somebody else has to drive. Among them are those in the task of the one that drives.
+    /// Wakes all who wait: something has ended, or somebody else has to drive. Among them are those in the
+    /// task of the one that drives.
     pub(crate) fn wake_all(&self, deferred: &mut Deferred<S, SOCKETS, WAITERS>) {
         deferred.wakers.clear();
         for (_, waker) in &self.waiting {
@@ -181,8 +184,9 @@ impl<
         }
     }
 
-    /// A slot for this conversation: its own, a free one, or that of the server that the same question was put to first. It is given up
-    /// to the next: who was not heard for so long is the least likely to be.
+    /// A slot for this conversation: its own, a free one, or that of the server that the same question was
+    /// put to first. It is given up to the next: the one that was silent for so long is the least likely to
+    /// be.
     fn slot(&mut self, of: Conversation, deferred: &mut Deferred<S, SOCKETS, WAITERS>) -> Option<usize> {
         let find = |wanted: &dyn Fn(&SocketSlot<S>) -> bool| {
             let slots = self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot));
@@ -212,7 +216,8 @@ impl<
                 slot.of = None;
                 any = true;
                 if let Some(socket) = slot.socket.take() {
-                    // There is room for as many as there are slots; where one was put here before, this one is closed now.
+                    // There is room for as many as there are slots; where one was put here before, this one
+                    // is closed now.
                     let _ = deferred.sockets.push(socket);
                 }
             }
@@ -256,8 +261,9 @@ impl<
         }
     }
 
-    /// A local port that is hard to guess, and that no other slot has: any of the upper half of all ports, since below are most of those that
-    /// services have. RFC 5452 section 9.2 wants the range "as large as possible and practicable".
+    /// A local port that is hard to guess, and that no other slot has: any of the upper half of all ports,
+    /// since below are most of those that services have. RFC 5452 section 9.2 wants the range "as large as
+    /// possible and practicable".
     pub(crate) fn local_port(&mut self, index: usize) -> u16 {
         const UPPER_HALF: u16 = 0x8000;
         // SplitMix64: a step of a sequence, and its bits mixed.

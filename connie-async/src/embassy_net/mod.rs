@@ -27,17 +27,20 @@
 //! # }
 //! ```
 //!
-//! All name servers of the stack's configuration are asked, as it is at each look-up. Neither embassy-net's feature `dns` nor one of smoltcp's counts
-//! is needed. `seed` is from a source of randomness, and another than the stack's own.
+//! All name servers of the stack's configuration are asked, as it is at each lookup. Neither embassy-net's
+//! feature `dns` nor one of smoltcp's counts is needed. `seed` is from a source of randomness, and another
+//! than the stack's own.
 //!
-//! **Dead neighbours on the same Ethernet** hold the others back: smoltcp asks for one hardware address a second for the whole interface. So
-//! where the first name server is on the same link and dead, the second one is asked a second later, if not more; and a connection waits for its
-//! router as long. [`Neighbours`] asks for name servers and routers itself: give it to the [`Udp`] and the driver to it. For the addresses that
-//! are connected to it does not, so that dead ones on the same link can still hold the others back; of addresses behind routers that is
-//! a matter of the routers alone.
+//! **Dead neighbours on the same Ethernet** hold the others back: smoltcp asks for one hardware address a
+//! second for the whole interface. So where the first name server is on the same link and dead, the second
+//! one is asked a second later, if not more; and a connection waits for its router as long. [`Neighbours`]
+//! asks for name servers and routers itself: give it to the [`Udp`] and the driver to it. For the addresses
+//! that are connected to it does not, so that dead ones on the same link can still hold the others back; of
+//! addresses behind routers that is a matter of the routers alone.
 //!
-//! smoltcp also has a socket wait for a second whose last server has no hardware address, whoever it is to send to next. So with two dead name servers on the link
-//! a third is asked after half a second where there is a socket for each question and server, six in all, and after a second where there are four.
+//! smoltcp also has a socket wait for a second whose last server has no hardware address, whoever it is to
+//! send to next. So with two dead name servers on the link a third is asked after half a second where there
+//! is a socket for each question and server, six in all, and after a second where there are four.
 
 mod neighbours;
 mod udp;

@@ -14,8 +14,9 @@ const QUESTIONS: usize = 4;
 
 /// Whose hardware addresses are asked for, by [`Udp`](super::Udp) and through a [`SolicitingDriver`].
 ///
-/// smoltcp asks for one hardware address a second, for the whole interface: one that nobody has holds up all others, a second for each. So
-/// this asks for them itself, at once, between the stack and its driver; what comes back is heard by smoltcp as any answer is.
+/// smoltcp asks for one hardware address a second, for the whole interface: one that nobody has holds up all
+/// others, a second for each. So this asks for them itself, at once, between the stack and its driver;
+/// smoltcp receives what comes back as any answer.
 #[derive(Debug, Default)]
 pub struct Neighbours(RefCell<Vec<Solicitation, QUESTIONS>>);
 
@@ -79,7 +80,8 @@ pub struct SolicitingDriver<'n, D> {
 }
 
 impl<D: Driver> SolicitingDriver<'_, D> {
-    /// Sends what was asked for, as long as the driver takes it. embassy-net looks here whenever it has something to send.
+    /// Sends what was asked for, as long as the driver takes it. embassy-net looks here whenever it has
+    /// something to send.
     fn ask(&mut self, cx: &mut Context<'_>) {
         let HardwareAddress::Ethernet(own) = self.driver.hardware_address() else { return };
         while !self.neighbours.is_empty() {

@@ -50,7 +50,8 @@ impl<const SOCKETS: usize, const DATAGRAM: usize> Default for Buffers<SOCKETS, D
     }
 }
 
-/// The UDP of an embassy-net [`Stack`], and its name servers: all of the configuration as it is at each look-up, those of IPv4 first.
+/// The UDP of an embassy-net [`Stack`], and its name servers: all of the configuration as it is at each
+/// lookup, those of IPv4 first.
 ///
 /// It has as many of the stack's sockets as there are [`Buffers`], for as long as it lives.
 pub struct Udp<'a, const SOCKETS: usize = 4> {
@@ -86,14 +87,16 @@ impl<'a, const SOCKETS: usize> Udp<'a, SOCKETS> {
         }
     }
 
-    /// Has `neighbours` ask for the hardware addresses of name servers and routers, so that a dead one holds up nobody.
+    /// Has `neighbours` ask for the hardware addresses of name servers and routers, so that a dead one holds
+    /// up nobody.
     #[must_use]
     pub const fn with_neighbours(mut self, neighbours: &'a Neighbours) -> Self {
         self.neighbours = Some(neighbours);
         self
     }
 
-    /// Asks who on the link a datagram to `server` goes to, and who leads to the internet, where the connection will go.
+    /// Asks who on the link a datagram to `server` goes to, and who leads to the internet, where the
+    /// connection will go.
     fn ask_neighbours(&self, server: IpAddr) {
         let Some(neighbours) = self.neighbours else { return };
         if let Some(config) = self.stack.config_v4() {
@@ -115,8 +118,8 @@ impl<'a, const SOCKETS: usize> Udp<'a, SOCKETS> {
         }
     }
 
-    /// A socket that was used with this server before, or else the one that has been idle for the longest: smoltcp lets a socket whose last
-    /// neighbour was not found wait for a second, whoever is next.
+    /// A socket that was used with this server before, or else the one that has been idle for the longest:
+    /// smoltcp lets a socket whose last neighbour was not found wait for a second, whoever is next.
     fn take(&self, server: IpEndpoint) -> Option<UdpSocket<'a>> {
         let mut free = self.free.try_borrow_mut().ok()?;
         let used = free.iter().position(|idle| idle.server == Some(server));
@@ -183,7 +186,7 @@ impl<'a, const SOCKETS: usize> crate::dns::Udp for Udp<'a, SOCKETS> {
         self.largest_datagram
     }
 
-    // None of these three waits with anything in hand but its arguments: a look-up has little RAM.
+    // None of these three waits with anything in hand but its arguments: a lookup has little RAM.
 
     async fn open(&self, server: SocketAddr, port: u16) -> Result<Self::Socket<'_>, UdpError> {
         let server = endpoint(server);
@@ -259,8 +262,8 @@ fn endpoint(address: SocketAddr) -> IpEndpoint {
     }
 }
 
-/// The stack's own address of `family`. None of IPv6 without the feature `embassy-net-ipv6`: embassy-net panics when it is to connect to an
-/// address of a family that it was built without.
+/// The stack's own address of `family`. None of IPv6 without the feature `embassy-net-ipv6`: embassy-net
+/// panics when it is to connect to an address of a family that it was built without.
 pub(crate) fn source(stack: &Stack<'_>, family: Family) -> Option<IpAddr> {
     match family {
         Family::V4 => stack.config_v4().map(|config| config.address.address().into()),

@@ -66,7 +66,7 @@ impl ConnectedUdp for Socket<'_> {
             while Clock::now(self.net.world) < self.coming[next].at {
                 Clock::wait_until(self.net.world, self.coming[next].at).await;
                 if Clock::now(self.net.world) < self.coming[next].at {
-                    // A clock that rings too soon goes on with the next poll.
+                    // A clock that is early goes on with the next poll.
                     embassy_futures::yield_now().await;
                 }
             }

@@ -151,7 +151,8 @@ impl World {
         panic!("100,000 turns, and no end");
     }
 
-    /// Runs `tasks` to their end, or to `limit`, each polled only when it was woken. Answers how many have ended, and how often any was polled.
+    /// Runs `tasks` to their end, or to `limit`, each polled only when it was woken. Answers how many have
+    /// ended, and how often any was polled.
     #[track_caller]
     pub fn run_tasks<'t>(&self, limit: u64, tasks: Vec<Task<'t>>) -> (usize, usize) {
         let flag = || Arc::new(Flag(AtomicBool::new(true)));

@@ -187,7 +187,8 @@ fn answer_question(question: &[u8], names: Names) -> Option<Vec<u8>> {
     let is_v6 = question[at + 1..at + 3] == [0, 28];
     let addresses = names(&name, is_v6)?;
     let mut answer = question[..at + 5].to_vec();
-    // It is an answer, recursion was desired and is available; no error, or no such name, where it has addresses of neither family.
+    // It is an answer, recursion was desired and is available; no error, or no such name, where it has
+    // addresses of neither family.
     let has_none = |addresses: Option<Vec<IpAddr>>| addresses.is_some_and(|addresses| addresses.is_empty());
     let is_unknown = addresses.is_empty() && has_none(names(&name, !is_v6));
     answer[2..4].copy_from_slice(if is_unknown { &[0x81, 0x83] } else { &[0x81, 0x80] });

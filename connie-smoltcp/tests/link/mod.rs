@@ -1,7 +1,8 @@
-//! A network in virtual time whose hosts are smoltcp too: frames are delayed, lost, doubled and reordered between real TCP
-//! stacks, with no kernel and no clock.
+//! A network in virtual time whose hosts are smoltcp too: frames are delayed, lost, doubled and reordered
+//! between real TCP stacks, with no kernel and no clock.
 //!
-//! [`World`] is the network, [`Place`] says what an address does, [`Wire`] is what passed the client's network card.
+//! [`World`] is the network, [`Place`] says what an address does, [`Wire`] is what passed the client's
+//! network card.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 pub mod frames;

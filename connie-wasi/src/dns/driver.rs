@@ -2,14 +2,15 @@
 //!
 //! # The rules
 //!
-//! 1. **A UDP socket is for one question and one server**, and is connected to it. So each has a port of its own (RFC 5452 section 9.2), and
-//!    hears that nobody is at the server's.
-//! 2. **Nothing waits here.** What is under way is gone on with when the driver is polled; who waits watches the sockets, and the time that
-//!    the driver names.
-//! 3. **A socket is closed when nobody waits for its answer**: at the end of each poll, and at once when it has failed. One that fails again and
-//!    again would be ready all the time.
-//! 4. **No socket is no answer.** For want of a socket a datagram counts as lost, and the client sends it again; that the runtime denies it
-//!    sockets is told to the client as a server that cannot be reached, and [kept](Driver::denial) for the error's line.
+//! 1. **A UDP socket is for one question and one server**, and is connected to it. So each has a port of its
+//!    own (RFC 5452 section 9.2), and learns that nobody listens at the server's.
+//! 2. **Nothing waits here.** What is under way is gone on with when the driver is polled; who waits watches
+//!    the sockets, and the time that the driver names.
+//! 3. **A socket is closed when nobody waits for its answer**: at the end of each poll, and at once when it
+//!    has failed. One that fails again and again would be ready all the time.
+//! 4. **No socket is no answer.** For want of a socket a datagram counts as lost, and the client sends it
+//!    again; that the runtime denies it sockets is reported to the client as a server that cannot be reached,
+//!    and [kept](Driver::denial) for the error's line.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -71,7 +72,7 @@ impl<S: Sockets> Driver<S> {
         &mut self.client
     }
 
-    /// Changes when look-ups have to be polled again.
+    /// Changes when lookups have to be polled again.
     pub(super) fn news(&self) -> u32 {
         self.news
     }
@@ -96,7 +97,8 @@ impl<S: Sockets> Driver<S> {
         &self.streams
     }
 
-    /// Does all that there is to do now. Look-ups are to be polled afterwards, if there are [news](Self::news).
+    /// Does all that there is to do now. Lookups are to be polled afterwards, if there are
+    /// [news](Self::news).
     pub(super) fn poll(&mut self, now: Instant) {
         self.read_datagrams(now);
         self.read_streams(now);
@@ -118,7 +120,7 @@ impl<S: Sockets> Driver<S> {
         self.close_unused();
     }
 
-    /// A look-up has ended, which leaves room for others: rule 3.
+    /// A lookup has ended, which leaves room for others: rule 3.
     pub(super) fn ended(&mut self) {
         self.news = self.news.wrapping_add(1);
         self.close_unused();

@@ -1,4 +1,4 @@
-//! A look-up by name servers, beside a race.
+//! A lookup by name servers, beside a race.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -17,7 +17,7 @@ use super::sockets::Sockets;
 use crate::poll::{PollSet, WasiClock};
 use crate::socket::WasiStack;
 
-/// What a look-up has to tell.
+/// What a lookup reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DnsEvent {
     /// The addresses of a family in the server's order; none where the name has none.
@@ -29,7 +29,7 @@ pub enum DnsEvent {
 /// What is asked, for one name after the other.
 pub(super) type SearchLookup = RecordLookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
 
-/// A look-up under way. Dropping it ends it.
+/// A lookup under way. Dropping it ends it.
 ///
 /// ```no_run
 /// use connie_wasi::{PollSet, WasiClock, connie_core::Families, dns::{Dns, DnsEvent}};
@@ -51,7 +51,7 @@ pub struct DnsLookup {
     port: u16,
     /// The news of the driver that it has seen.
     seen: Option<u32>,
-    /// What is told though nobody was asked.
+    /// What is reported though nobody was asked.
     events: VecDeque<DnsEvent>,
 }
 
@@ -68,7 +68,7 @@ impl DnsLookup {
         DnsLookup { shared: shared.clone(), lookup, port, seen: None, events }
     }
 
-    /// Does what is to be done now, and tells what is new; `None` when nothing more has come.
+    /// Does what is to be done now, and returns what is new; `None` when nothing more has come.
     pub fn poll(&mut self) -> Option<DnsEvent> {
         let now = self.shared.clock().now();
         let Some(lookup) = &mut self.lookup else { return self.events.pop_front() };
@@ -88,26 +88,26 @@ impl DnsLookup {
         self.lookup.as_ref()?;
         let driver = self.shared.driver();
         if self.seen != Some(driver.news()) {
-            // Another look-up of the same driver has read what this one waits for.
+            // Another lookup of the same driver has read what this one waits for.
             return Some(Instant::ZERO);
         }
         driver.wake_at().map(|at| clock.convert(at, self.shared.clock()))
     }
 
-    /// Whether everything was events.
+    /// Whether everything was reported.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.events.is_empty() && self.lookup.as_ref().is_none_or(|lookup| lookup.is_done())
     }
 
-    /// Lends its sockets, and those of the look-ups beside it.
+    /// Its sockets, and those of the lookups beside it.
     #[must_use]
     pub fn sockets(&self) -> DnsSockets<'_> {
         DnsSockets(self.shared.driver())
     }
 }
 
-/// Does what a look-up wants to have done now. `seen` are the news that it has seen.
+/// Does what a lookup wants to have done now. `seen` are the news that it has seen.
 pub(super) fn poll<S: Sockets>(
     driver: &mut Driver<S>,
     lookup: &mut SearchLookup,
@@ -120,7 +120,7 @@ pub(super) fn poll<S: Sockets>(
             return Some((event.kind, event.result.map(|answer| answer.addresses().collect())));
         }
         *seen = Some(news);
-        // It asks what the look-up has just wanted to know.
+        // It asks what the lookup has just wanted to know.
         driver.poll(now);
         if driver.news() == news {
             return None;
@@ -136,7 +136,8 @@ impl fmt::Debug for DnsLookup {
 
 impl Drop for DnsLookup {
     fn drop(&mut self) {
-        // The driver cannot be events while its sockets are lent. The client then gives the place up by itself ten seconds after the answer.
+        // The driver cannot be changed while its sockets are borrowed. The client then gives the place up by
+        // itself ten seconds after the answer.
         if let (Some(lookup), Some(mut driver)) = (&mut self.lookup, self.shared.driver_mut()) {
             lookup.close(driver.client_mut());
             driver.ended();
@@ -144,8 +145,8 @@ impl Drop for DnsLookup {
     }
 }
 
-/// The sockets of a [`Dns`](super::Dns), while they are waited for. Drop it before the next [`poll`](DnsLookup::poll): as
-/// long as it lives no look-up of the same `Dns` has news.
+/// The sockets of a [`Dns`](super::Dns), while they are waited for. Drop it before the next
+/// [`poll`](DnsLookup::poll): as long as it lives no lookup of the same `Dns` has news.
 pub struct DnsSockets<'a>(Ref<'a, Driver<WasiStack>>);
 
 impl DnsSockets<'_> {

@@ -1,8 +1,10 @@
-//! DNS spoken by the component itself: [`Dns`] asks name servers over the UDP sockets of WASI, and over TCP what does not fit into a datagram.
+//! DNS spoken by the component itself: [`Dns`] asks name servers over the UDP sockets of WASI, and over TCP
+//! what does not fit into a datagram.
 //!
-//! The runtime's look-up answers when all of its questions are answered: with wasmtime an AAAA answer that is late, or never comes, holds
-//! back the addresses of IPv4. [`Dns`] gives the race each answer when it comes. It is for a program that knows name servers, or is lent
-//! a resolv.conf; the runtime's look-up knows what the host is set up to ask, and stays the default.
+//! The runtime's lookup answers when all of its questions are answered: with wasmtime an AAAA answer that is
+//! late, or never comes, holds back the addresses of IPv4. [`Dns`] gives the race each answer when it comes.
+//! It is for a program that knows name servers, or is given a resolv.conf; the runtime's lookup knows what
+//! the host is set up to ask, and stays the default.
 //!
 //! ```no_run
 //! use connie_wasi::{Options, connect, dns::Dns};
@@ -12,13 +14,16 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! What is asked, and when again, is [connie-dns's](connie_dns) affair: AAAA and A side by side, the next server after 250 ms, aliases, TCP
-//! for what is too long, negative answers, the [search list](Dns::with_search). Answers are kept for their time to live, a minute at most, for all connects that share
-//! the [`Dns`]; a name that several ask for at once is asked for once.
+//! What is asked, and when again, is [connie-dns's](connie_dns) affair: AAAA and A side by side, the next
+//! server after 250 ms, aliases, TCP for what is too long, negative answers, the [search
+//! list](Dns::with_search). Answers are kept for their time to live, a minute at most, for all connects that
+//! share the [`Dns`]; a name that several ask for at once is asked for once.
 //!
-//! The runtime has to lend UDP (`-S inherit-network`); one that does not is told of in the line of the error. A look-up holds one UDP socket for
-//! each question and each server that it has asked, two or three as a rule, and a TCP socket where an answer is fetched over TCP: beside
-//! those of [`max_in_flight`](connie_core::Config::max_in_flight). All are closed when nobody waits for the answer any more.
+//! The runtime has to give UDP (`-S inherit-network`); one that does not is named in the line of the error. A
+//! lookup holds one UDP socket for each question and each server that it has asked, two or three as a rule,
+//! and a TCP socket where an answer is fetched over TCP: beside those of
+//! [`max_in_flight`](connie_core::Config::max_in_flight). All are closed when nobody waits for the answer any
+//! more.
 
 mod driver;
 mod error;

@@ -28,8 +28,8 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// A resolver that asks these servers, the first to be asked first, each once; those behind the [third](super::MAX_SERVERS) are left out. With none every
-    /// look-up fails.
+    /// A resolver that asks these servers, the first to be asked first, each once; those behind the
+    /// [third](super::MAX_SERVERS) are left out. With none every lookup fails.
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         let servers: Vec<SocketAddr> = servers.into_iter().collect();
@@ -39,7 +39,8 @@ impl Dns {
         )
     }
 
-    /// As [`new`](Self::new), with settings of the caller's, of which [`DnsTransport::Tcp`] is for a runtime that lends no UDP.
+    /// As [`new`](Self::new), with settings of the caller's, of which [`DnsTransport::Tcp`] is for a runtime
+    /// that gives no UDP.
     #[must_use]
     pub fn with_settings(servers: &[SocketAddr], settings: DnsConfig) -> Self {
         let clock = WasiClock::start();
@@ -49,8 +50,8 @@ impl Dns {
         Dns { shared: SharedDriver::new(driver, clock), search: Rc::default(), ndots: 1 }
     }
 
-    /// Looks for a name below these domains, too: as it is first where it has `ndots` dots or more, and last otherwise. One with a final dot
-    /// is taken as it is. Without this names are.
+    /// Looks for a name below these domains, too: as it is first where it has `ndots` dots or more, and last
+    /// otherwise. One with a final dot is taken as it is. Without this names are.
     #[must_use]
     pub fn with_search(mut self, domains: impl IntoIterator<Item = String>, ndots: u8) -> Self {
         self.search = domains.into_iter().collect();
@@ -69,15 +70,15 @@ impl Dns {
         self.shared.forget();
     }
 
-    /// Begins to look `name` up, for a program that drives the [core](connie_core) itself, or wants nothing but addresses. What goes wrong is
-    /// told by the look-up.
+    /// Begins to look `name` up, for a program that drives the [core](connie_core) itself, or wants nothing
+    /// but addresses. What goes wrong is told by the lookup.
     #[must_use]
     pub fn look_up(&self, name: &str, port: u16, families: Families) -> DnsLookup {
         let names = SearchNames::new(name, &self.search, self.ndots).collect();
         DnsLookup::start(&self.shared, names, port, families)
     }
 
-    /// What is to be said of a look-up of which these queries failed.
+    /// What is to be said of a lookup of which these queries failed.
     pub(crate) fn error<'h>(&self, failures: impl Iterator<Item = QueryFailure<'h>>) -> DnsError {
         let failures: Vec<_> = failures.map(|failed| (failed.query, failed.error)).collect();
         let is_unreachable = failures.iter().any(|(_, error)| *error == QueryError::Unreachable);

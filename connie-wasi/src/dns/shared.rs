@@ -1,4 +1,4 @@
-//! The driver that all look-ups of a `Dns` share.
+//! The driver that all lookups of a `Dns` share.
 
 use alloc::rc::Rc;
 use core::cell::{Cell, Ref, RefCell, RefMut};
@@ -13,7 +13,7 @@ pub(super) struct SharedDriver(Rc<Inner>);
 
 struct Inner {
     driver: RefCell<Driver<WasiStack>>,
-    /// Of the times that the driver is told.
+    /// Of the times that the driver is given.
     clock: WasiClock,
     /// Whether what is known is to be forgotten at the next call.
     forgets: Cell<bool>,
@@ -29,7 +29,7 @@ impl SharedDriver {
         self.0.driver.borrow()
     }
 
-    /// To be changed; `None` while its sockets are lent, which is up to the program.
+    /// To be changed; `None` while its sockets are borrowed, which is up to the program.
     pub(super) fn driver_mut(&self) -> Option<RefMut<'_, Driver<WasiStack>>> {
         let mut driver = self.0.driver.try_borrow_mut().ok()?;
         if self.0.forgets.take() {

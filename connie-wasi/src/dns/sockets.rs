@@ -16,6 +16,7 @@ pub(super) trait Sockets: RaceStack {
     /// Sends a datagram. `WouldBlock`: try again when the socket is ready.
     fn send_datagram(&mut self, socket: &mut Self::Udp, datagram: &[u8]) -> nb::Result<(), AttemptError>;
 
-    /// A datagram that has come from the server. An error is what a router or the server's host has said of one that was sent.
+    /// A datagram that has come from the server. An error is what a router or the server's host has said of
+    /// one that was sent.
     fn receive_datagram<'s>(&mut self, socket: &'s mut Self::Udp) -> nb::Result<&'s [u8], AttemptError>;
 }

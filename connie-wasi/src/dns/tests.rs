@@ -1,4 +1,5 @@
-//! The driver in virtual time, over sockets that are a test's own, with servers that do what the table of connie-sim says.
+//! The driver in virtual time, over sockets that are a test's own, with servers that do what the table of
+//! connie-sim says.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -345,7 +346,8 @@ fn a_runtime_that_denies_tcp_is_found_out_at_once() {
     assert_eq!(driver.denial(), Some(SocketDenial::TcpDenied));
 }
 
-/// It would be ready all the time where its error is told again and again, and keep the program from sleeping until the other server answers.
+/// It would be ready all the time where its error is told again and again, and keep the program from sleeping
+/// until the other server answers.
 #[test]
 fn a_socket_that_has_failed_is_closed() {
     let world = world(&["fails", "silent"]);
@@ -373,7 +375,7 @@ fn a_socket_that_has_failed_is_closed() {
     }
 }
 
-/// A name that finds no room is asked for when another look-up is over: the driver has news then.
+/// A name that finds no room is asked for when another lookup is over: the driver has news then.
 #[test]
 fn a_look_up_without_room_comes_after_another() {
     let world = world(&["silent"]);
@@ -408,7 +410,7 @@ fn a_datagram_for_which_there_is_no_socket_is_sent_again() {
     assert_eq!(driver.denial(), None);
 }
 
-/// The driver tells the second look-up that there are news, though the first has read them.
+/// The driver tells the second lookup that there are news, though the first has read them.
 #[test]
 fn look_ups_share_a_question_and_hear_of_its_end() {
     let world = world(&["ok"]);

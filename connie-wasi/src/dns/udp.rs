@@ -15,8 +15,8 @@ use crate::address;
 use crate::error::SocketError;
 use crate::socket::{WasiStack, no_socket};
 
-/// A UDP socket that is connected to its server: the runtime lets nobody else's datagrams through, and tells what a router or the server's
-/// host says of those that are sent.
+/// A UDP socket that is connected to its server: the runtime lets nobody else's datagrams through, and tells
+/// what a router or the server's host says of those that are sent.
 #[derive(Debug)]
 pub(crate) struct WasiUdp {
     state: UdpState,
@@ -29,7 +29,8 @@ pub(crate) struct WasiUdp {
 
 #[derive(Debug)]
 enum UdpState {
-    /// A runtime may be asking somebody for permission. Fields are dropped in their order: a runtime traps where a pollable outlives what it is for.
+    /// A runtime may be asking somebody for permission. Fields are dropped in their order: a runtime traps
+    /// where a pollable outlives what it is for.
     Binding {
         pollable: Pollable,
         socket: UdpSocket,
@@ -119,7 +120,8 @@ impl Sockets for WasiStack {
     fn send_datagram(&mut self, socket: &mut WasiUdp, datagram: &[u8]) -> nb::Result<(), AttemptError> {
         let OpenUdp { output, .. } = socket.open()?;
         let datagram = OutgoingDatagram { data: datagram.to_vec(), remote_address: None };
-        // What was not permitted traps. wasmtime sends nothing before it has heard from the system that a new socket has room.
+        // What was not permitted traps. wasmtime sends nothing before the system has said that a new socket
+        // has room.
         let is_sent =
             output.check_send().map_err(failed)? > 0 && output.send(&[datagram]).map_err(failed)? > 0;
         socket.is_full = !is_sent;

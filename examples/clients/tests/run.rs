@@ -94,7 +94,8 @@ fn hyper_https() {
     run_hyper_with_tls(env!("CARGO_BIN_EXE_hyper_https"));
 }
 
-/// What such a client is good for: with a black hole at the first address of its host, and nobody at the second.
+/// What such a client is good for: with a black hole at the first address of its host, and nobody at the
+/// second.
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn run_ordered(program: &str, options: &[&str]) -> String {

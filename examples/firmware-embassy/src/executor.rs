@@ -1,7 +1,8 @@
 //! embassy's executor and its time, on a board without interrupt handlers.
 //!
-//! embassy's own loop for this processor sleeps by `wfe` and is woken by handlers. Here interrupts stay masked, as in the other firmware of
-//! this board, and `wfi` wakes from one that is pending: so each turn asks what is due, and sleeps where nothing is.
+//! embassy's own loop for this processor sleeps by `wfe` and is woken by handlers. Here interrupts stay
+//! masked, as in the other firmware of this board, and `wfi` wakes from one that is pending: so each turn
+//! asks what is due, and sleeps where nothing is.
 
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -52,11 +53,13 @@ fn pender(_: *mut ()) {
 /// embassy's time: microseconds of the board's clock.
 struct Time {
     clock: Cell<Option<&'static Clock>>,
-    /// Borrowed for the length of one call. Waking a task from within one touches nothing but the executor's queue.
+    /// Borrowed for the length of one call. Waking a task from within one touches nothing but the executor's
+    /// queue.
     queue: RefCell<Queue>,
 }
 
-// SAFETY: the processor has one core, interrupts are masked from the start and there is no handler, so nothing runs at the same time.
+// SAFETY: the processor has one core, interrupts are masked from the start and there is no handler, so
+// nothing runs at the same time.
 unsafe impl Sync for Time {}
 // SAFETY: as above.
 unsafe impl Send for Time {}

@@ -1,5 +1,6 @@
-//! Firmware on embassy that fetches a page with reqwless, an HTTP client that knows nothing of connie: it is given a
-//! `connie_async::RaceConnect` in the place of a stack, and so gets the address of the host that answers first.
+//! Firmware on embassy that fetches a page with reqwless, an HTTP client that knows nothing of connie: it is
+//! given a `connie_async::RaceConnect` in the place of a stack, and so gets the address of the host that
+//! answers first.
 //!
 //! The page goes to standard output. How much of the stack was used goes to standard error.
 
@@ -44,7 +45,8 @@ mod firmware {
     /// For these and DHCP.
     const SLOTS: usize = SOCKETS + DNS + 1;
 
-    /// Two names of 62 letters at most, and eight addresses of each family; two look-ups that are woken, and two servers.
+    /// Two names of 62 letters at most, and eight addresses of each family; two lookups that are woken, and
+    /// two servers.
     type Names<'u> = Dns<'u, Udp<'static, DNS>, EmbassyClock, 2, DNS, 2, 2, 64, 128>;
 
     type Link = SolicitingDriver<'static, Driver<'static, Mapped>>;

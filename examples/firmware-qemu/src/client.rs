@@ -1,5 +1,5 @@
-//! What the firmware with the race and the one that connects to the first address have in common: connie's stack, an address of our
-//! own, and the page over the connection.
+//! What the firmware with the race and the one that connects to the first address have in common: connie's
+//! stack, an address of our own, and the page over the connection.
 
 use core::net::IpAddr;
 

@@ -1,7 +1,7 @@
 //! The command line: what to fetch, from where, and who we are on the network.
 //!
-//! A microcontroller has no command line of its own; QEMU and debuggers hand one over by semihosting. Everything here is a function of
-//! text, borrows from it and allocates nothing.
+//! A microcontroller has no command line of its own; QEMU and debuggers hand one over by semihosting.
+//! Everything here is a function of text, borrows from it and allocates nothing.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -32,7 +32,8 @@ pub struct CommandLine<'a> {
     pub gateway_v6: Option<Ipv6Addr>,
     /// The name server, where DHCP does not say, or in its place.
     pub dns: Option<IpAddr>,
-    /// The host's addresses with the URL's port: those given, or the one that the URL names. Empty where a name server is to be asked.
+    /// The host's addresses with the URL's port: those given, or the one that the URL names. Empty where a
+    /// name server is to be asked.
     pub addresses: Vec<SocketAddr, MAX_ADDRESSES>,
     /// How long all of it may take, from the start.
     pub max_time: Duration,
@@ -117,7 +118,8 @@ impl fmt::Display for Error<'_> {
     }
 }
 
-/// Reads a command line. The first word is the path of the program, as a debugger gives it, and is passed over.
+/// Reads a command line. The first word is the path of the program, as a debugger gives it, and is passed
+/// over.
 ///
 /// # Errors
 ///
@@ -289,8 +291,8 @@ fn url(text: &str) -> Result<Url<'_>, Error<'_>> {
     let bad = Error::BadUrl(text);
     let rest = text.strip_prefix("http://").ok_or(bad)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    // A query may follow the host directly (RFC 3986 section 3), but a request's target begins with a slash. A fragment never is
-    // part of one, and credentials are not sent by this program.
+    // A query may follow the host directly (RFC 3986 section 3), but a request's target begins with a slash.
+    // A fragment never is part of one, and credentials are not sent by this program.
     if path.starts_with('?') || path.contains('#') || authority.contains('@') {
         return Err(bad);
     }

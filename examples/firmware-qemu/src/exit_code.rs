@@ -2,8 +2,8 @@
 
 use connie_http::HttpError;
 
-/// 2 where this program is to blame, 18 partial file, 28 timed out, 52 empty reply, 55 send failure, 56 receive failure, 61 a coding
-/// that is not known, and 8 for any other weird reply.
+/// 2 where this program is to blame, 18 partial file, 28 timed out, 52 empty reply, 55 send failure, 56
+/// receive failure, 61 a coding that is not known, and 8 for any other weird reply.
 #[must_use]
 pub const fn of_http(error: &HttpError) -> u8 {
     match error {

@@ -7,7 +7,8 @@
 //! - `net`: an address of our own, and the addresses of the host.
 //! - `client`: what the programs on connie's stack have in common.
 //!
-//! The last three are there in a build for a microcontroller only. The first three are tested where they are built. The programs in `src/bin` are run by `tests/` in QEMU.
+//! The last three are there in a build for a microcontroller only. The first three are tested where they are
+//! built. The programs in `src/bin` are run by `tests/` in QEMU.
 
 #![no_std]
 

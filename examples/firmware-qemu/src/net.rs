@@ -64,7 +64,8 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// The interface, with the addresses and routers that the command line gives. What the network gives comes later.
+/// The interface, with the addresses and routers that the command line gives. What the network gives comes
+/// later.
 pub fn interface(board: &mut Board, wanted: &CommandLine<'_>) -> Interface {
     let hardware = EthernetAddress(board.ethernet.hardware_address());
     let mut config = Config::new(hardware.into());

@@ -1,18 +1,20 @@
 //! A driver for the Ethernet controller of the Stellaris LM3S6965, as a [`smoltcp::phy::Device`].
 //!
-//! Names are those of the data sheet (LM3S6965, chapter "Ethernet Controller", DS-LM3S6965), without the prefix `MAC`.
+//! Names are those of the data sheet (LM3S6965, chapter "Ethernet Controller", DS-LM3S6965), without the
+//! prefix `MAC`.
 //!
-//! The controller has a 2 KiB FIFO for each direction and no DMA: the processor moves every word itself, through one
-//! register, `DATA`.
+//! The controller has a 2 KiB FIFO for each direction and no DMA: the processor moves every word itself,
+//! through one register, `DATA`.
 //!
-//! - **Receiving.** `NP` counts the frames that wait. A frame begins with two bytes for its length, which counts these two and
-//!   the four of the check sequence at the end, and takes whole words. The FIFO has no way to skip a frame: reading fewer words than a
-//!   frame has puts the next one out of step, so one that is too long for us is read to its end all the same.
-//! - **Sending.** The first word takes the length of the frame *less its header of 14 bytes* and the first two bytes. `TR` starts the
-//!   transmission, and reads as 1 until the frame has left.
+//! - **Receiving.** `NP` counts the frames that wait. A frame begins with two bytes for its length, which
+//!   counts these two and the four of the check sequence at the end, and takes whole words. The FIFO has no
+//!   way to skip a frame: reading fewer words than a frame has puts the next one out of step, so one that is
+//!   too long for us is read to its end all the same.
+//! - **Sending.** The first word takes the length of the frame *less its header of 14 bytes* and the first
+//!   two bytes. `TR` starts the transmission, and reads as 1 until the frame has left.
 //!
-//! No frame is lost that the controller has taken: frames stay in its FIFO until smoltcp asks for them, and smoltcp is not offered one
-//! while a reply to it could not be sent.
+//! No frame is lost that the controller has taken: frames stay in its FIFO until smoltcp asks for them, and
+//! smoltcp is not offered one while a reply to it could not be sent.
 
 #[cfg(feature = "embassy")]
 mod embassy;
@@ -35,7 +37,8 @@ const CHECK: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Register {
-    /// `MACRIS` when read: which interrupts are raised, masked or not. `MACIACK` when written: ones lower them.
+    /// `MACRIS` when read: which interrupts are raised, masked or not. `MACIACK` when written: ones lower
+    /// them.
     RawInterruptStatus = 0x00,
     /// `MACIM`: ones let an interrupt through.
     InterruptMask = 0x04,
@@ -114,7 +117,8 @@ pub struct Counts {
     pub sent: u32,
     /// Frames read from the FIFO and dropped: too long, or too short to have a header.
     pub dropped: u32,
-    /// How often the controller told of frames that it had no room for, or the FIFO was found out of step. Each time the FIFO was emptied.
+    /// How often the controller told of frames that it had no room for, or the FIFO was found out of step.
+    /// Each time the FIFO was emptied.
     pub resets: u32,
 }
 
@@ -181,8 +185,8 @@ impl<'f, R: Registers> Ethernet<'f, R> {
         None
     }
 
-    /// Reads the rest of a frame of which `first` is the first word, all of it, and says how long it is without what the controller
-    /// adds. `None` where that is not the length of a frame.
+    /// Reads the rest of a frame of which `first` is the first word, all of it, and says how long it is
+    /// without what the controller adds. `None` where that is not the length of a frame.
     fn drain(&mut self, first: u32, length: usize) -> Option<usize> {
         // The frame begins in the middle of the first word.
         let [.., a, b] = first.to_le_bytes();
@@ -299,7 +303,8 @@ pub struct ToSend<'a, R> {
 
 impl<R: Registers> phy::TxToken for ToSend<'_, R> {
     fn consume<T, F: FnOnce(&mut [u8]) -> T>(self, length: usize, write: F) -> T {
-        // smoltcp asks for no more than `max_transmission_unit`. Were it to, the frame would be cut short, and the peer drop it.
+        // smoltcp asks for no more than `max_transmission_unit`. Were it to, the frame would be cut short,
+        // and the peer drop it.
         let frame = match self.frame.get_mut(..length) {
             Some(frame) => frame,
             None => &mut self.frame[..],

@@ -1,8 +1,9 @@
 //! stm32-eth's driver as a device of smoltcp 0.14.
 //!
-//! The driver has such a device of its own (feature `smoltcp-phy`), for the version of smoltcp that was current when it was made. Its rings know
-//! nothing of smoltcp, so that this is all it takes to use any other version. The same goes for other drivers: those of embassy, for instance,
-//! have tokens with the same two methods.
+//! The driver has such a device of its own (feature `smoltcp-phy`), for the version of smoltcp that was
+//! current when it was made. Its rings know nothing of smoltcp, so that this is all it takes to use any other
+//! version. The same goes for other drivers: those of embassy, for instance, have tokens with the same two
+//! methods.
 
 use connie_smoltcp::smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use connie_smoltcp::smoltcp::time::Instant;
@@ -76,7 +77,8 @@ impl phy::TxToken for ToSend<'_, '_> {
                 frame.send();
                 result
             }
-            // The token is only made where there is room; were there none, the frame would be lost, as frames may be.
+            // The token is only made where there is room; were there none, the frame would be lost, as frames
+            // may be.
             Err(_) => write(&mut [0; 1514][..length.min(1514)]),
         }
     }

@@ -1,5 +1,5 @@
-//! Firmware for the board NUCLEO-F429ZI (STM32F429, Ethernet with an RMII transceiver): fetches a page over the address of a host that
-//! answers first, once a minute, and prints it over RTT.
+//! Firmware for the board NUCLEO-F429ZI (STM32F429, Ethernet with an RMII transceiver): fetches a page over
+//! the address of a host that answers first, once a minute, and prints it over RTT.
 //!
 //! ```text
 //! rustup target add thumbv7em-none-eabihf; cargo install probe-rs-tools
@@ -63,7 +63,8 @@ mod firmware {
         }
 
         fn idle_until(&self, _until: Option<Instant>) {
-            // A frame wakes the processor, and so does SysTick every millisecond: one that came just before costs no more than that.
+            // A frame wakes the processor, and so does SysTick every millisecond: one that came just before
+            // costs no more than that.
             cortex_m::asm::wfi();
         }
     }

@@ -4,10 +4,10 @@
 //! cargo run --release -p connie-examples --bin crawl -- [NAMES] [DESCRIPTORS]
 //! ```
 //!
-//! Fetches a page of each of 5,000 hosts with twelve addresses, of which every fifth is dead and every tenth refuses, in a process
-//! that may have 256 descriptors: with connie's races under one `SocketBudget`, and with plain clients that try one address after
-//! the other, as many of them. All hosts are on the loopback interface; a process of its own serves them. Ends with 1
-//! where a host that lives was not reached.
+//! Fetches a page of each of 5,000 hosts with twelve addresses, of which every fifth is dead and every tenth
+//! refuses, in a process that may have 256 descriptors: with connie's races under one `SocketBudget`, and
+//! with plain clients that try one address after the other, as many of them. All hosts are on the loopback
+//! interface; a process of its own serves them. Ends with 1 where a host that lives was not reached.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {

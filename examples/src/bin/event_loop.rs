@@ -1,5 +1,5 @@
-//! How do I race within the event loop that I have? Over mio here, with sockets of the program's own: the bare [`Race`] says what to do and
-//! is told what happened.
+//! How do I race within the event loop that I have? Over mio here, with sockets of the program's own: the
+//! bare [`Race`] says what to do and is told what happened.
 
 use std::io;
 use std::net::SocketAddr;

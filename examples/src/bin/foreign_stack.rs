@@ -1,6 +1,8 @@
-//! How do I race over an embedded-nal stack that I have? Wrapped in `NalCompat`, within the limits that its docs state.
+//! How do I race over an embedded-nal stack that I have? Wrapped in `NalCompat`, within the limits that its
+//! docs state.
 //!
-//! `std-embedded-nal` is such a stack. Its `connect` blocks, so that its races are serial, and the driver shows it.
+//! `std-embedded-nal` is such a stack. Its `connect` blocks, so that its races are serial, and the driver
+//! shows it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! How do I race over smoltcp? Here over a TAP device of Linux; on a microcontroller only the device and the `Board`
-//! differ.
+//! How do I race over smoltcp? Here over a TAP device of Linux; on a microcontroller only the device and the
+//! `Board` differ.
 //!
 //! The README of the examples says how to set the device up.
 
@@ -86,7 +86,8 @@ mod linux {
     }
 
     fn open(name: &str) -> Result<TunTapInterface, String> {
-        // A device that is up and has an IPv4 address has a route. Over one that is down smoltcp's device panics.
+        // A device that is up and has an IPv4 address has a route. Over one that is down smoltcp's device
+        // panics.
         let routes = std::fs::read_to_string("/proc/self/net/route").map_err(|error| error.to_string())?;
         if !routes.lines().any(|route| route.split_whitespace().next() == Some(name)) {
             return Err(format!(

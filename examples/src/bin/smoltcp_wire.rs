@@ -1,5 +1,6 @@
-//! How do I try a program for smoltcp without hardware and without a network? Two interfaces on one wire, in virtual time: what
-//! runs on the client's is a microcontroller's, line for line; the server at the other end is smoltcp's own.
+//! How do I try a program for smoltcp without hardware and without a network? Two interfaces on one wire, in
+//! virtual time: what runs on the client's is a microcontroller's, line for line; the server at the other end
+//! is smoltcp's own.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -106,7 +107,8 @@ impl Platform for World {
         self.server.borrow_mut().serve(self.now());
     }
 
-    /// Virtual time passes as fast as the machine counts: what takes longer than a minute of it would never end.
+    /// Virtual time passes as fast as the machine counts: what takes longer than a minute of it would never
+    /// end.
     fn is_canceled(&self) -> bool {
         self.now() > Instant::ZERO + Duration::from_secs(60)
     }

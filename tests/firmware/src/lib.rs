@@ -1,5 +1,6 @@
-//! Reads the raw answers of the HTTP tests with connie-core's client, and makes a digest of what it says about each: on the machine
-//! that runs the tests and, by the program `read_answers`, on a Cortex-M3. The two must not differ.
+//! Reads the raw answers of the HTTP tests with connie-core's client, and makes a digest of what it says
+//! about each: on the machine that runs the tests and, by the program `read_answers`, on a Cortex-M3. The two
+//! must not differ.
 
 #![no_std]
 
@@ -20,8 +21,8 @@ const ROOM: usize = 2048;
 #[cfg(target_pointer_width = "32")]
 const _: () = assert!(size_of::<HttpConnection<&mut Peer<'_>, ByRef<'_, Clock>, &mut [u8]>>() <= 200);
 
-/// What the client says of an answer, however it comes: in one piece, and cut in two at every position. `None` where that decides what
-/// it says.
+/// What the client says of an answer, however it comes: in one piece, and cut in two at every position.
+/// `None` where that decides what it says.
 #[must_use]
 pub fn digest(method: &str, raw: &[u8]) -> Option<u32> {
     let whole = digest_of(method, raw, raw.len());

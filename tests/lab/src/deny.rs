@@ -34,7 +34,8 @@ pub struct Denied {
     pub errno: i32,
 }
 
-/// Has these calls of this thread, and of the threads that it starts, fail from now on. Nothing takes that back.
+/// Has these calls of this thread, and of the threads that it starts, fail from now on. Nothing takes that
+/// back.
 ///
 /// # Errors
 ///
@@ -64,7 +65,8 @@ fn block(denied: &Denied) -> Vec<libc::sock_filter> {
     match denied.argument {
         None => vec![load(0), skips_unless(number, 1), fails],
         Some((place, value)) => {
-            // `struct seccomp_data`: 16 bytes, then the arguments of eight bytes, of which this is the low half.
+            // `struct seccomp_data`: 16 bytes, then the arguments of eight bytes, of which this is the low
+            // half.
             let offset = 16 + 8 * place + if cfg!(target_endian = "big") { 4 } else { 0 };
             vec![load(0), skips_unless(number, 3), load(offset), skips_unless(value, 1), fails]
         }

@@ -3,8 +3,8 @@
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::thread::UnshareFlags;
 
-/// Gives this thread, and the threads and processes that it starts, a view of the file system in which each of these files (`/etc/hosts`, say)
-/// has this content. All else is as it was, and nobody else sees it.
+/// Gives this thread, and the threads and processes that it starts, a view of the file system in which each
+/// of these files (`/etc/hosts`, say) has this content. All else is as it was, and nobody else sees it.
 ///
 /// Call it from within the body of a laboratory, where an ordinary user is allowed to.
 ///

@@ -35,7 +35,8 @@ pub enum Parts<'a> {
     Nightly(&'a str),
 }
 
-/// Builds a program of `examples/firmware-qemu`, or the one of `examples/firmware-embassy`, as small as it gets, and says where it is.
+/// Builds a program of `examples/firmware-qemu`, or the one of `examples/firmware-embassy`, as small as it
+/// gets, and says where it is.
 ///
 /// # Errors
 /// What is missing, or what cargo says.
@@ -112,8 +113,8 @@ fn nightly(program: &str) -> Command {
     command
 }
 
-/// The compiler writes the path of each source file into the program, for panics. Without the part that differs from machine to machine
-/// the program has the same size on each.
+/// The compiler writes the path of each source file into the program, for panics. Without the part that
+/// differs from machine to machine the program has the same size on each.
 fn remap(root: &Path) -> String {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
@@ -132,8 +133,9 @@ pub struct Firmware {
 }
 
 impl Firmware {
-    /// Builds `program` with all its parts. `None` where there is no QEMU or no compiler for the target: the test is
-    /// [skipped](skip()) and should return. Call it outside of the laboratory, in which there is no network to download anything.
+    /// Builds `program` with all its parts. `None` where there is no QEMU or no compiler for the target: the
+    /// test is [skipped](skip()) and should return. Call it outside of the laboratory, in which there is no
+    /// network to download anything.
     ///
     /// # Panics
     /// When it does not build.
@@ -165,7 +167,8 @@ impl Firmware {
         Ok(Self { program, qemu })
     }
 
-    /// Runs it to its end with this command line, on the link that [`link`] has made. Call it from a thread inside the laboratory.
+    /// Runs it to its end with this command line, on the link that [`link`] has made. Call it from a thread
+    /// inside the laboratory.
     ///
     /// # Panics
     /// When QEMU does not run, or has not ended after 45 s.
@@ -178,13 +181,15 @@ impl Firmware {
             "tap,ifname={DEVICE},script=no,downscript=no,model=stellaris,mac=02:00:00:00:4d:02"
         ));
         command.args(["-semihosting-config", "enable=on,target=native"]);
-        // The firmware gets the path before its arguments, as one text: without a directory there is no space in it.
+        // The firmware gets the path before its arguments, as one text: without a directory there is no space
+        // in it.
         command.current_dir(self.program.parent().unwrap_or(Path::new(".")));
         command.arg("-kernel").arg(self.program.file_name().unwrap_or_default()).args(["-append", arguments]);
         finish(command)
     }
 
-    /// Whether what [`run_by_scripts`](Self::run_by_scripts) needs is here; the test is [skipped](skip()) otherwise.
+    /// Whether what [`run_by_scripts`](Self::run_by_scripts) needs is here; the test is [skipped](skip())
+    /// otherwise.
     #[must_use]
     #[track_caller]
     pub fn has_servers(&self) -> bool {
@@ -251,16 +256,16 @@ fn everything(stream: Option<impl std::io::Read>) -> Vec<u8> {
     all
 }
 
-/// Makes the link to the firmware in a laboratory: a TAP device, on which the host has [`HOST_V4`] and [`HOST_V6`]. The laboratory's
-/// remote addresses lie behind the host.
+/// Makes the link to the firmware in a laboratory: a TAP device, on which the host has [`HOST_V4`] and
+/// [`HOST_V6`]. The laboratory's remote addresses lie behind the host.
 ///
 /// # Panics
 /// When the kernel does not take it.
 #[track_caller]
 pub fn link(lab: &Lab) {
     lab.ip(&format!("tuntap add dev {DEVICE} mode tap"));
-    // Each time QEMU opens the device, the kernel would ask for a second whether somebody has its link-local address, and a router
-    // cannot advertise itself without one.
+    // Each time QEMU opens the device, the kernel would ask for a second whether somebody has its link-local
+    // address, and a router cannot advertise itself without one.
     lab.set_sysctl(&format!("net/ipv6/conf/{DEVICE}/accept_dad"), "0");
     lab.ip(&format!(
         "link set {DEVICE} up\n\

@@ -12,7 +12,8 @@
 //!
 //! - [`in_namespace`]: runs a test's body with a [`Lab`] in a network namespace of its own.
 //! - [`deny`]: system calls that fail on purpose.
-//! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU on a TAP device of a laboratory.
+//! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU on a TAP device of a
+//!   laboratory.
 //! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
 //! - [`wine`]: programs for Windows, built and run on Wine.
 //!
@@ -128,8 +129,9 @@ impl Lab {
         self.router.set(remote, behaviour);
     }
 
-    /// Has no new attempt make those probed that wait, for a test with a thousand attempts at one time. Sockets that are closed without a packet
-    /// count as open until [`wait_until`](Self::wait_until) finds out.
+    /// Has no new attempt make those probed that wait, for a test with a thousand attempts at one time.
+    /// Sockets that are closed without a packet count as open until [`wait_until`](Self::wait_until) finds
+    /// out.
     pub fn spare_probes(&self) {
         self.router.spare_probes();
     }
@@ -191,9 +193,10 @@ impl Lab {
         self.ip(&format!("route add {network} dev {DEVICE}"));
     }
 
-    /// Makes one more device, up and with these addresses of the host's on it, each with the length of its prefix: behind it is a host
-    /// whose TCP stack is in this process. The kernel forwards between that and the laboratory's router. What is read
-    /// from the descriptor was sent to that host, one frame or packet at a time; reading never waits.
+    /// Makes one more device, up and with these addresses of the host's on it, each with the length of its
+    /// prefix: behind it is a host whose TCP stack is in this process. The kernel forwards between that and
+    /// the laboratory's router. What is read from the descriptor was sent to that host, one frame or packet
+    /// at a time; reading never waits.
     ///
     /// # Panics
     /// When the kernel does not make the device, or there is one of this name already.

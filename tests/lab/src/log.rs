@@ -13,8 +13,9 @@ pub enum Closing {
     Reset,
     /// By a FIN, in good order.
     Fin,
-    /// Without a packet: the socket was closed while its SYN waited for an answer. A probe found out. A stack in
-    /// user space that sends an RST of its own before the SYN-ACK is taken for this if it was probed before.
+    /// Without a packet: the socket was closed while its SYN waited for an answer. A probe found out. A stack
+    /// in user space that sends an RST of its own before the SYN-ACK is taken for this if it was probed
+    /// before.
     Silent,
 }
 
@@ -103,8 +104,8 @@ pub struct WireLog {
 }
 
 impl WireLog {
-    /// When the first SYN was sent, by the machine's clock: what all times of the log count from. `None` without a SYN, and of a
-    /// [wire](super::wire) that no router drives.
+    /// When the first SYN was sent, by the machine's clock: what all times of the log count from. `None`
+    /// without a SYN, and of a [wire](super::wire) that no router drives.
     #[must_use]
     pub fn began(&self) -> Option<Instant> {
         let begin = self.begin.filter(|_| !self.attempts.is_empty())?;

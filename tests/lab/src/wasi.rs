@@ -26,8 +26,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Finds it, or installs it into the target directory. `None` where it cannot be had, or there is no compiler for the target: the test
-    /// is [skipped](skip()) and should return.
+    /// Finds it, or installs it into the target directory. `None` where it cannot be had, or there is no
+    /// compiler for the target: the test is [skipped](skip()) and should return.
     #[must_use]
     #[track_caller]
     pub fn find() -> Option<Self> {
@@ -39,7 +39,8 @@ impl Runtime {
         }
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        // Once a process: to find out that there is no way to Python's package registry can take most of a minute.
+        // Once a process: to find out that there is no way to Python's package registry can take most of a
+        // minute.
         static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         match INSTALLED.get_or_init(|| installed(&target)) {
             Ok(python) => Some(Self { python: python.clone(), target }),

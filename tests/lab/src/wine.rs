@@ -43,8 +43,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How often a program is run whose Wine has crashed.
 const TRIES: usize = 3;
 
-/// Wine, with a drive, a registry and a server of its own, in the target directory. There is one at a time, which this process waits for.
-/// What runs on it ends when this is dropped.
+/// Wine, with a drive, a registry and a server of its own, in the target directory. There is one at a time,
+/// which this process waits for. What runs on it ends when this is dropped.
 #[derive(Debug)]
 pub struct Wine {
     wine: PathBuf,
@@ -67,8 +67,8 @@ pub struct Ran {
 }
 
 impl Wine {
-    /// Finds it, makes its drive and starts its server. `None` where there is no Wine, or nothing that builds for it: the test is
-    /// [skipped](skip()) and should return.
+    /// Finds it, makes its drive and starts its server. `None` where there is no Wine, or nothing that builds
+    /// for it: the test is [skipped](skip()) and should return.
     #[must_use]
     #[track_caller]
     pub fn find() -> Option<Self> {
@@ -123,7 +123,8 @@ impl Wine {
         self.target.join(TARGET).join("debug").join(file)
     }
 
-    /// Runs a program for Windows to its end. Once more, said aloud, where Wine's own server has crashed meanwhile: version 8 sometimes does.
+    /// Runs a program for Windows to its end. Once more, said aloud, where Wine's own server has crashed
+    /// meanwhile: version 8 sometimes does.
     ///
     /// # Panics
     /// When it cannot be run, or the server crashes each time.
@@ -154,7 +155,8 @@ impl Drop for Wine {
     }
 }
 
-/// Runs a command to its end, or until `given_up`. Not through pipes: what Wine leaves running would hold them open.
+/// Runs a command to its end, or until `given_up`. Not through pipes: what Wine leaves running would hold
+/// them open.
 fn run(command: &mut Command, mut given_up: impl FnMut() -> bool) -> io::Result<Ran> {
     let [out, err] = ["stdout", "stderr"].map(temporary_path);
     command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&err)?);

@@ -304,10 +304,12 @@ impl Wire {
         shadow
     }
 
-    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when that probe was sent.
+    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when that probe was
+    /// sent.
     ///
-    /// Before a SYN-ACK has reached the client, nothing else draws one. A socket that is gone answers every probe, and the answers keep
-    /// their order: the first one is taken for an answer to the last probe, and each further one tells of an earlier probe.
+    /// Before a SYN-ACK has reached the client, nothing else draws one. A socket that is gone answers every
+    /// probe, and the answers keep their order: the first one is taken for an answer to the last probe, and
+    /// each further one tells of an earlier probe.
     fn answers_probe(&mut self, index: usize, segment: &Segment) -> bool {
         let flow = &mut self.flows[index];
         let answer =

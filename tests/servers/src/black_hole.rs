@@ -14,7 +14,8 @@ const SILENCE: Duration = Duration::from_millis(30);
 const FILLERS_AT_MOST: usize = 16;
 
 /// A loopback address on which nothing ever answers: a listener whose queue of connections is full. Linux
-/// then drops every further SYN. Wine's sockets are Linux's, and do too; Windows itself would answer with a reset.
+/// then drops every further SYN. Wine's sockets are Linux's, and do too; Windows itself would answer with a
+/// reset.
 pub struct BlackHole {
     address: SocketAddr,
     _listener: OwnedFd,

@@ -1,7 +1,8 @@
-//! Servers for tests, on loopback addresses without any privilege, and what else a test needs that needs no laboratory.
+//! Servers for tests, on loopback addresses without any privilege, and what else a test needs that needs no
+//! laboratory.
 //!
-//! A server listens in the network namespace of the thread that starts it: on the machine's loopback addresses, or inside a
-//! laboratory of `connie-lab`.
+//! A server listens in the network namespace of the thread that starts it: on the machine's loopback
+//! addresses, or inside a laboratory of `connie-lab`.
 //!
 //! - [`Live`], [`BlackHole`], [`closed_port`]: listeners that answer, are silent, or are not there.
 //! - [`DnsServer`]: a name server that says what the test wants.
@@ -12,8 +13,9 @@
 //! - [`limits`]: ends to waiting.
 //! - [`skip()`]: what a test says that cannot run here.
 //!
-//! For Linux: a test file begins with `#![cfg(target_os = "linux")]`. `clock` and `skip` are everywhere. Listeners, the name server and
-//! `descriptors` are for Windows too, for the tests that Wine runs (docs/windows.md).
+//! For Linux: a test file begins with `#![cfg(target_os = "linux")]`. `clock` and `skip` are everywhere.
+//! Listeners, the name server and `descriptors` are for Windows too, for the tests that Wine runs
+//! (docs/windows.md).
 
 #[cfg(any(target_os = "linux", windows))]
 mod black_hole;

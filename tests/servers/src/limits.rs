@@ -19,8 +19,8 @@ pub fn told<T>(receiver: &Receiver<T>) -> T {
     receiver.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("not told: {error}"))
 }
 
-/// Runs a command to its end, which comes by force after [`LIMIT`]. What it writes is collected where the command does not say
-/// otherwise.
+/// Runs a command to its end, which comes by force after [`LIMIT`]. What it writes is collected where the
+/// command does not say otherwise.
 ///
 /// # Errors
 /// When it cannot be run.
@@ -37,7 +37,8 @@ pub fn finish(child: Child) -> io::Result<Output> {
     child.wait_with_output()
 }
 
-/// While this lives, the child lives no longer than [`LIMIT`]. To be dropped as soon as the child has been waited for.
+/// While this lives, the child lives no longer than [`LIMIT`]. To be dropped as soon as the child has been
+/// waited for.
 pub struct Limited {
     /// Its end tells the thread that nothing needs to be done.
     _done: Sender<()>,

@@ -31,7 +31,8 @@ impl Nginx {
         Self::configured(port, files, "")
     }
 
-    /// As [`start`](Self::start), with these lines in its `server` block, in which `{files}` stands for the folder that it serves.
+    /// As [`start`](Self::start), with these lines in its `server` block, in which `{files}` stands for the
+    /// folder that it serves.
     ///
     /// # Panics
     /// When it does not start.
@@ -82,8 +83,9 @@ pub struct Tinyproxy {
 }
 
 impl Tinyproxy {
-    /// Starts it on this port, with these lines in its configuration. It is up when this returns. `None` where there is none: the test
-    /// is [skipped](skip()) and should return. It does not outlive the thread that starts it.
+    /// Starts it on this port, with these lines in its configuration. It is up when this returns. `None`
+    /// where there is none: the test is [skipped](skip()) and should return. It does not outlive the thread
+    /// that starts it.
     ///
     /// # Panics
     /// When it does not start.
@@ -105,8 +107,8 @@ impl Tinyproxy {
     }
 }
 
-/// A TCP port that nobody listens on for the moment, at any IPv4 address, and that no test gets by chance: it lies below those that
-/// the kernel gives to who asks for any, and is given out once in a process.
+/// A TCP port that nobody listens on for the moment, at any IPv4 address, and that no test gets by chance: it
+/// lies below those that the kernel gives to who asks for any, and is given out once in a process.
 ///
 /// # Panics
 /// When there is none.
@@ -167,9 +169,9 @@ pub struct Dnsmasq {
 }
 
 impl Dnsmasq {
-    /// Starts it on this port with options such as `--host-record=name.test,192.0.2.1`. It is up when this returns. `None` where
-    /// there is no dnsmasq: the test is [skipped](skip()) and should return. It does not outlive the thread that
-    /// starts it.
+    /// Starts it on this port with options such as `--host-record=name.test,192.0.2.1`. It is up when this
+    /// returns. `None` where there is no dnsmasq: the test is [skipped](skip()) and should return. It does
+    /// not outlive the thread that starts it.
     ///
     /// # Panics
     /// When it does not start.
@@ -206,8 +208,9 @@ pub struct Unbound {
 }
 
 impl Unbound {
-    /// Starts it on this port with these records, such as `name.test. A 192.0.2.1`, of the zone `test`. It is up when this returns. `None` where
-    /// there is no unbound: the test is [skipped](skip()) and should return. It does not outlive the thread that starts it.
+    /// Starts it on this port with these records, such as `name.test. A 192.0.2.1`, of the zone `test`. It is
+    /// up when this returns. `None` where there is no unbound: the test is [skipped](skip()) and should
+    /// return. It does not outlive the thread that starts it.
     ///
     /// # Panics
     /// When it does not start.

@@ -11,8 +11,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::fd::{AsFd, BorrowedFd};
 
-/// Ready to read from the moment that it was told to stop. Clones are the same. An eventfd, which needs no network; on Windows, where `poll`
-/// takes nothing but sockets, a socket that is connected to itself.
+/// Ready to read from the moment that it was told to stop. Clones are the same. An eventfd, which needs no
+/// network; on Windows, where `poll` takes nothing but sockets, a socket that is connected to itself.
 #[derive(Clone)]
 pub(crate) struct Stop(Arc<Wire>);
 

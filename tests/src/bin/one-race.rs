@@ -2,8 +2,8 @@
 //! signals.
 //!
 //! `one-race SOCKETS PATIENCE_MS ADDRESS...` connects to the address that answers first, prints what became
-//! of it, keeps the connection until its standard input ends, and closes it.
-//! The variable SOURCE has an IPv4 address for it to come from, and DEADLINE_MS the time that it has, in milliseconds.
+//! of it, keeps the connection until its standard input ends, and closes it. The variable SOURCE has an IPv4
+//! address for it to come from, and DEADLINE_MS the time that it has, in milliseconds.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
-//! Very many races in one process, over servers, black holes and closed ports on loopback: by addresses and by name, a tenth of them with a
-//! cancel on its way, while the sockets that they may have come and go. At the end there are as many descriptors and threads as at the start, and as much memory.
+//! Very many races in one process, over servers, black holes and closed ports on loopback: by addresses and
+//! by name, a tenth of them with a cancel on its way, while the sockets that they may have come and go. At
+//! the end there are as many descriptors and threads as at the start, and as much memory.
 //!
 //! ```text
 //! cargo run --release -p connie-tests --bin soak -- --races 1000000 --seed 1
@@ -45,7 +46,8 @@ mod linux {
     const THREADS: usize = 8;
     /// How many races there are before the first count: what the process makes once and keeps is made then.
     const WARM_UP: u64 = 4_000;
-    /// The time of a race that has a server. One whose server could get no socket, when the process was out of them, waits for black holes as long.
+    /// The time of a race that has a server. One whose server could get no socket, when the process was out
+    /// of them, waits for black holes as long.
     const LONG: Duration = Duration::from_secs(3);
     /// What the memory may grow by: the allocator keeps some of what was used at once.
     const MOST_GROWTH: usize = 4 * 1024 * 1024;
@@ -246,7 +248,8 @@ mod linux {
         Ok(())
     }
 
-    /// Some winners are kept for a while, and hold their places in the budget. Each is reset, so that no port waits behind it.
+    /// Some winners are kept for a while, and hold their places in the budget. Each is reset, so that no port
+    /// waits behind it.
     fn leave(stream: Connected, weather: &Weather, random: &mut Random) {
         let _ = rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO));
         if random.below(3) == 0 {

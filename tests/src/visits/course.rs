@@ -14,7 +14,8 @@ use super::server::{Request, Server};
 
 /// From the end of one visit to the next: the server's last packets of a visit are not those of the next.
 const PAUSE: Duration = ms(50);
-/// What is added where the client has a connection that it has not used: it is to hear of its end. No address is further away.
+/// What is added where the client has a connection that it has not used: it is to hear of its end. No address
+/// is further away.
 const LONGEST: Duration = ms(300);
 /// After the last visit, until all that is still answered has been.
 const SETTLE: Duration = ms(400);
@@ -39,7 +40,8 @@ impl<F: FnMut() -> Result<(), String>> Visitor for F {
 /// What one visit cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seen {
-    /// Milliseconds from its first query or SYN to the end of the handshake that the request came on, less those of the fastest address.
+    /// Milliseconds from its first query or SYN to the end of the handshake that the request came on, less
+    /// those of the fastest address.
     pub over: f64,
     /// SYNs that were sent, the kernel's own repetitions too.
     pub syns: usize,
@@ -70,8 +72,9 @@ impl Course {
     }
 }
 
-/// Lets the visitor that `start` makes visit the host, as often as `network` wants it, or `at_most` so often. What is drawn derives from `seed`.
-/// The host's name server is at 127.0.0.1. Call it in a laboratory of its own.
+/// Lets the visitor that `start` makes visit the host, as often as `network` wants it, or `at_most` so often.
+/// What is drawn derives from `seed`. The host's name server is at 127.0.0.1. Call it in a laboratory of its
+/// own.
 ///
 /// # Errors
 /// When the server, or the visitor, cannot be started.
@@ -122,7 +125,7 @@ pub fn go<V: Visitor>(
     })
 }
 
-/// Tells the name server. Nobody is to keep an answer: each visit is a look-up.
+/// Tells the name server. Nobody is to keep an answer: each visit is a lookup.
 fn publish(names: &DnsServer, addresses: &[IpAddr]) {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| address.is_ipv6());
     for (kind, addresses) in [(RecordType::Aaaa, v6), (RecordType::A, v4)] {

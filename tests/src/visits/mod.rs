@@ -1,7 +1,8 @@
-//! Visits over a kernel: a client fetches a page of one host again and again, each time over a connection of its own, and the wire says what
-//! that cost.
+//! Visits over a kernel: a client fetches a page of one host again and again, each time over a connection of
+//! its own, and the wire says what that cost.
 //!
-//! - [`Network`]: where a host's addresses are, and what happens to them from visit to visit. [`networks`] are all of them.
+//! - [`Network`]: where a host's addresses are, and what happens to them from visit to visit. [`networks`]
+//!   are all of them.
 //! - [`Visitor`]: a client. [`Process`] is one that is a program.
 //! - [`go`]: lets a visitor make its visits in a laboratory.
 

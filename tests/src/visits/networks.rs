@@ -52,8 +52,8 @@ enum Event {
         place: usize,
         trip: Option<u64>,
     },
-    /// The machine is on another network from `visit` until before `back`: its own address is another one there, and of the host's addresses the
-    /// first is as far away as the last was, and so on.
+    /// The machine is on another network from `visit` until before `back`: its own address is another one
+    /// there, and of the host's addresses the first is as far away as the last was, and so on.
     Moves {
         visit: usize,
         back: usize,
@@ -91,7 +91,8 @@ impl Network {
         self.places.iter().filter(|(_, trip)| trip.is_some()).count()
     }
 
-    /// How things stand at visit `number`, counted from 0. What is drawn derives from `seed`, whichever client visits.
+    /// How things stand at visit `number`, counted from 0. What is drawn derives from `seed`, whichever
+    /// client visits.
     pub(super) fn at(&self, number: usize, seed: u64) -> Standing {
         let mut rng = Rng::new(seed << 32 | number as u64);
         let (trips, source) = self.trips(number);

@@ -1,4 +1,5 @@
-//! A client that is a program. It writes a line when it is ready; makes a visit for each line that it reads; and writes `ok`, or why not.
+//! A client that is a program. It writes a line when it is ready; makes a visit for each line that it reads;
+//! and writes `ok`, or why not.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -25,8 +26,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the program in a mount namespace where 127.0.0.1 is the name server, and waits until it is ready. What it writes to standard
-    /// error goes to the file `log`.
+    /// Starts the program in a mount namespace where 127.0.0.1 is the name server, and waits until it is
+    /// ready. What it writes to standard error goes to the file `log`.
     ///
     /// # Errors
     /// When it cannot be started, or is not ready in a minute.

@@ -66,8 +66,8 @@ impl Server {
         Ok(Server { requests, over, visit })
     }
 
-    /// Tells whether there is a visit now. Where there is none, connections that no request has come on are closed, so that none is used by the
-    /// next visit. Whether there were any.
+    /// Tells whether there is a visit now. Where there is none, connections that no request has come on are
+    /// closed, so that none is used by the next visit. Whether there were any.
     pub(super) fn set_visit(&self, is_on: bool) -> bool {
         self.visit.is_on.store(is_on, Relaxed);
         self.visit.idle.load(Relaxed) > 0

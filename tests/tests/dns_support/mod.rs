@@ -1,4 +1,4 @@
-//! What the tests of DNS share: a look-up that is driven by hand, and what it told.
+//! What the tests of DNS share: a lookup that is driven by hand, and what it told.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,11 +14,11 @@ use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
 
 pub use connie_tests::lab::ms;
 
-/// The port of look-ups.
+/// The port of lookups.
 pub const PORT: u16 = 80;
 /// What takes no time takes at most this long.
 pub const AT_ONCE: Duration = ms(200);
-/// A look-up that takes longer has hung.
+/// A lookup that takes longer has hung.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server on loopback.
@@ -51,11 +51,11 @@ pub fn name(server: &DnsServer, aaaa: DnsAnswer, a: DnsAnswer) {
     server.set("name.test", RecordType::A, a);
 }
 
-/// Everything that a look-up has told, and when.
+/// Everything that a lookup has told, and when.
 #[derive(Debug)]
 pub struct Told(pub Vec<(Duration, ResolveEvent)>);
 
-/// Runs a look-up of `name.test` to its end.
+/// Runs a lookup of `name.test` to its end.
 #[track_caller]
 pub fn look_up(dns: &Dns) -> Told {
     look_up_name(dns, "name.test", PORT)

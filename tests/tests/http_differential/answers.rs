@@ -1,5 +1,5 @@
-//! Raw answers: as servers give them, odd ones, and hostile ones. Each with what Python's `http.client` makes different of it and why
-//! connie does not.
+//! Raw answers: as servers give them, odd ones, and hostile ones. Each with what Python's `http.client` makes
+//! different of it and why connie does not.
 
 use super::clauses::*;
 use Field::{Body, Error, Headers, Reason, Refusal, Reuse, Status};

@@ -1,4 +1,5 @@
-//! The servers of a row of the table on loopback sockets: in virtual time, driven by the test, and in real time, by a thread.
+//! The servers of a row of the table on loopback sockets: in virtual time, driven by the test, and in real
+//! time, by a thread.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -80,8 +80,8 @@ impl Scenario {
     }
 
     pub fn on_the_kernel(&self, lab: &Lab) {
-        // The kernel's sockets are closed and replaced within microseconds, and the wire asks for those that may be gone
-        // every 2 ms (see `WireLog::most_open`): one round may be counted beside the next.
+        // The kernel's sockets are closed and replaced within microseconds, and the wire asks for those that
+        // may be gone every 2 ms (see `WireLog::most_open`): one round may be counted beside the next.
         let seen = self.race.max_in_flight.saturating_mul(2);
         self.play(lab, seen, |stage| stage.play(OsStack::default(), OsPoller::new(None)));
     }
@@ -107,8 +107,9 @@ impl Scenario {
         }
     }
 
-    /// Plays the scenario until the race was not late, which on a busy machine it may be now and then; the last time it may not. It may
-    /// never be early. At most `seen` sockets may be open at once, as the wire sees it.
+    /// Plays the scenario until the race was not late, which on a busy machine it may be now and then; the
+    /// last time it may not. It may never be early. At most `seen` sockets may be open at once, as the wire
+    /// sees it.
     fn play(&self, lab: &Lab, seen: usize, client: impl Fn(Stage<'_>) + Sync) {
         let Some(_nginx) = Nginx::start(SERVER_PORT, &[("page", PAGE)]) else { return };
         for _ in 1..TRIES {
@@ -126,7 +127,8 @@ impl Scenario {
         raced.took > self.after + LATE || raced.machine > LATE
     }
 
-    /// Lets `client` race on a thread of its own, judges what came of it unless it was late, and then lets it fetch the page. `None` where the client has panicked, which tells more.
+    /// Lets `client` race on a thread of its own, judges what came of it unless it was late, and then lets it
+    /// fetch the page. `None` where the client has panicked, which tells more.
     fn play_once(&self, lab: &Lab, seen: usize, client: &(impl Fn(Stage<'_>) + Sync)) -> Option<Raced> {
         lab.clear_log();
         self.addresses.iter().for_each(|(address, behaviour)| lab.set(*address, *behaviour));

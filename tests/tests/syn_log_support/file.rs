@@ -1,4 +1,5 @@
-//! The file of the logs: for each name the line that is expected of every adapter, and those of the few that differ, with the reason.
+//! The file of the logs: for each name the line that is expected of every adapter, and those of the few that
+//! differ, with the reason.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -103,7 +104,8 @@ impl Logs {
         text
     }
 
-    /// Puts these lines in the place of the adapter's, while nobody else does the same. What `std` does is expected of all.
+    /// Puts these lines in the place of the adapter's, while nobody else does the same. What `std` does is
+    /// expected of all.
     pub fn rewrite(adapter: Adapter, lines: &[(&Name, String)]) {
         let path = path();
         let folder = File::open(path.parent().expect("its folder")).expect("the folder of the logs");

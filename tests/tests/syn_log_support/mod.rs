@@ -74,8 +74,8 @@ impl Adapter {
         }
     }
 
-    /// Whether it asks a name server itself, and so has the order of the queries in hand. The C library asks for the others, in an order
-    /// of its own, or by chance.
+    /// Whether it asks a name server itself, and so has the order of the queries in hand. The C library asks
+    /// for the others, in an order of its own, or by chance.
     pub const fn orders_queries(self) -> bool {
         !matches!(self, Adapter::System | Adapter::Wasi)
     }

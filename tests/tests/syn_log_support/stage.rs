@@ -35,7 +35,7 @@ pub struct Stage<'l> {
     /// What the caller connects to, with the zone by its number.
     pub host: String,
     server: DnsServer,
-    /// What a look-up was asked that is not the name server's.
+    /// What a lookup was asked that is not the name server's.
     asked: Mutex<Vec<String>>,
     _listeners: Vec<TcpListener>,
 }
@@ -84,7 +84,7 @@ impl<'l> Stage<'l> {
         Stage { lab, name, host, server: server(name), asked: Mutex::default(), _listeners: listeners }
     }
 
-    /// Takes note of a query that a look-up of the client's own was asked.
+    /// Takes note of a query that a lookup of the client's own was asked.
     pub fn note(&self, query: Query) {
         let what = if query == Query::Nat64Prefix { "prefix" } else { query.record_type() };
         self.asked.lock().expect("nobody panics with it").push(what.to_owned());

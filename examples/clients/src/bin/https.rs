@@ -1,4 +1,5 @@
-//! How do I fetch pages by HTTPS? With a connection that looks the host up and races to the end of the TLS handshake.
+//! How do I fetch pages by HTTPS? With a connection that looks the host up and races to the end of the TLS
+//! handshake.
 //!
 //! A second argument names a file with a certificate to trust beside those that the machine trusts.
 

@@ -1,7 +1,7 @@
 //! How do I have hyper-util's own `HttpConnector` try the best address of a host first?
 //!
-//! Better is a connector that keeps the connection that won: `hyper.rs`. This is for a client that takes nothing but a resolver. Addresses after
-//! the URL are used in the place of those that its host has.
+//! Better is a connector that keeps the connection that won: `hyper.rs`. This is for a client that takes
+//! nothing but a resolver. Addresses after the URL are used in the place of those that its host has.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};

@@ -13,7 +13,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options { memory: Some(Memory::new()), ..Options::default() };
     options.race.deadline = Some(Duration::from_secs(10));
 
-    // One race to all of them. A program that connects again keeps the options, whose memory knows then which one answers.
+    // One race to all of them. A program that connects again keeps the options, whose memory knows then which
+    // one answers.
     let stream = connect_with(&replicas, &options).await?;
     eprintln!("{:?} won, at {}", stream.report().won_by(), stream.destination());
     let (client, connection) =

@@ -1,7 +1,8 @@
 //! How do I have reqwest try the best address of a host first?
 //!
-//! `reqwest URL [--visits N] [--plain] [ADDRESS...]`: each visit by a connection of its own, and how long it took. Addresses are used in the place
-//! of those that the host has; with `--plain` it is reqwest as it comes.
+//! `reqwest URL [--visits N] [--plain] [ADDRESS...]`: each visit by a connection of its own, and how long it
+//! took. Addresses are used in the place of those that the host has; with `--plain` it is reqwest as it
+//! comes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! The firmware without connie: what a program on smoltcp does today. It asks for the host's addresses, connects to the first and
-//! fetches the page; where that address is dead, it waits and gives up. All else is as in `race`, so that the two together show what
-//! the race costs.
+//! The firmware without connie: what a program on smoltcp does today. It asks for the host's addresses,
+//! connects to the first and fetches the page; where that address is dead, it waits and gives up. All else is
+//! as in `race`, so that the two together show what the race costs.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -1,5 +1,6 @@
-//! The firmware as a product has it whose server never changes: a race to four addresses that are built in, and the page over the
-//! winner. No command line, and nothing is said: the exit code tells. All else is as in `race`.
+//! The firmware as a product has it whose server never changes: a race to four addresses that are built in,
+//! and the page over the winner. No command line, and nothing is said: the exit code tells. All else is as in
+//! `race`.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

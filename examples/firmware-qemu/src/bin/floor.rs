@@ -1,5 +1,6 @@
-//! The least that is a program on smoltcp and this board: a connection to one address that is built in, a fixed request, and whatever comes
-//! back on standard output. No command line, no HTTP, no text. It shows how much of the other programs' flash is smoltcp's and the driver's.
+//! The least that is a program on smoltcp and this board: a connection to one address that is built in, a
+//! fixed request, and whatever comes back on standard output. No command line, no HTTP, no text. It shows how
+//! much of the other programs' flash is smoltcp's and the driver's.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -1,5 +1,5 @@
-//! Tries the board's `memcpy`, `memmove` and `memset` against loops over bytes, at every offset in a word and all lengths up to some words.
-//! The exit code is 0, or 1 with what is wrong. For the tests.
+//! Tries the board's `memcpy`, `memmove` and `memset` against loops over bytes, at every offset in a word and
+//! all lengths up to some words. The exit code is 0, or 1 with what is wrong. For the tests.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -74,8 +74,8 @@ mod firmware {
         let cleared = expected(&|_| 0, &empty);
         let (mut a, mut b, mut c, mut d, mut e) =
             ([0xa5; ROOM], source, [0xa5; ROOM], [0xa5; ROOM], [0xa5; ROOM]);
-        // SAFETY: `to` and `from` are at most MARGIN + 7, so that LONGEST bytes from there lie within each array; `source` and `a` are
-        // two arrays, and memmove may be given one.
+        // SAFETY: `to` and `from` are at most MARGIN + 7, so that LONGEST bytes from there lie within each
+        // array; `source` and `a` are two arrays, and memmove may be given one.
         let returned = unsafe {
             let first = memcpy(a.as_mut_ptr().add(to), source.as_ptr().add(from), black_box(length))
                 == a.as_mut_ptr().add(to);

@@ -1,7 +1,8 @@
 //! Looks up names, and says what came of it. For the tests.
 //!
-//! The path of the URL says how, in two letters for each look-up: of how many of the name servers it asks, of which the command line names the
-//! first and the others are behind it, and whether for both families (`b`) or for IPv4 alone (`a`). The names are `0.test`, `1.test` and so on.
+//! The path of the URL says how, in two letters for each lookup: of how many of the name servers it asks, of
+//! which the command line names the first and the others are behind it, and whether for both families (`b`)
+//! or for IPv4 alone (`a`). The names are `0.test`, `1.test` and so on.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -58,7 +59,7 @@ mod firmware {
         for (number, pair) in pairs.enumerate() {
             let &[count, families] = pair else { continue };
             let count = usize::from(count.saturating_sub(b'0')).min(SERVERS);
-            // So that nothing of the last look-up is left.
+            // So that nothing of the last lookup is left.
             dns.set_servers(stack, &[]);
             dns.set_servers(stack, servers.get(..count).unwrap_or_default());
             look_up(stack, &mut poller, &dns, number, families == b'b')?;

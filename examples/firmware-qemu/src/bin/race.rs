@@ -1,7 +1,8 @@
 //! The firmware: fetches a page over the address of a host that answers first.
 //!
-//! It gets an address of its own, asks for the host's addresses of both families, races them over four sockets, sends a request over the
-//! winner and writes the page to standard output. What the race did, as a waterfall, and how much of the stack was used, goes to standard error.
+//! It gets an address of its own, asks for the host's addresses of both families, races them over four
+//! sockets, sends a request over the winner and writes the page to standard output. What the race did, as a
+//! waterfall, and how much of the stack was used, goes to standard error.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -84,7 +85,8 @@ mod firmware {
         }
     }
 
-    /// Connects to the address that answers first: of those on the command line, or of those that the name has.
+    /// Connects to the address that answers first: of those on the command line, or of those that the name
+    /// has.
     #[cfg(feature = "dns")]
     #[inline(never)]
     fn race(

@@ -1,5 +1,6 @@
-//! The firmware without the race: as `race` in everything, on the same stack and the same HTTP client, but it asks for the addresses of
-//! one family and connects to the first. The two together show what the race itself costs; `first` shows a program without connie.
+//! The firmware without the race: as `race` in everything, on the same stack and the same HTTP client, but it
+//! asks for the addresses of one family and connects to the first. The two together show what the race itself
+//! costs; `first` shows a program without connie.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

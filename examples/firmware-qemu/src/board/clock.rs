@@ -15,9 +15,10 @@ const LONGEST_SLEEP: u32 = 1_000_000;
 
 /// The time since the start.
 ///
-/// SysTick runs free and is never waited for. Each look adds what has passed since the last one, so that nothing is lost as long as
-/// the looks are less than 1.34 s apart, and [`idle_until`](Clock::idle_until) sleeps no longer than a second. Counting its interrupts
-/// instead would lose those that come while another is pending.
+/// SysTick runs free and is never waited for. Each look adds what has passed since the last one, so that
+/// nothing is lost as long as the looks are less than 1.34 s apart, and [`idle_until`](Clock::idle_until)
+/// sleeps no longer than a second. Counting its interrupts instead would lose those that come while another
+/// is pending.
 pub struct Clock {
     /// Held, so that nobody else sets it.
     _systick: SYST,
@@ -65,15 +66,16 @@ impl Clock {
         Instant::from_micros(u64::from(self.seconds.get()) * 1_000_000 + micros)
     }
 
-    /// Sleeps until `until`, or until a frame comes, or for a second, whichever is soonest. May wake for nothing.
+    /// Sleeps until `until`, or until a frame comes, or for a second, whichever is soonest. May wake for
+    /// nothing.
     pub fn idle_until(&self, until: Option<Instant>) {
         let pause = until.map(|until| until.duration_since(self.now()).as_micros());
         let pause =
             pause.and_then(|pause| u32::try_from(pause).ok()).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         write(GPTMCTL, 0);
         write(GPTMICR, TIME_OUT);
-        // What was pending is cleared before the last look, and what comes after this look is pending when `wfi` is reached, which
-        // then returns at once.
+        // What was pending is cleared before the last look, and what comes after this look is pending when
+        // `wfi` is reached, which then returns at once.
         NVIC::unpend(Interrupt::Timer);
         NVIC::unpend(Interrupt::Ethernet);
         if pause == 0 || has_received() {
@@ -98,7 +100,8 @@ impl connie_smoltcp::Platform for Clock {
     }
 }
 
-// General-purpose timer 0 as one 32-bit timer (LM3S6965 data sheet, chapter "General-Purpose Timers"), and its clock gate.
+// General-purpose timer 0 as one 32-bit timer (LM3S6965 data sheet, chapter "General-Purpose Timers"), and
+// its clock gate.
 const RCGC1: usize = 0x400f_e104;
 const RCGC1_TIMER0: u32 = 1 << 16;
 const GPTMCFG: usize = 0x4003_0000;

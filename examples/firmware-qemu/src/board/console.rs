@@ -16,7 +16,8 @@ const APPLICATION_EXIT: usize = 0x20026;
 /// The longest command line that is read.
 const LONGEST: usize = 1024;
 
-/// A stream of the host's. Text is collected into lines, since each call stops the processor; what is left goes out on drop.
+/// A stream of the host's. Text is collected into lines, since each call stops the processor; what is left
+/// goes out on drop.
 pub struct Stream {
     host: Option<HostStream>,
     line: heapless::Vec<u8, 256>,
@@ -77,7 +78,8 @@ pub fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(stream, "{line}");
 }
 
-/// A line of words, where they are built in: a program without them has none of the texts that only such a line would print.
+/// A line of words, where they are built in: a program without them has none of the texts that only such a
+/// line would print.
 pub fn explain(line: fmt::Arguments<'_>) {
     if cfg!(feature = "words") {
         say(line);
@@ -94,15 +96,17 @@ pub fn say_connected(to: SocketAddr) {
     }
 }
 
-/// The command line: the path of the program and its arguments. `None` where it is too long, or not UTF-8, or was taken before.
+/// The command line: the path of the program and its arguments. `None` where it is too long, or not UTF-8, or
+/// was taken before.
 #[must_use]
 pub fn command_line() -> Option<&'static str> {
     static ROOM: ConstStaticCell<[u8; LONGEST]> = ConstStaticCell::new([0; LONGEST]);
 
     let room = ROOM.try_take()?;
     let mut block = [room.as_mut_ptr() as usize, room.len()];
-    // SAFETY: `SYS_GET_CMDLINE` takes a block of a buffer and its length, writes a string that ends with a zero into the buffer, and
-    // its length, which does not count the zero, into the block. The buffer is ours for ever.
+    // SAFETY: `SYS_GET_CMDLINE` takes a block of a buffer and its length, writes a string that ends with a
+    // zero into the buffer, and its length, which does not count the zero, into the block. The buffer is ours
+    // for ever.
     let failed = unsafe { syscall1(nr::GET_CMDLINE, (&raw mut block).expose_provenance()) };
     if failed != 0 {
         return None;
@@ -113,7 +117,8 @@ pub fn command_line() -> Option<&'static str> {
     core::str::from_utf8(text.split(|byte| *byte == 0).next()?).ok()
 }
 
-/// Ticks of the host since it started the machine: `SYS_ELAPSED`. The only number here that is another one at each start.
+/// Ticks of the host since it started the machine: `SYS_ELAPSED`. The only number here that is another one at
+/// each start.
 #[must_use]
 pub fn elapsed() -> u64 {
     let mut ticks = [0_u32; 2];
@@ -147,8 +152,8 @@ unsafe fn HardFault(_frame: &cortex_m_rt::ExceptionFrame) -> ! {
     exit(101)
 }
 
-/// Looks at nothing of `_info`: then the linker leaves out the text and the place of each panic, smoltcp's nearly two hundred among
-/// them, and what they would print by. That is a tenth of the flash.
+/// Looks at nothing of `_info`: then the linker leaves out the text and the place of each panic, smoltcp's
+/// nearly two hundred among them, and what they would print by. That is a tenth of the flash.
 #[cfg(not(feature = "panic-place"))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -1,19 +1,21 @@
 //! `memcpy` and its like in 160 bytes.
 //!
-//! The compiler's own are written for speed and built before the firmware chooses its `opt-level`; they take 3.4 KB, and only a nightly
-//! compiler builds them anew (`-Zbuild-std-features=optimize_for_size`). They are weak symbols, so that a program may bring others. Not
-//! in Rust, where the compiler would take the loop inside `memcpy` for a `memcpy`.
+//! The compiler's own are written for speed and built before the firmware chooses its `opt-level`; they
+//! take 3.4 KB, and only a nightly compiler builds them anew (`-Zbuild-std-features=optimize_for_size`). They
+//! are weak symbols, so that a program may bring others. Not in Rust, where the compiler would take the loop
+//! inside `memcpy` for a `memcpy`.
 //!
-//! Words are moved whatever their alignment: Armv7-M allows it for single loads and stores in normal memory (Armv7-M Architecture
-//! Reference Manual, A3.2.1), and nothing here sets `CCR.UNALIGN_TRP`. A register of a device is never written by these.
+//! Words are moved whatever their alignment: Armv7-M allows it for single loads and stores in normal memory
+//! (Armv7-M Architecture Reference Manual, A3.2.1), and nothing here sets `CCR.UNALIGN_TRP`. A register of a
+//! device is never written by these.
 //!
 //! `src/bin/memory.rs` tries them at all offsets and lengths.
 
 use core::arch::global_asm;
 
-// Registers 0 to 3 and 12 may be changed, and the first must come back (Procedure Call Standard for the Arm Architecture, 6.1.1), by
-// memcpy, memmove and memset; their `__aeabi` forms return nothing (Run-time ABI for the Arm Architecture, 5.3.4), and there the byte to set
-// is the last argument.
+// Registers 0 to 3 and 12 may be changed, and the first must come back (Procedure Call Standard for the Arm
+// Architecture, 6.1.1), by memcpy, memmove and memset; their `__aeabi` forms return nothing (Run-time ABI for
+// the Arm Architecture, 5.3.4), and there the byte to set is the last argument.
 global_asm!(
     r#"
     .syntax unified

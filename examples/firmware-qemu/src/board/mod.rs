@@ -1,8 +1,8 @@
 //! The board LM3S6965EVB, or QEMU in its place: the clock, sleep, the console, the way out.
 //!
-//! The firmware has no interrupt handler. Interrupts stay masked from the start, and `wfi` wakes from one that is pending all the same
-//! (Armv7-M Architecture Reference Manual, B1.5.19). So nothing is shared between a handler and the program, and no event is lost
-//! between looking for work and going to sleep.
+//! The firmware has no interrupt handler. Interrupts stay masked from the start, and `wfi` wakes from one
+//! that is pending all the same (Armv7-M Architecture Reference Manual, B1.5.19). So nothing is shared
+//! between a handler and the program, and no event is lost between looking for work and going to sleep.
 
 pub mod clock;
 pub mod console;
@@ -39,7 +39,8 @@ enum Interrupt {
     Timer = 19,
 }
 
-// SAFETY: the numbers are those of the LM3S6965's data sheet (table "Interrupts"), and each stands for one interrupt.
+// SAFETY: the numbers are those of the LM3S6965's data sheet (table "Interrupts"), and each stands for one
+// interrupt.
 unsafe impl cortex_m::interrupt::InterruptNumber for Interrupt {
     fn number(self) -> u16 {
         self as u16
@@ -59,7 +60,8 @@ impl Board {
         let clock = CLOCK.try_init_with(|| Clock::start(core.SYST))?;
         ethernet.unmask();
         for interrupt in [Interrupt::Ethernet, Interrupt::Timer] {
-            // SAFETY: interrupts are masked and stay so; unmasking one in the NVIC lets it wake the processor and nothing else.
+            // SAFETY: interrupts are masked and stay so; unmasking one in the NVIC lets it wake the processor
+            // and nothing else.
             unsafe { NVIC::unmask(interrupt) };
         }
         Some(Board { ethernet, clock, seed: console::elapsed() })
@@ -81,7 +83,8 @@ impl Registers for Mapped {
     }
 }
 
-/// Whether a frame waits in the controller's FIFO. Looking changes nothing, so that it can be done past the driver.
+/// Whether a frame waits in the controller's FIFO. Looking changes nothing, so that it can be done past the
+/// driver.
 fn has_received() -> bool {
     read(ETHERNET + Register::NumberOfPackets as usize) != 0
 }
@@ -94,6 +97,7 @@ fn read(address: usize) -> u32 {
 
 /// Writes a register of the microcontroller.
 fn write(address: usize, value: u32) {
-    // SAFETY: as above. The Ethernet controller and the timer, which are all that is written to, touch no memory: they have no DMA.
+    // SAFETY: as above. The Ethernet controller and the timer, which are all that is written to, touch no
+    // memory: they have no DMA.
     unsafe { ptr::write_volatile(ptr::with_exposed_provenance_mut(address), value) }
 }

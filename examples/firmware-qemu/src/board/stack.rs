@@ -19,8 +19,8 @@ unsafe extern "C" {
 pub fn high_water() -> usize {
     let (low, high) = (&raw const _stack_end, &raw const _stack_start);
     let mut word = low;
-    // SAFETY: everything between the two is memory that belongs to the stack alone. It is read as words, volatile since the compiler
-    // knows of no object there.
+    // SAFETY: everything between the two is memory that belongs to the stack alone. It is read as words,
+    // volatile since the compiler knows of no object there.
     while word < high && unsafe { ptr::read_volatile(word) } == PAINT {
         word = word.wrapping_add(1);
     }

@@ -38,7 +38,8 @@ impl<'f, R: Registers> Driver<'f, R> {
         Driver { ethernet, address, waker }
     }
 
-    /// Whether a frame is still on its way out. It leaves within microseconds, so the task only takes another turn.
+    /// Whether a frame is still on its way out. It leaves within microseconds, so the task only takes another
+    /// turn.
     fn is_sending(&mut self, cx: &Context<'_>) -> bool {
         let sending = self.ethernet.is_sending();
         if sending {

@@ -23,7 +23,8 @@ struct State {
     read: usize,
     /// What was written of the frame to send.
     written: Vec<u8>,
-    /// Whether the last frame is on its way, and whether frames stay on their way until they are told to arrive.
+    /// Whether the last frame is on its way, and whether frames stay on their way until they are told to
+    /// arrive.
     sending: bool,
     slow: bool,
     sent: Vec<Vec<u8>>,

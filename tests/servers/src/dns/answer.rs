@@ -257,8 +257,8 @@ fn forged(quirk: Quirk, query: &Query) -> Vec<(Vec<u8>, Option<Quirk>)> {
     vec![(packet, Some(quirk))]
 }
 
-/// The data of an HTTPS record (RFC 9460 section 2.2). `target` is `.` for the record's own name; the parameters are keys and values,
-/// which must be in the order of the keys.
+/// The data of an HTTPS record (RFC 9460 section 2.2). `target` is `.` for the record's own name; the
+/// parameters are keys and values, which must be in the order of the keys.
 #[must_use]
 pub fn https(priority: u16, target: &str, parameters: &[(u16, &[u8])]) -> Vec<u8> {
     let mut data = priority.to_be_bytes().to_vec();

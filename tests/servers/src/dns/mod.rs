@@ -1,7 +1,7 @@
 //! A DNS server whose every answer a test decides: what it says, when, and how it goes wrong.
 //!
-//! It writes and reads messages by itself (RFC 1035 section 4), so that an error of the program's codec cannot hide on both
-//! sides.
+//! It writes and reads messages by itself (RFC 1035 section 4), so that an error of the program's codec
+//! cannot hide on both sides.
 
 mod answer;
 mod message;
@@ -54,7 +54,8 @@ pub struct DnsQuery {
 
 /// A DNS server on a thread of its own, over UDP and TCP on one port.
 ///
-/// A name that it was not told of does not exist, and of one that it was told of there is only what it was told.
+/// A name that it was not told of does not exist, and of one that it was told of there is only what it was
+/// told.
 pub struct DnsServer {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,

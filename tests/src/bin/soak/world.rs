@@ -40,7 +40,8 @@ impl Random {
     }
 }
 
-/// Servers at 127.1.0.1 and after, all at one port. The same port of other addresses is a black hole, or refuses.
+/// Servers at 127.1.0.1 and after, all at one port. The same port of other addresses is a black hole, or
+/// refuses.
 pub struct World {
     port: u16,
     _holes: Vec<BlackHole>,
@@ -130,7 +131,8 @@ fn serve(listener: TcpListener) {
     });
 }
 
-/// What changes while races run: how many winners keep their places in the budget, and how many descriptors the process may have.
+/// What changes while races run: how many winners keep their places in the budget, and how many descriptors
+/// the process may have.
 #[derive(Default)]
 pub struct Weather {
     kept: Mutex<VecDeque<Connected>>,
