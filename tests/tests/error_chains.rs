@@ -526,7 +526,7 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
         TlsSetupError::ServerName("a b".to_owned()),
     ];
     let hyper = connect_errors().into_iter().map(connie_hyper::RaceError::Connect);
-    let hyper = hyper.chain([connie_hyper::RaceError::Uri("no host in /".to_owned())]);
+    let hyper = hyper.chain([connie_hyper::RaceError::Uri("/ has no host".to_owned())]);
     let lookups = QUERIES.into_iter().flat_map(|kind| {
         let details = [
             "no such name (NXDOMAIN from 192.0.2.53:53)",
