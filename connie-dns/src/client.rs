@@ -1,18 +1,21 @@
-//! The client: what goes between the servers and those who ask.
+//! The client: it stands between the servers and the lookups.
 //!
 //! # The rules
 //!
-//! 1. **A question is asked once for all who wait for it**, and its answer kept for those who come later: for its time to live, and
-//!    [`DnsConfig::longest_ttl`] at most. That there is no such name, or nothing of a kind, is kept as long as the zone's SOA record says
-//!    (RFC 2308 section 5), and not at all where there is none. What the servers could not answer is not kept.
-//! 2. **A question that nobody waits for any more is given up.**
-//! 3. **NXDOMAIN ends the name's other questions** (RFC 8020): at once where addresses of IPv4 were asked for, and after [`DOUBT`] otherwise,
-//!    since there are servers that say so of names which have IPv4 addresses alone (RFC 4074 section 4.2).
-//! 4. **Names of Tor are not asked for** (RFC 7686 section 2), be it by way of an alias.
-//! 5. **Other servers, other answers**: with new servers all that is asked is asked anew, and what was kept is forgotten.
+//! 1. **A question is asked once for all lookups that wait for it**, and its answer is cached: for its time
+//!    to live, and for [`DnsConfig::longest_ttl`] at most. That a name does not exist, or has no record of a
+//!    type, is cached for as long as the zone's SOA record says (RFC 2308 section 5), and not at all without
+//!    one. Failures are not cached.
+//! 2. **A question that nothing waits for any more is given up.**
+//! 3. **NXDOMAIN ends the name's other questions** (RFC 8020): at once if IPv4 addresses were asked for, and
+//!    otherwise after [`DOUBT`], since some servers answer so for names that have only IPv4 addresses (RFC
+//!    4074 section 4.2).
+//! 4. **Names below `onion` are never asked for** (RFC 7686 section 2), not even through an alias.
+//! 5. **New servers, new answers**: when the servers change, all open questions start again and the cache is
+//!    emptied.
 //!
-//! What happens to a question while it is asked is in [`exchange`](crate::query_machine), which server comes first in
-//! [`servers`](crate::servers), and who keeps what in [`table`](crate::table).
+//! What happens to an open question is in [`query_machine`](crate::query_machine), which server comes first
+//! in [`servers`](crate::servers), and what is cached where in [`table`](crate::table).
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -31,18 +34,19 @@ use crate::seed::Seed;
 use crate::servers::{ServerStanding, Servers};
 use crate::table::{NameEntry, Question, QuestionEnd, QuestionState, place};
 
-/// How long the other questions for a name go on that a server has denied: rule 3. One that was lost has been asked again by then, and been
-/// answered.
+/// How long the other questions about a name go on after a server has denied it: rule 3. A query that was
+/// lost has been sent again and answered by then.
 const DOUBT: Duration = Duration::from_secs(2);
-/// Later than every moment that comes.
+/// Later than any time that is used.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
 
-/// A DNS client without sockets and without a clock, for all look-ups of a program.
+/// A DNS client without sockets and without a clock, which serves all lookups of a program.
 ///
-/// There is room for `NAMES` names that are asked for or [known](crate#capacities), and for `SERVERS` servers. A name has at most `NAME`
-/// octets, and the records of one kind `DATA`: 4 for an IPv4 address, 16 for one of IPv6. What does not fit is left out.
+/// It has room for `NAMES` names that are being asked for or are [cached](crate#capacities), and for
+/// `SERVERS` servers. A name has at most `NAME` octets, and the records of one type at most `DATA`: 4 for an
+/// IPv4 address, 16 for an IPv6 address. What does not fit is dropped.
 ///
-/// See the [crate] for how it is driven.
+/// See the [crate] for how to drive it.
 #[derive(Clone, Debug)]
 pub struct DnsClient<
     const NAMES: usize,
@@ -53,12 +57,12 @@ pub struct DnsClient<
     terms: EffectiveConfig,
     servers: Servers<SERVERS>,
     seed: Seed,
-    /// The last that was given to a question or a port.
+    /// The last serial number that was given to a question or a port.
     serial: u16,
     entries: [NameEntry<SERVERS, NAME, DATA>; NAMES],
 }
 
-/// A question that somebody waits for. Give it back with [`DnsClient::give_up`].
+/// A question that a caller waits for. Release it with [`DnsClient::give_up`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct QuestionId {
     place: u16,
@@ -66,8 +70,8 @@ pub struct QuestionId {
     kind: RecordType,
 }
 
-/// Where a question is asked from: the driver has a UDP port of its own for each, so that an answer is as hard to forge as can be (RFC 5452
-/// section 9.2).
+/// Where a question is asked from: the driver has a UDP socket of its own for each, so that an answer is as
+/// hard to forge as possible (RFC 5452 section 9.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port {
     place: u16,
@@ -76,7 +80,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// What is asked for from here.
+    /// The type of record that is asked for from here.
     #[must_use]
     pub const fn kind(&self) -> RecordType {
         self.kind
@@ -86,33 +90,34 @@ impl Port {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DnsInput<'a> {
-    /// A datagram has come.
+    /// A datagram has arrived.
     Datagram {
-        /// To this port.
+        /// At this port.
         port: Port,
         /// From here.
         from: SocketAddr,
-        /// What it holds.
+        /// Its content.
         message: &'a [u8],
     },
-    /// A router or the server's host said that a datagram did not arrive, or there is no way to the server. One that was not sent for want of a
-    /// socket or a buffer is better not told of: it counts as lost, and is sent again.
+    /// A datagram could not be delivered: a router or the server's host said so, or there is no route to the
+    /// server. Do not report a datagram that was not sent for lack of a socket or a buffer: it counts as lost
+    /// and is sent again.
     DatagramFailed {
         /// From this port.
         port: Port,
         /// To this server.
         server: SocketAddr,
     },
-    /// A message has come over TCP, whole. What comes before it, its length (RFC 1035 section 4.2.2), is no part of it.
+    /// A whole message has arrived over TCP, without the length before it (RFC 1035 section 4.2.2).
     Message {
-        /// To this port.
+        /// At this port.
         port: Port,
         /// From this server.
         server: SocketAddr,
-        /// What it holds.
+        /// Its content.
         message: &'a [u8],
     },
-    /// A TCP connection failed, or was closed before the message was there.
+    /// A TCP connection failed, or was closed before the whole message had arrived.
     StreamFailed {
         /// Of this port.
         port: Port,
@@ -126,15 +131,15 @@ pub enum DnsInput<'a> {
 pub enum DnsOutput {
     /// Send a datagram, the first `length` octets of the buffer.
     Send {
-        /// From here; a port that is new is to be opened, hard to guess.
+        /// From here. If the port is new, open a socket for it, on a local port that is hard to guess.
         port: Port,
         /// To this server.
         server: SocketAddr,
-        /// How many octets of the buffer.
+        /// How many octets of the buffer to send.
         length: usize,
     },
-    /// Connect to the server over TCP, and send the first `length` octets of the buffer behind their length, two octets (RFC 1035 section
-    /// 4.2.2), in one piece (RFC 7766 section 8).
+    /// Connect to the server over TCP, and send the first `length` octets of the buffer behind their length,
+    /// two octets (RFC 1035 section 4.2.2), in one piece (RFC 7766 section 8).
     Connect {
         /// For this port.
         port: Port,
@@ -143,16 +148,16 @@ pub enum DnsOutput {
         /// How many octets of the buffer.
         length: usize,
     },
-    /// This question has ended: wake who waits for it.
+    /// This question has ended: wake whatever waits for it.
     Ended(QuestionId),
-    /// Nothing more until this moment, or until something happens.
+    /// Nothing to do until this time, or until something happens.
     WaitUntil(Instant),
-    /// Nothing more until something happens.
+    /// Nothing to do until something happens.
     WaitForInput,
 }
 
 impl DnsOutput {
-    /// Whether there is nothing more to do now.
+    /// Whether there is nothing more to do for now.
     #[must_use]
     pub const fn ends_drain(&self) -> bool {
         matches!(self, DnsOutput::WaitUntil(_) | DnsOutput::WaitForInput)
@@ -164,8 +169,9 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
 {
     const FITS: () = assert!(NAMES <= 65_536 && SERVERS >= 1, "up to 65,536 names, and a server at least");
 
-    /// A client that asks as `settings` say. Ids are made from `seed`, which must be hard to guess: from a source of randomness, another at each
-    /// start. It has no server yet, and every question fails.
+    /// A client with this configuration. Ids are made from `seed`, which must be hard to guess: take it from
+    /// a source of randomness, a new one at each start. The client has no server yet, and every question
+    /// fails.
     #[must_use]
     pub fn new(settings: DnsConfig, seed: u64) -> Self {
         const { Self::FITS };
@@ -178,9 +184,10 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         }
     }
 
-    /// Asks these servers from now on, the first to be asked first, each once. There is room for `SERVERS` of them; more are left out. What comes from
-    /// one is told with the address that it has here; a flow label of IPv6 makes no difference. Where they are others than before, what is asked is asked anew, and what was
-    /// kept is forgotten.
+    /// Asks these servers from now on, in this order; duplicates count once. There is room for `SERVERS` of
+    /// them, the rest is ignored. Report what comes from a server with the address that it has here; the flow
+    /// label of an IPv6 address makes no difference. If the servers have changed, open questions start again
+    /// and the cache is emptied.
     pub fn set_servers(&mut self, servers: &[SocketAddr], now: Instant) {
         if !self.servers.set(servers) {
             return;
@@ -197,20 +204,21 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         }
     }
 
-    /// The servers that are asked.
+    /// The servers in use.
     pub fn servers(&self) -> impl Iterator<Item = SocketAddr> {
         self.servers.addresses()
     }
 
-    /// Forgets what is kept: for a program that has learnt that the network is another one now.
+    /// Empties the cache: for a program that has noticed a change of network.
     pub fn forget(&mut self, now: Instant) {
         self.entries.iter_mut().for_each(|entry| entry.forget(now));
     }
 
-    /// Asks for records of a name, unless they are known or asked for already. `None` where there is room for no other name: all places are
-    /// waited for. Try again when a question has [ended](DnsOutput::Ended) or was [given up](Self::give_up).
+    /// Asks for the records of a name, unless they are cached or already being asked for. `None` if there is
+    /// no room for another name: something waits for each name that is there. Try again when a question has
+    /// [ended](DnsOutput::Ended) or was [given up](Self::give_up).
     ///
-    /// [`RecordLookup`](crate::RecordLookup) asks for all kinds, and for the names of a search list.
+    /// [`RecordLookup`](crate::RecordLookup) asks for all types, and for the names of a search list.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn ask(&mut self, name: &Name<NAME>, kind: RecordType, now: Instant) -> Option<QuestionId> {
         let DnsClient { servers, seed, serial, entries, .. } = self;
@@ -235,8 +243,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         Some(QuestionId { place, serial: question.serial, kind })
     }
 
-    /// No longer waits for a question. To be called once for each time that it was [asked](Self::ask), whether it has ended or not. Who
-    /// forgets it loses the place for 10 s after the end, and no longer.
+    /// Stops waiting for a question. Call it once for each [`ask`](Self::ask), whether the question has ended
+    /// or not. If you forget, the slot stays taken for 10 s after the end.
     pub fn give_up(&mut self, id: QuestionId) {
         let Some(question) = self.question_mut(id) else { return };
         question.waiting = question.waiting.saturating_sub(1);
@@ -245,11 +253,11 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         }
     }
 
-    /// What is known of a question; `None` while it is asked.
+    /// The answer to a question; `None` while it is open.
     ///
     /// # Errors
     ///
-    /// Why there is no answer. [`Failed`](QueryError::Failed) is also what is said of a question that was given up.
+    /// Why there is no answer. A question that was given up is [`Failed`](QueryError::Failed) too.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn answer(&self, id: QuestionId, now: Instant) -> Option<Result<RecordSet<'_>, QueryError>> {
         let Some(question) = self.question(id) else { return Some(Err(QueryError::Failed)) };
@@ -268,7 +276,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         })
     }
 
-    /// What is wrong with each server, where a question has failed.
+    /// Why each server brought no answer, if the question has failed.
     pub fn server_errors(&self, id: QuestionId) -> impl Iterator<Item = (SocketAddr, NameServerError)> {
         let server_errors = self.question(id).and_then(|question| match &question.state {
             QuestionState::Ended(QuestionEnd::Failed(server_errors), _) => Some(server_errors.as_slice()),
@@ -280,29 +288,29 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         self.servers.addresses().zip(server_errors.unwrap_or_default()).filter_map(of_server)
     }
 
-    /// How many ports are used: one for each question that is asked now. For a driver whose sockets are few.
+    /// How many ports are in use: one for each open question. For a driver with few sockets.
     #[must_use]
     pub fn ports(&self) -> usize {
         let questions = self.entries.iter().flat_map(|entry| entry.questions.all());
         questions.filter(|question| matches!(question.state, QuestionState::Asking(_))).count()
     }
 
-    /// Whether a port is still used. One that is not is to be closed, with its TCP connections: its question has ended, or is asked from another
-    /// port. Look after the client has been polled.
+    /// Whether a port is still in use. Close one that is not, with its TCP connections: its question has
+    /// ended, or is now asked from another port. Check this after polling the client.
     #[must_use]
     pub fn is_open(&self, port: Port) -> bool {
         self.exchange(port).is_some()
     }
 
-    /// Whether the message of a TCP connection is waited for. One that is not is to be closed.
+    /// Whether the client still waits for the message of a TCP connection. If not, close it.
     #[must_use]
     pub fn wants_stream(&self, port: Port, server: SocketAddr) -> bool {
         let index = self.servers.find(&server);
         self.exchange(port).zip(index).is_some_and(|(exchange, index)| exchange.waits_for(index, true))
     }
 
-    /// Tells it that something happened. Poll it afterwards. What nobody waits for changes nothing: an answer to something else may be a
-    /// forged one, and the right one may still come.
+    /// Takes what happened. Poll the client afterwards. Input that nothing waits for changes nothing: an
+    /// answer to something else may be forged, and the right one may still arrive.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_input(&mut self, input: DnsInput<'_>, now: Instant) {
         let DnsClient { terms, servers, seed, serial, entries } = self;
@@ -373,8 +381,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         }
     }
 
-    /// Says what to do next. Act on it, and poll again until the answer [ends the drain](DnsOutput::ends_drain). What is to be sent is in
-    /// `buffer`.
+    /// Returns what to do next. Do it, and poll again until the output [ends the
+    /// drain](DnsOutput::ends_drain). The message to send is in `buffer`.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn poll_output(&mut self, buffer: &mut [u8; LARGEST_QUERY], now: Instant) -> DnsOutput {
         let DnsClient { terms, servers, entries, seed, .. } = self;
@@ -412,8 +420,9 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         if wake == NEVER { DnsOutput::WaitForInput } else { DnsOutput::WaitUntil(wake) }
     }
 
-    /// Takes note that what was to be [sent](DnsOutput::Send), or [connected](DnsOutput::Connect), could not be for want of a socket. It comes again at
-    /// `until`, and its times count from then: so it does not count as lost. To be called again where there is a socket before.
+    /// Records that a query could not be [sent](DnsOutput::Send), or a [connection](DnsOutput::Connect) not
+    /// be opened, for lack of a socket. It comes again at `until`, and its timeouts count from then, so that
+    /// it does not count as lost. Call it again if there is a socket earlier.
     pub fn postpone(&mut self, port: Port, server: SocketAddr, until: Instant, now: Instant) {
         let DnsClient { terms, servers, entries, .. } = self;
         let question =
@@ -426,20 +435,20 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         }
     }
 
-    /// What it has learnt of its servers.
+    /// What it has learnt about its servers.
     #[must_use]
     pub fn standing(&self) -> ServerStanding<SERVERS> {
         ServerStanding(self.servers.clone())
     }
 
-    /// Goes by what another client has learnt of the same servers; the standing of others changes nothing.
+    /// Takes over what another client has learnt about the same servers. Ignored if the servers differ.
     pub fn set_standing(&mut self, standing: &ServerStanding<SERVERS>) {
         if standing.0.addresses().eq(self.servers.addresses()) {
             self.servers.clone_from(&standing.0);
         }
     }
 
-    /// Until when it keeps an answer for those who come later. In the past where it keeps none.
+    /// Until when it has a cached answer. In the past if it has none.
     #[must_use]
     pub fn keeps_until(&self) -> Instant {
         self.entries.iter().map(NameEntry::expires).fold(Instant::ZERO, Instant::max)
@@ -462,7 +471,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 }
 
-/// Notes which servers were silent while this one answered.
+/// Records which servers were silent while this one answered.
 fn rate<const S: usize, const N: usize>(
     exchange: &QueryMachine<S, N>,
     index: usize,
@@ -480,7 +489,7 @@ fn rate<const S: usize, const N: usize>(
     }
 }
 
-/// Rule 3: the name does not exist, as the answer to `asked` says.
+/// Rule 3: the name does not exist, according to the answer to `asked`.
 fn deny<const S: usize, const N: usize, const D: usize>(
     entry: &mut NameEntry<S, N, D>,
     asked: RecordType,
@@ -513,14 +522,16 @@ fn form(terms: &EffectiveConfig, seed: &Seed, port: Port, todo: QueryOrder) -> Q
     }
 }
 
-/// How many whole seconds there are from one moment to another; from 76 hours on no more than that. A million is 64 times 15,625: what is
-/// divided has 32 bits, since a division of 64 costs a microcontroller a kilobyte.
+/// How many whole seconds there are from one moment to another; from 76 hours on no more than that. A million
+/// is 64 times 15,625: what is divided has 32 bits, since a division of 64 costs a microcontroller a
+/// kilobyte.
 fn seconds(from: Instant, to: Instant) -> u32 {
     let micros = to.as_micros().saturating_sub(from.as_micros());
     u32::try_from(micros >> 6).unwrap_or(u32::MAX) / 15_625
 }
 
-/// What all the servers together have made of a question: what one has said tells more than that another said nothing.
+/// The error of a question from the errors of its servers: what one server said tells more than the silence
+/// of another.
 fn verdict(server_errors: &[Option<NameServerError>]) -> QueryError {
     let weight = |problem: &NameServerError| match problem {
         NameServerError::Unreachable | NameServerError::Truncated => 0,

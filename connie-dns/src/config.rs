@@ -1,37 +1,39 @@
-//! How a client asks.
+//! The configuration of a client.
 
 use core::time::Duration;
 
-/// How a [`DnsClient`](crate::DnsClient) asks, and for how long it keeps what it has heard.
+/// How a [`DnsClient`](crate::DnsClient) asks, and for how long it caches answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DnsConfig {
-    /// How often each server is asked: 1 to 16 times; more count as 16, and 0 as 1. Default: 3.
+    /// How often each server is asked, 1 to 16 times; values outside are clamped. Default: 3.
     pub attempts: u8,
-    /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in all, and the longest
-    /// pause before it is asked again. Counts as 10 ms at least and 60 s at most. Default: 5 s.
+    /// The timeout of the last query to a server and of a whole TCP connection to it, and the longest pause
+    /// before it is asked again. Clamped to 10 ms to 60 s. Default: 5 s.
     pub timeout: Duration,
-    /// What the driver has. Default: [`DnsTransport::Udp`].
+    /// What the driver supports. Default: [`DnsTransport::Udp`].
     pub transport: DnsTransport,
-    /// The largest datagram in octets that the driver takes in, which servers are told (RFC 6891 section 6.2.3). Counts as 512 at least.
-    /// Default: 1,232, which fit into the least packet that every IPv6 link carries, 1,280, so that no answer is lost to fragmentation.
+    /// The largest datagram in octets that the driver can receive, which is announced to servers (RFC 6891
+    /// section 6.2.3). At least 512. Default: 1,232, which fit into the smallest packet that every IPv6 link
+    /// carries, 1,280, so that no answer is fragmented.
     pub largest_datagram: u16,
-    /// Whether letters of a name are written as capitals at random, which the answer must repeat: some bits more to guess for who forges one
-    /// ("0x20"). The last query to a server goes without, since some servers answer in a case of their own. Default: no.
+    /// Whether the letters of a name are sent in random case, which the answer must repeat: some more bits
+    /// that a forger has to guess ("0x20"). The last query to a server is sent without, since some servers
+    /// change the case. Default: no.
     pub randomise_case: bool,
-    /// The longest that an answer is kept. Addresses that have changed are noticed within that time, whatever a zone's administrator has
-    /// promised. In whole seconds, rounded down. Default: 60 s.
+    /// The longest time that an answer is cached, whatever its time to live. In whole seconds, rounded down.
+    /// Default: 60 s.
     pub longest_ttl: Duration,
 }
 
-/// Over what a driver can ask.
+/// The transports that a driver supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DnsTransport {
-    /// UDP alone. Of an answer that is too long the addresses that did fit are used.
+    /// UDP only. Of an answer that is too long, the addresses that did fit are used.
     #[default]
     Udp,
     /// UDP, and TCP for an answer that is too long.
     UdpAndTcp,
-    /// TCP alone (`use-vc` in resolv.conf).
+    /// TCP only (`use-vc` in resolv.conf).
     Tcp,
 }
 
@@ -48,10 +50,10 @@ impl Default for DnsConfig {
     }
 }
 
-/// The settings that count.
+/// The configuration with all values clamped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EffectiveConfig {
-    /// In microseconds. By [`attempts`](Self::attempts) of it a question ends within 16 minutes.
+    /// In microseconds. Times [`attempts`](Self::attempts): a question ends within 16 minutes.
     pub(crate) timeout: u32,
     /// In seconds.
     pub(crate) longest_ttl: u32,

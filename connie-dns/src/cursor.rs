@@ -1,8 +1,10 @@
-//! Takes a message apart: names with their pointers, and records (RFC 1035 section 4.1). Nothing here knows what a record means.
+//! Takes a message apart: names with their pointers, and records (RFC 1035 section 4.1). Nothing here knows
+//! what a record means.
 
 use crate::name::Name;
 
-/// How many labels and pointers a name may have. A name of 255 octets has 127 labels; a pointer or two lead to the rest of it.
+/// How many labels and pointers a name may have. A name of 255 octets has 127 labels; a pointer or two lead
+/// to the rest of it.
 const MOST_PARTS: u8 = 255;
 
 /// Takes two octets off the front.
@@ -127,7 +129,8 @@ impl<'m> NameAt<'m> {
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'m> {
     rest: Cursor<'m>,
-    /// A pointer leads before this place, so that there is no circle: RFC 1035 section 4.1.4 speaks of "a prior occurrence".
+    /// A pointer leads before this place, so that there is no circle: RFC 1035 section 4.1.4 speaks of "a
+    /// prior occurrence".
     floor: usize,
     left: u8,
 }
@@ -198,7 +201,8 @@ impl<'m> Record<'m> {
         self.sized.get(2..).unwrap_or_default()
     }
 
-    /// The first of so many names at the front of its data, and what comes behind them; `None` where the data ends before the names do.
+    /// The first of so many names at the front of its data, and what comes behind them; `None` where the data
+    /// ends before the names do.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn names(&self, count: usize) -> Option<(NameAt<'m>, &'m [u8])> {
         let mut rest = Cursor::new(self.owner.0.message, self.start);

@@ -39,11 +39,12 @@ pub(crate) enum ReceivedBy {
 /// What a message says about a question.
 #[derive(Clone, Debug)]
 pub(crate) enum Interpretation<const N: usize, const D: usize> {
-    /// Nothing: it is no answer to this query.
+    /// Nothing: it is not an answer to this query.
     NotOurs,
-    /// Why it is no answer.
+    /// Why it cannot be used.
     Unusable(NameServerError),
-    /// The name is an alias of this one, about which the answer says nothing. For how many seconds that holds.
+    /// The name is an alias of this one, about which the answer says nothing. For how many seconds that
+    /// holds.
     Alias(Name<N>, u32),
     Answer(Reply<D>),
 }
@@ -56,7 +57,8 @@ pub(crate) fn read<const N: usize, const D: usize>(
     way: ReceivedBy,
 ) -> Interpretation<N, D> {
     let Some((header, body)) = octets.split_first_chunk::<12>() else { return Interpretation::NotOurs };
-    // RFC 1035 section 4.1.1: the id, two octets of flags, and how many questions and records there are in each section.
+    // RFC 1035 section 4.1.1: the id, two octets of flags, and how many questions and records there are in
+    // each section.
     let [id_high, id_low, first, second, questions_high, questions, a, b, c, d, e, f] = *header;
     let (code, is_truncated) = (second & 0x0f, first & 0x02 != 0);
     // The flag QR, and no operation but QUERY.
@@ -98,8 +100,8 @@ pub(crate) fn read<const N: usize, const D: usize>(
         }
     };
     if is_truncated {
-        // There is no other way to have it. Addresses that it has are addresses, but not to be kept, since more may be missing. What it does
-        // not have may be what did not fit.
+        // There is no other way to have it. Addresses that it has are addresses, but not to be kept, since
+        // more may be missing. What it does not have may be what did not fit.
         match &mut said {
             Interpretation::Answer(reply) if reply.found != ReplyKind::NoData => reply.ttl = 0,
             Interpretation::Unusable(NameServerError::ResponseCode(_)) => {}
@@ -137,9 +139,10 @@ struct Records<'m> {
 }
 
 impl<'m> Records<'m> {
-    /// What an answer without an error says, or one that denies the name: the records for the name, or for the one that its aliases lead to,
-    /// which is also the one that is denied (RFC 6604 section 3). The aliases may stand in any order. A record that is malformed counts as if it were not
-    /// there, unless there is nothing else.
+    /// What an answer without an error says, or one that denies the name: the records for the name, or for
+    /// the one that its aliases lead to, which is also the one that is denied (RFC 6604 section 3). The
+    /// aliases may stand in any order. A record that is malformed counts as if it were not there, unless
+    /// there is nothing else.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn said<const N: usize, const D: usize>(
         &self,
@@ -219,9 +222,10 @@ impl<'m> Records<'m> {
         })
     }
 
-    /// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says that there is nothing; one with NS records
-    /// and without it refers to other servers (RFC 2308 section 2.2). Without either, the server may not have followed the alias, or may not be the
-    /// one to ask.
+    /// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says
+    /// that there is nothing; one with NS records and without it refers to other servers (RFC 2308
+    /// section 2.2). Without either, the server may not have followed the alias, or may not be the one to
+    /// ask.
     fn nothing<const N: usize, const D: usize>(
         &self,
         name: NameAt<'_>,
@@ -241,9 +245,9 @@ impl<'m> Records<'m> {
         }
     }
 
-    /// For how many seconds it holds that there is nothing: the lesser of the SOA record's own time to live and its MINIMUM field
-    /// (RFC 2308 section 5). An error where there is no such record, or only of a zone that does not hold `name`: whether the answer refers to other
-    /// servers.
+    /// For how many seconds it holds that there is nothing: the lesser of the SOA record's own time to live
+    /// and its MINIMUM field (RFC 2308 section 5). An error where there is no such record, or only of a zone
+    /// that does not hold `name`: whether the answer refers to other servers.
     fn negative_ttl(&self, name: NameAt<'_>) -> Result<u32, bool> {
         let mut refers = false;
         for record in self.authority.ok_or(false)? {
@@ -263,8 +267,8 @@ impl<'m> Records<'m> {
     }
 }
 
-/// RFC 2181 section 8: "Implementations should treat TTL values received with the most significant bit set as if the entire value
-/// received was zero."
+/// RFC 2181 section 8: "Implementations should treat TTL values received with the most significant bit set as
+/// if the entire value received was zero."
 const fn ttl(received: u32) -> u32 {
     if received > i32::MAX as u32 { 0 } else { received }
 }

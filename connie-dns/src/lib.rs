@@ -1,13 +1,14 @@
-//! DNS without sockets: a [`DnsClient`] is told datagrams and the time, and says which datagram to send to which server, when to wake, and what
-//! is known.
+//! A DNS client without sockets and without a clock: give a [`DnsClient`] the datagrams that arrive and the
+//! current time, and it tells you which datagram to send to which server, when to wake up, and what it knows.
 //!
-//! It allocates nothing, opens nothing, and asks no clock. Two verbs drive it: [`handle_input`](DnsClient::handle_input) tells it what
-//! happened, [`poll_output`](DnsClient::poll_output) says what to do next. A [`RecordLookup`] is what somebody wants to know of a host, and
-//! reads it from the client.
+//! It allocates nothing. Two methods drive it: [`handle_input`](DnsClient::handle_input) takes what happened,
+//! and [`poll_output`](DnsClient::poll_output) returns what to do next. A [`RecordLookup`] asks for the
+//! records of one host and reads the answers from the client.
 //!
 //! ```
 //! use connie_core::Instant;
-//! use connie_dns::{DnsClient, DnsInput, RecordType, LARGEST_QUERY, RecordLookup, Name, DnsOutput, DnsConfig, WantedRecords};
+//! use connie_dns::{DnsClient, DnsConfig, DnsInput, DnsOutput, LARGEST_QUERY};
+//! use connie_dns::{Name, RecordLookup, RecordType, WantedRecords};
 //!
 //! let (mut now, seed) = (Instant::ZERO, 0x6a09_e667_f3bc_c908); // From a source of randomness.
 //! let mut client = DnsClient::<4>::new(DnsConfig::default(), seed);
@@ -19,7 +20,7 @@
 //! let mut buffer = [0; LARGEST_QUERY];
 //! let DnsOutput::Send { port, server, length } = client.poll_output(&mut buffer, now) else { panic!("a query") };
 //! assert_eq!(server, "192.0.2.53:53".parse()?);
-//! // The next server is asked if nothing comes from the first one.
+//! // If the first server does not answer, the next one is asked then.
 //! let next = Instant::from_millis(250);
 //! assert_eq!(client.poll_output(&mut buffer, now), DnsOutput::WaitUntil(next));
 //!
@@ -30,7 +31,7 @@
 //! #     answer.extend(b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x01");
 //! #     answer
 //! # }
-//! // `message` has come to the port that the query was sent from.
+//! // `message` has arrived at the port that the query was sent from.
 //! now = Instant::from_millis(20);
 //! client.handle_input(DnsInput::Datagram { port, from: server, message }, now);
 //! assert!(matches!(client.poll_output(&mut buffer, now), DnsOutput::Ended(_)));
@@ -43,54 +44,59 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # How a driver drives it
+//! # How to drive it
 //!
-//! 1. Poll the look-ups until each has nothing to report, then the client until its answer [ends the drain](DnsOutput::ends_drain). Do
-//!    what it says: each [`Port`] is a UDP socket of its own, on a local port that is hard to guess.
-//! 2. Close the sockets whose port [is not open](DnsClient::is_open) any more, and the TCP connections whose message
-//!    [is not waited for](DnsClient::wants_stream).
-//! 3. Wait until the time that the client named, or until something comes. Tell it, and begin again. Waking late, early or for nothing is
-//!    just another poll.
+//! 1. Poll the lookups until none has anything to report, then the client until its output [ends the
+//!    drain](DnsOutput::ends_drain). Do what it says: each [`Port`] is a UDP socket of its own, on a local
+//!    port that is hard to guess.
+//! 2. Close the sockets whose port [is no longer open](DnsClient::is_open), and the TCP connections whose
+//!    message [is no longer wanted](DnsClient::wants_stream).
+//! 3. Wait until the time that the client returned, or until something arrives. Pass that in, and start
+//!    again. Waking up late, early or for nothing is just another poll.
 //!
-//! Many look-ups share one client. One that finds [no room](RecordLookup::waits_for_room) is to be polled when another has ended or was closed.
-//! The end of a question is [told](DnsOutput::Ended) once, to wake those who wait for it.
+//! Many lookups share one client. A lookup that finds [no room](RecordLookup::waits_for_room) has to be
+//! polled again when another one has ended or was closed. The end of a question is
+//! [reported](DnsOutput::Ended) once, so that you can wake whatever waits for it.
 //!
 //! # What it does
 //!
-//! - **A silent server holds nothing up**: the next one is asked after 250 ms, and at once where one fails; a server is asked again
-//!   after 1 s, then after twice that and so on. One that was silent while another answered comes last for 30 s.
-//! - **What may pass is asked again after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed.
-//! - **EDNS, and then without**; what is truncated over TCP, where the driver has it, and otherwise what did fit.
-//! - **Aliases** are followed within an answer, in any order, and asked for where the server has not.
-//! - **A lame answer is none**: the next server is asked. One malformed record costs itself alone.
-//! - **NXDOMAIN** ends all kinds of a name (RFC 8020).
-//! - **Answers are kept** for their time to live, negative ones as long as the SOA record says (RFC 2308). A question is asked once
-//!   for all who ask it, however many they are.
-//! - **Ids** from the caller's seed, a port for each question, and letters in random case where [asked for](DnsConfig::randomise_case).
-//! - **The search list**, as resolv.conf(5) has it: [`SearchNames`].
+//! - **A silent server delays nothing for long**: the next server is asked after 250 ms, and immediately if
+//!   one fails. A silent server is asked again after 1 s, then after twice that, and so on. A server that was
+//!   silent while another one answered is asked last for 30 s.
+//! - **Temporary failures are retried after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed.
+//! - **EDNS, then without it.** A truncated answer is fetched over TCP if the driver supports it; otherwise
+//!   the records that did fit are used.
+//! - **Aliases** are followed within an answer, in any order, and queried where the server did not follow
+//!   them.
+//! - **Lame answers are discarded**, and the next server is asked. A malformed record affects only itself.
+//! - **NXDOMAIN** ends all record types of a name (RFC 8020).
+//! - **Answers are cached** for their time to live, negative answers for as long as the SOA record says
+//!   (RFC 2308). A question is sent once, however many lookups wait for it.
+//! - **Ids** from the caller's seed, a port for each question, and letters in random case if
+//!   [enabled](DnsConfig::randomise_case).
+//! - **The search list** of resolv.conf(5): [`SearchNames`].
 //!
-//! What a [service record](ServiceBinding) means to a connection is for its user, who may look up the names that it leads to. Names of the hosts
-//! file, literal addresses and `localhost` are the matter of [`connie_core::connect`], which asks for what is left. Nothing is
-//! encrypted or validated.
-//!
+//! What a [service record](ServiceBinding) means to a connection is up to the caller, which may look up the
+//! names that the record leads to. The hosts file, literal addresses and `localhost` are handled by
+//! [`connie_core::connect`], which asks only for the rest. Nothing is encrypted or validated.
 //!
 //! # Capacities
 //!
-//! All are numbers of the type: `DnsClient<NAMES, SERVERS, NAME, DATA>`.
+//! All are parameters of the type: `DnsClient<NAMES, SERVERS, NAME, DATA>`.
 //!
-//! | number | what there is room for | default | more than that |
+//! | parameter | room for | default | what happens beyond it |
 //! |---|---|---|---|
-//! | `NAMES` | names that are asked for or known at a time | | [`DnsClient::ask`] says that there is no room, unless one is known that nobody waits for |
-//! | `SERVERS` | name servers | 3 | are left out |
-//! | `NAME` | octets of a name, also of one that an alias leads to | 255 | a name is [refused](NameError); an alias is [`Malformed`](connie_core::resolution::QueryError::Malformed) |
-//! | `DATA` | octets of the records of a kind: 16 for an IPv6 address, 4 for an IPv4 address | 256 | records are left out |
+//! | `NAMES` | names that are being asked for or are cached | | [`DnsClient::ask`] returns `None`, unless a cached name can be dropped |
+//! | `SERVERS` | name servers | 3 | they are ignored |
+//! | `NAME` | octets of a name, including the target of an alias | 255 | a name is [refused](NameError); an alias is [`Malformed`](connie_core::resolution::QueryError::Malformed) |
+//! | `DATA` | octets of the records of one type: 16 for an IPv6 address, 4 for an IPv4 address | 256 | records are dropped |
 //!
-//! With the defaults a name takes 1.2 KiB, whatever is asked of it, and a [`RecordLookup`] 0.3 KiB; with a `NAME` of 64, a `DATA` of 64 and two servers
-//! 0.5 KiB together.
+//! With the defaults a name takes 1.2 KiB, whatever is asked of it, and a [`RecordLookup`] 0.3 KiB; with a
+//! `NAME` of 64, a `DATA` of 64 and two servers they take 0.5 KiB together.
 
 #![no_std]
 #![forbid(unsafe_code)]
-// No way of its own to a panic.
+// Nothing here can panic.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,13 +1,13 @@
-//! One look-up: what is asked of a name side by side, and of one name after the other where there is a search list.
+//! One lookup: all record types of a name at the same time, and one name after the other with a search list.
 //!
 //! # The rules
 //!
-//! 1. **Each kind of records ends once**, with an answer or with a failure, and is reported when it comes.
-//! 2. **A name counts** when it has an address; when a name server was silent or could not be reached, since it will not answer for the next name
-//!    either; when it is the only one; and when no addresses are asked for.
-//! 3. **Nothing is reported of a name before it counts.** What it lacks is held back until then.
-//! 4. **The search goes on** when all kinds of address of a name have ended and it does not count. Where no name does, what is reported is
-//!    what was held back of the first that exists, and otherwise of the last.
+//! 1. **Each record type ends once**, with an answer or a failure, and is reported when it ends.
+//! 2. **A name is final** when it has an address; when a name server was silent or unreachable, since it will
+//!    not answer for the next name either; when it is the only one; and when no addresses are asked for.
+//! 3. **Nothing is reported about a name before it is final.** Negative answers are held back until then.
+//! 4. **The search goes on** when all address types of a name have ended and the name is not final. If no
+//!    name is, the answers of the first name that exists are reported, or else those of the last one.
 
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
@@ -17,10 +17,10 @@ use crate::name::Name;
 use crate::record_set::RecordSet;
 use crate::record_type::{PerKind, RecordType};
 
-/// A look-up of a host, for as long as a [`DnsClient`] answers it.
+/// A lookup of a host by a [`DnsClient`] answers it.
 ///
-/// The names to try are `first` and then those of `names`: [`SearchNames`](crate::SearchNames) of a search list, or none. See the
-/// [crate] for an example.
+/// The names to try are one name, or those of an iterator: [`SearchNames`](crate::SearchNames) of a search
+/// list. See the [crate] for an example.
 #[derive(Clone, Debug)]
 pub struct RecordLookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME>>> {
     /// The name that is tried.
@@ -34,16 +34,16 @@ pub struct RecordLookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME
     first_existing: Option<PerKind<Option<QueryError>>>,
 }
 
-/// How far a kind of records is.
+/// How far a record type is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum RecordProgress {
     #[default]
     Unwanted,
     ToAsk,
     Asked(QuestionId),
-    /// The last event is about it.
+    /// The last outcome was about it.
     Reported(QuestionId),
-    /// An earlier name is reported, which has no such records.
+    /// An earlier name is reported, which does not have such records.
     Lacking(Option<QueryError>),
     Done,
 }
@@ -54,35 +54,35 @@ impl RecordProgress {
     }
 }
 
-/// What a look-up asks for.
+/// The record types that a lookup asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedRecords {
     /// IPv6 addresses.
     pub aaaa: bool,
     /// IPv4 addresses.
     pub a: bool,
-    /// The HTTPS records of the name itself, which are about port 443. Those for another port are a look-up of their own, of
-    /// [another name](Name::https_query_name).
+    /// The HTTPS records of the name itself, which describe port 443. Those for another port need a lookup of
+    /// their own, of [another name](Name::https_query_name).
     pub https: bool,
 }
 
 impl Default for WantedRecords {
-    /// All addresses, and no HTTPS records.
+    /// All addresses, without HTTPS records.
     fn default() -> Self {
         WantedRecords { aaaa: true, a: true, https: false }
     }
 }
 
-/// What a look-up has found out.
+/// How one record type of a lookup has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupOutcome<'a> {
-    /// About which kind of records.
+    /// The record type.
     pub kind: RecordType,
-    /// The records, none if there are none of that kind, or why there is no answer.
+    /// The records, empty if the name has none of that type, or why there is no answer.
     pub result: Result<RecordSet<'a>, QueryError>,
 }
 
-/// Of which kinds an address is.
+/// The record types of addresses.
 const ADDRESSES: &[RecordType] = &[RecordType::Aaaa, RecordType::A];
 
 /// All kinds, in their order.
@@ -91,7 +91,7 @@ fn kinds() -> impl Iterator<Item = RecordType> {
 }
 
 impl<const NAME: usize> RecordLookup<NAME> {
-    /// Looks up this name and no other.
+    /// Looks up only this name.
     #[must_use]
     pub fn new(name: Name<NAME>, wanted: WantedRecords) -> Self {
         Self::begin(name, core::iter::empty(), wanted)
@@ -99,7 +99,7 @@ impl<const NAME: usize> RecordLookup<NAME> {
 }
 
 impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> RecordLookup<NAME, I> {
-    /// Looks up these names, until one has an address. `None` where there is none.
+    /// Looks up these names one after the other, until one has an address. `None` if there is no name.
     pub fn from_names(mut names: I, wanted: WantedRecords) -> Option<Self> {
         Some(Self::begin(names.next()?, names, wanted))
     }
@@ -119,13 +119,13 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> RecordLookup<NAM
         *self.kinds.get(kind) != RecordProgress::Unwanted
     }
 
-    /// The name that is tried, or was the last.
+    /// The name that is being tried, or was tried last.
     #[must_use]
     pub const fn name(&self) -> &Name<NAME> {
         &self.name
     }
 
-    /// Whether everything was reported.
+    /// Whether everything has been reported.
     #[must_use]
     pub fn is_done(&self) -> bool {
         let is_done = |progress: &RecordProgress| {
@@ -134,14 +134,16 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> RecordLookup<NAM
         RecordType::ALL.iter().all(|kind| is_done(self.kinds.get(*kind)))
     }
 
-    /// Whether it waits for others to end, since there is [room](DnsClient::ask) for no other name.
+    /// Whether it waits for other lookups to end, since the client has no [room](DnsClient::ask) for its
+    /// name.
     #[must_use]
     pub fn waits_for_room(&self) -> bool {
         RecordType::ALL.iter().any(|kind| *self.kinds.get(*kind) == RecordProgress::ToAsk)
     }
 
-    /// What it has found out; to be called until there is nothing, when a question of it has [ended](crate::DnsOutput::Ended), and at first. Poll
-    /// the client afterwards: it may have something to send.
+    /// Returns the next outcome. Call it until it returns `None`: at the beginning, and when one of its
+    /// questions has [ended](crate::DnsOutput::Ended). Poll the client afterwards: it may have something to
+    /// send.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn poll<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
@@ -161,7 +163,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> RecordLookup<NAM
         if self.counts { self.report(client, now) } else { None }
     }
 
-    /// Ends it: it waits for nothing any more. To be called in any case; otherwise the client keeps its places for ten seconds more.
+    /// Ends the lookup. Always call it; otherwise the client keeps its names for ten seconds longer.
     pub fn close<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
         client: &mut DnsClient<NAMES, SERVERS, NAME, DATA>,

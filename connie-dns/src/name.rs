@@ -7,8 +7,8 @@ pub const LONGEST_NAME: usize = 255;
 /// The longest label in octets (RFC 1035 section 2.3.4).
 const LONGEST_LABEL: u8 = 63;
 
-/// A domain name, absolute and in lower case, of at most `N` octets as a message has it: one more for each label than its text, and one
-/// for the root. No name is longer than [`LONGEST_NAME`].
+/// A domain name, absolute and in lower case, of at most `N` octets as a message has it: one more for each
+/// label than its text, and one for the root. No name is longer than [`LONGEST_NAME`].
 ///
 /// ```
 /// use connie_dns::Name;
@@ -25,26 +25,26 @@ pub struct Name<const N: usize = LONGEST_NAME> {
     octets: [u8; N],
 }
 
-/// Why a text is no domain name.
+/// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NameError {
     /// A part between its dots is empty, or longer than 63 octets.
     Label,
-    /// There is more of it than a name may have (RFC 1035 section 2.3.4), or than there is room for.
+    /// It is longer than a name may be (RFC 1035 section 2.3.4), or than there is room for.
     TooLong,
-    /// It holds anything but printable ASCII: an international name is asked for as its A-labels (RFC 5890).
+    /// It contains something other than printable ASCII: pass an international name as A-labels (RFC 5890).
     Octet,
 }
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NameError::Label => "each part of a domain name has 1 to 63 octets",
+            NameError::Label => "each part of a domain name must have 1 to 63 octets",
             NameError::TooLong => {
-                "a domain name has 253 octets at most, or fewer where there is room for fewer"
+                "the domain name is too long: at most 253 octets, or as many as there is room for"
             }
-            NameError::Octet => "a domain name is made of printable ASCII, without spaces",
+            NameError::Octet => "a domain name must be printable ASCII without spaces",
         })
     }
 }
@@ -54,7 +54,7 @@ impl core::error::Error for NameError {}
 impl<const N: usize> Name<N> {
     const FITS: () = assert!(N >= 1 && N <= LONGEST_NAME, "a name has 1 to 255 octets");
 
-    /// No name at all, not even the root.
+    /// Not a name, not even the root.
     pub(crate) const fn absent() -> Self {
         const { Self::FITS };
         Name { length: 0, octets: [0; N] }
@@ -64,16 +64,17 @@ impl<const N: usize> Name<N> {
         self.length == 0
     }
 
-    /// The name of a host as a user writes it, with or without the final dot.
+    /// Parses the name of a host as a user writes it, with or without the final dot.
     ///
     /// # Errors
     ///
-    /// [`NameError`], for what cannot be asked for.
+    /// [`NameError`], if it is not a domain name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         Self::join(&[text.as_bytes().strip_suffix(b".").unwrap_or(text.as_bytes())])
     }
 
-    /// The name that says where the HTTPS service of `port` is described (RFC 9460 section 9.1: that of port 443 goes without a prefix).
+    /// The name of the HTTPS records that describe the service on `port` (RFC 9460 section 9.1: without a
+    /// prefix for port 443).
     ///
     /// # Errors
     ///
@@ -165,7 +166,8 @@ impl<const N: usize> Name<N> {
         self.octets.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// Whether its last label is `onion` (RFC 7686), as [`is_onion`](connie_core::resolution::is_onion) has it of a text.
+    /// Whether its last label is `onion` (RFC 7686), as [`is_onion`](connie_core::resolution::is_onion) has
+    /// it of a text.
     pub(crate) fn is_onion(&self) -> bool {
         // No other name at the top has these octets (RFC 1123 section 2.1: letters, digits and hyphens).
         self.wire().ends_with(b"\x05onion\0")
@@ -183,8 +185,8 @@ pub(crate) fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Writes a name as people do, without the final dot. What is no printable ASCII, and a dot or backslash within a label, is escaped as
-/// in RFC 1035 section 5.1.
+/// Writes a name as people do, without the final dot. What is no printable ASCII, and a dot or backslash
+/// within a label, is escaped as in RFC 1035 section 5.1.
 pub(crate) fn write_name(wire: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (index, label) in labels(wire).enumerate() {
         if index > 0 {

@@ -2,7 +2,8 @@
 
 use crate::record_type::RecordType;
 
-/// How many octets a query has at most: a header, a name of 255 octets with its type and class, and an OPT record.
+/// How many octets a query has at most: a header, a name of 255 octets with its type and class, and an OPT
+/// record.
 pub const LARGEST_QUERY: usize = 12 + 255 + 4 + 11;
 
 /// The class of everything that is asked for.
@@ -20,7 +21,8 @@ pub(crate) struct QueryForm {
     pub(crate) case: u32,
 }
 
-/// Writes the query for the records of `kind` of `name`, with recursion desired. Returns how many octets it has.
+/// Writes the query for the records of `kind` of `name`, with recursion desired. Returns how many octets it
+/// has.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn write(
     name: &[u8],
@@ -33,8 +35,8 @@ pub(crate) fn write(
     let [size_high, size_low] = form.edns.unwrap_or_default().to_be_bytes();
     // The flag RD; one question, and one more record where there is EDNS.
     let header = [id_high, id_low, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, u8::from(form.edns.is_some())];
-    // Behind the name its type and class. Then the OPT record: the root as its owner; the size in place of a class; no extended code, version
-    // 0, no flags; no options.
+    // Behind the name its type and class. Then the OPT record: the root as its owner; the size in place of a
+    // class; no extended code, version 0, no flags; no options.
     let tail = [type_high, type_low, 0, CLASS_IN, 0, 0, OPT, size_high, size_low, 0, 0, 0, 0, 0, 0];
     let tail = tail.iter().take(if form.edns.is_some() { 15 } else { 4 });
     let mut case = form.case;
@@ -46,7 +48,8 @@ pub(crate) fn write(
     LARGEST_QUERY.saturating_sub(places.len())
 }
 
-/// An octet of a name, as a capital where it is a letter whose turn it is. The length of a label is no letter: it is less than 64.
+/// An octet of a name, as a capital where it is a letter whose turn it is. The length of a label is not a
+/// letter: it is less than 64.
 pub(crate) const fn capital(octet: u8, case: &mut u32) -> u8 {
     let is_capital = *case & 1 == 1;
     *case = case.rotate_right(1);

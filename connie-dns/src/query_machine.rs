@@ -1,5 +1,5 @@
-//! One question put to the servers: whom to ask when, how long to wait, and what to make of what comes back. All that happens to a question
-//! while it is asked happens here.
+//! One question put to the servers: whom to ask when, how long to wait, and what to make of what comes back.
+//! All that happens to a question while it is asked happens here.
 //!
 //! ```text
 //! A server    due ──asked──▶ waiting ──silence──▶ due again … ──▶ failed
@@ -10,24 +10,29 @@
 //!
 //! # The rules
 //!
-//! 1. **The servers are asked in [their order](crate::servers), each [`STAGGER`] after the one before it, or as soon as one has failed.**
-//!    The first answer counts, whoever gives it.
-//! 2. **A silent server is asked again** after 1 s, which is RFC 8085's pause for who has not measured a round trip (section 3.1.1), then after
-//!    twice that, and so on, up to [`DnsConfig::timeout`](crate::DnsConfig::timeout), and [`DnsConfig::attempts`](crate::DnsConfig::attempts) times
-//!    in all. The last query waits for the timeout.
-//! 3. **What may pass is asked again after a pause**: SERVFAIL, REFUSED, and a TCP connection that brought no answer. The pause is
-//!    [`PAUSE`], then twice that. It counts as one of the attempts. Meanwhile the next server is asked, by rule 1.
-//! 4. **EDNS, and then without** (RFC 6891 section 7): a server that says that it does not know it is asked at once without. The last query to
-//!    a server goes without, since there are routers that drop what they do not know, and servers that fail at it (RFC 2671
-//!    section 5.3 had SERVFAIL among what they say); it has no capitals at random either.
+//! 1. **The servers are asked in [their order](crate::servers), each [`STAGGER`] after the one before it, or
+//!    as soon as one has failed.** The first answer counts, whoever gives it.
+//! 2. **A silent server is asked again** after 1 s, which is RFC 8085's pause for who has not measured a
+//!    round trip (section 3.1.1), then after twice that, and so on, up to
+//!    [`DnsConfig::timeout`](crate::DnsConfig::timeout), and
+//!    [`DnsConfig::attempts`](crate::DnsConfig::attempts) times in all. The last query waits for the timeout.
+//! 3. **What may pass is asked again after a pause**: SERVFAIL, REFUSED, and a TCP connection that brought no
+//!    answer. The pause is [`PAUSE`], then twice that. It counts as one of the attempts. Meanwhile the next
+//!    server is asked, by rule 1.
+//! 4. **EDNS, and then without** (RFC 6891 section 7): a server that says that it does not know it is asked
+//!    at once without. The last query to a server goes without, since there are routers that drop what they
+//!    do not know, and servers that fail at it (RFC 2671 section 5.3 had SERVFAIL among what they say); it
+//!    has no capitals at random either.
 //! 5. **What is truncated is fetched over TCP** (RFC 2181 section 9) where the driver has it.
-//! 6. **A lame answer, or one that cannot be read, is no answer**: the server has failed, and is not asked again.
-//! 7. **An alias that is left open is asked for** in place of the name, as a question of its own, from another port; [`MOST_ALIASES`]
-//!    times at most.
-//! 8. **The question fails when every server has.** Woken in time, and with `n` servers and `a` attempts, it ends within
-//!    `(n − 1) · 250 ms` for the last server to be asked, 1.5 s · 2^`i` for each of its first `a − 1` waits with the pause behind it, and the
-//!    timeout for the last; over TCP each wait is the timeout. As much again for each alias that is asked for. It ends before where
-//!    another question has brought to light that there is no such name: at once or at [a time](QueryMachine::give_up_at).
+//! 6. **A lame answer, or one that cannot be read, is not an answer**: the server has failed, and is not
+//!    asked again.
+//! 7. **An alias that is left open is asked for** in place of the name, as a question of its own, from
+//!    another port; [`MOST_ALIASES`] times at most.
+//! 8. **The question fails when every server has.** Woken in time, and with `n` servers and `a` attempts, it
+//!    ends within `(n − 1) · 250 ms` for the last server to be asked, 1.5 s · 2^`i` for each of its first
+//!    `a − 1` waits with the pause behind it, and the timeout for the last; over TCP each wait is the
+//!    timeout. As much again for each alias that is asked for. It ends before where another question has
+//!    brought to light that there is no such name: at once or at [a time](QueryMachine::give_up_at).
 
 use connie_core::Instant;
 
@@ -70,7 +75,8 @@ pub(crate) enum QueryStep {
     NoSuchName,
 }
 
-/// A question that is being asked. Times are in microseconds since its start, of which it does not take more than fit: 71 minutes.
+/// A question that is being asked. Times are in microseconds since its start, of which it does not take more
+/// than fit: 71 minutes.
 #[derive(Clone, Debug)]
 pub(crate) struct QueryMachine<const S: usize, const N: usize> {
     start: Instant,
@@ -105,7 +111,7 @@ struct ServerProgress {
 enum ServerState {
     /// There is no such server.
     Absent,
-    /// To be asked in the way of the settings.
+    /// To be asked as in the settings.
     Due,
     /// To be asked over TCP.
     DueStream,
@@ -202,15 +208,17 @@ impl<const S: usize, const N: usize> QueryMachine<S, N> {
         self.least_ttl.min(ttl)
     }
 
-    /// How a server was asked from which a message has come, if it may have one to send: with which id, and whether with capitals. What was
-    /// asked in a datagram may be answered after the wait for it is over, as long as the question is open.
+    /// How a server was asked from which a message has come, if it may have one to send: with which id, and
+    /// whether with capitals. What was asked in a datagram may be answered after the wait for it is over, as
+    /// long as the question is open.
     pub(crate) fn expects(&self, server: usize, stream: bool) -> Option<(u16, bool)> {
         let server = self.servers.get(server)?;
         let may_answer = if stream { server.state == ServerState::Stream } else { server.asked > 0 };
         may_answer.then_some((server.id, server.last.is_cased() && !stream))
     }
 
-    /// Whether it counts that a server does not answer: not of one that is to be asked again, or in another way.
+    /// Whether it counts that a server does not answer: not of one that is to be asked again, or in another
+    /// way.
     pub(crate) fn waits_for(&self, server: usize, stream: bool) -> bool {
         let state = if stream { ServerState::Stream } else { ServerState::Waiting };
         self.servers.get(server).is_some_and(|server| server.state == state)
@@ -219,7 +227,8 @@ impl<const S: usize, const N: usize> QueryMachine<S, N> {
     /// What is to be done now.
     pub(crate) fn poll(&mut self, terms: &EffectiveConfig, now: Instant) -> QueryStep {
         let now = self.time(now);
-        // Each turn asks a server, or moves on one whose time has come: to a time that has not, or to its end.
+        // Each turn asks a server, or moves on one whose time has come: to a time that has not, or to its
+        // end.
         loop {
             if self.give_up <= now && self.give_up < u32::MAX {
                 return QueryStep::NoSuchName;
@@ -243,7 +252,7 @@ impl<const S: usize, const N: usize> QueryMachine<S, N> {
         }
     }
 
-    /// What has come from a server is no answer, or nothing can come from it.
+    /// What has come from a server is not an answer, or nothing can come from it.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn failed(
         &mut self,
@@ -270,7 +279,7 @@ impl<const S: usize, const N: usize> QueryMachine<S, N> {
             NameServerError::ResponseCode(code) if code.may_pass() => {
                 self.fail_for_now(index, problem, terms, now)
             }
-            // Rule 5. What is truncated over TCP, too, is to be had nowhere.
+            // Rule 5. What is truncated over TCP, too, is available nowhere.
             NameServerError::Truncated
                 if terms.transport == DnsTransport::UdpAndTcp && server.state != ServerState::Stream =>
             {
@@ -280,8 +289,9 @@ impl<const S: usize, const N: usize> QueryMachine<S, N> {
         }
     }
 
-    /// The query that was to go to this server was not sent, since there was no socket for it. It is to be sent at `until`, as if it had not been
-    /// asked for before; the servers that were not asked yet come as much later.
+    /// The query that was to go to this server was not sent, since there was no socket for it. It is to be
+    /// sent at `until`, as if it had not been asked for before; the servers that were not asked yet come as
+    /// much later.
     pub(crate) fn postpone(&mut self, index: usize, until: Instant, terms: &EffectiveConfig, now: Instant) {
         let (until, now) = (self.time(until), self.time(now));
         let Some(server) = self.servers.get_mut(index) else { return };
@@ -309,7 +319,8 @@ impl<const S: usize, const N: usize> QueryMachine<S, N> {
         }
     }
 
-    /// The datagram could not be sent, or a router or the server's host said that it did not arrive. Whether that says anything.
+    /// The datagram could not be sent, or a router or the server's host said that it did not arrive. Whether
+    /// that says anything.
     pub(crate) fn datagram_failed(&mut self, index: usize, terms: &EffectiveConfig, now: Instant) -> bool {
         let is_waiting = self.waits_for(index, false);
         if is_waiting {

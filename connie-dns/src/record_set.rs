@@ -1,4 +1,4 @@
-//! Answers: what is known of a question.
+//! Answers: the records of a name, and why a server brought none.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,8 @@ use crate::service_binding::ServiceBindings;
 #[derive(Clone, Debug)]
 pub(crate) struct Reply<const D: usize> {
     pub(crate) found: ReplyKind,
-    /// For how many seconds it holds; 0 where nothing says so: such an answer is not to be kept (RFC 2308 section 5).
+    /// For how many seconds it is valid; 0 if unknown: such an answer must not be cached (RFC 2308
+    /// section 5).
     pub(crate) ttl: u32,
     pub(crate) data: Data<D>,
 }
@@ -33,7 +34,7 @@ impl<const D: usize> Reply<D> {
     }
 }
 
-/// The records of a name, of one kind; none where the name has none of that kind.
+/// The records of one type that a name has; empty if it has none.
 #[derive(Clone, Copy)]
 pub struct RecordSet<'a> {
     pub(crate) kind: RecordType,
@@ -43,25 +44,25 @@ pub struct RecordSet<'a> {
 }
 
 impl<'a> RecordSet<'a> {
-    /// Of what kind the records are.
+    /// The type of the records.
     #[must_use]
     pub const fn kind(&self) -> RecordType {
         self.kind
     }
 
-    /// Whether there is no record.
+    /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.octets.is_empty()
     }
 
-    /// For how many seconds it still holds, rounded down.
+    /// For how many more seconds it is valid, rounded down.
     #[must_use]
     pub const fn ttl(&self) -> u32 {
         self.ttl
     }
 
-    /// The addresses, in the server's order; none where services were asked for.
+    /// The addresses, in the server's order; none if this is about HTTPS records.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
         let size = match self.kind {
             RecordType::A => 4,
@@ -72,8 +73,8 @@ impl<'a> RecordSet<'a> {
         self.octets.chunks_exact(size).filter_map(address)
     }
 
-    /// The service records, in the server's order; none where addresses were asked for. One that breaks the rules is a
-    /// [fault](crate::ServiceBindingError), and makes the others beside it useless.
+    /// The service records, in the server's order; none if this is about addresses. A malformed one is an
+    /// [error](crate::ServiceBindingError), and makes the others unusable too.
     #[must_use]
     pub const fn services(&self) -> ServiceBindings<'a> {
         ServiceBindings(match self.kind {
@@ -101,19 +102,19 @@ impl fmt::Debug for RecordSet<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameServerError {
-    /// It answers with this response code.
+    /// It answered with this response code.
     ResponseCode(ResponseCode),
-    /// It knows nothing of the name, and does not ask others (RFC 1912 section 2.8 calls it lame).
+    /// It has no data for the name and does not recurse (RFC 1912 section 2.8 calls this lame).
     Lame,
     /// Its answer cannot be read.
     Malformed,
-    /// The aliases in its answer lead in a circle, or there are too many of them.
+    /// The aliases in its answer form a loop, or are too many.
     Aliases,
-    /// It said nothing in time.
+    /// It did not answer in time.
     Silent,
-    /// It cannot be reached, or nobody is there.
+    /// It cannot be reached, or nothing listens there.
     Unreachable,
-    /// The answer is too long for a datagram, and there is no TCP connection or it brought nothing.
+    /// The answer is too long for a datagram, and TCP is not available or has failed.
     Truncated,
 }
 
@@ -121,17 +122,17 @@ impl fmt::Display for NameServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NameServerError::ResponseCode(code) => code.fmt(f),
-            NameServerError::Lame => f.write_str("knows nothing of the name, and asks nobody"),
-            NameServerError::Malformed => f.write_str("an answer that cannot be read"),
-            NameServerError::Aliases => f.write_str("aliases that lead nowhere"),
+            NameServerError::Lame => f.write_str("has no data for the name and does not recurse"),
+            NameServerError::Malformed => f.write_str("malformed answer"),
+            NameServerError::Aliases => f.write_str("alias loop, or too many aliases"),
             NameServerError::Silent => f.write_str("no answer"),
-            NameServerError::Unreachable => f.write_str("not reached"),
-            NameServerError::Truncated => f.write_str("its answer needs TCP"),
+            NameServerError::Unreachable => f.write_str("unreachable"),
+            NameServerError::Truncated => f.write_str("truncated answer, and no TCP"),
         }
     }
 }
 
-/// A response code (RFC 6895 section 2.3), of those that are no answer. Above 255 it is 255.
+/// A response code (RFC 6895 section 2.3) that means failure. Codes above 255 are 255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseCode(pub u8);
 
@@ -142,18 +143,18 @@ impl ResponseCode {
     pub const SERVER_FAILURE: ResponseCode = ResponseCode(2);
     /// NOTIMP: the server does not know such queries.
     pub const NOT_IMPLEMENTED: ResponseCode = ResponseCode(4);
-    /// REFUSED: the server does not want to answer.
+    /// REFUSED: the server refuses to answer.
     pub const REFUSED: ResponseCode = ResponseCode(5);
     /// BADVERS: the server does not know this version of EDNS (RFC 6891 section 9).
     pub const BAD_VERSION: ResponseCode = ResponseCode(16);
 
-    /// Whether the server may not have understood EDNS. It says FORMERR (RFC 6891 section 7), BADVERS (section 6.1.3), or, if it is
-    /// old, NOTIMP.
+    /// Whether the server may not have understood EDNS: FORMERR (RFC 6891 section 7), BADVERS
+    /// (section 6.1.3), or NOTIMP from an old server.
     pub(crate) const fn may_be_edns(self) -> bool {
         matches!(self, ResponseCode::FORMAT_ERROR | ResponseCode::NOT_IMPLEMENTED | ResponseCode::BAD_VERSION)
     }
 
-    /// Whether it may pass by itself.
+    /// Whether the failure may be temporary.
     pub(crate) const fn may_pass(self) -> bool {
         matches!(self, ResponseCode::SERVER_FAILURE | ResponseCode::REFUSED)
     }

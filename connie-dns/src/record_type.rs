@@ -1,21 +1,21 @@
-//! What can be asked of a name.
+//! The record types that can be asked for.
 
 use core::fmt;
 
-/// A kind of record.
+/// A record type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordType {
     /// IPv6 addresses (RFC 3596).
     Aaaa,
     /// IPv4 addresses (RFC 1035 section 3.4.1).
     A,
-    /// Where a service of HTTP is to be had (RFC 9460).
+    /// Where an HTTPS service is available (RFC 9460).
     Https,
 }
 
 impl RecordType {
-    /// All, in the order in which they are asked for: "with the AAAA query made first and immediately followed by the A query"
-    /// (RFC 8305 section 3).
+    /// All types, in the order in which they are asked for: "with the AAAA query made first and immediately
+    /// followed by the A query" (RFC 8305 section 3).
     pub const ALL: [RecordType; 3] = [RecordType::Aaaa, RecordType::A, RecordType::Https];
 
     /// The number of the type (IANA's registry of resource record types).
@@ -38,7 +38,7 @@ impl fmt::Display for RecordType {
     }
 }
 
-/// One value for each kind, in the order of [`RecordType::ALL`].
+/// One value for each type, in the order of [`RecordType::ALL`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PerKind<T>([T; 3]);
 

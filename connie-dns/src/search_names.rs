@@ -2,8 +2,8 @@
 
 use crate::name::Name;
 
-/// The names to try for a host, in their order. One with a final dot is absolute; one with at least `ndots` dots is tried as it is first,
-/// another last. What is no name is left out.
+/// The names to try for a host, in order. A host with a final dot is absolute; a host with at least `ndots`
+/// dots is tried as it is first, any other last. What is not a valid name is skipped.
 ///
 /// ```
 /// use connie_dns::{SearchNames, Name};
@@ -20,7 +20,7 @@ pub struct SearchNames<'a, T, const NAME: usize = 255> {
 }
 
 impl<'a, T: AsRef<str>, const NAME: usize> SearchNames<'a, T, NAME> {
-    /// Those of `host`, below each of `domains`.
+    /// The names of `host`, below each of `domains`.
     #[must_use]
     pub fn new(host: &'a str, domains: &'a [T], ndots: u8) -> Self {
         let dots = host.bytes().filter(|octet| *octet == b'.').count();

@@ -1,6 +1,7 @@
 //! Numbers that are hard to guess, out of a seed that is.
 
-/// SplitMix64 (Steele, Lea, Flood 2014). Who sees ids on the wire learns 16 bits of each 64, and would have to try every seed.
+/// SplitMix64 (Steele, Lea, Flood 2014). Who sees ids on the wire learns 16 bits of each 64, and would have
+/// to try every seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Seed {
     state: u64,

@@ -1,8 +1,9 @@
-//! The name servers: which of them is asked first.
+//! The name servers, and in which order they are asked.
 //!
-//! They are asked in the order in which they were given. One that was silent while another answered, or that could not be reached, comes
-//! behind the others for [`PASSED_OVER`]: after that it has its place again, so that a server that is back, or that knows
-//! names which the others do not know, is passed over for no longer than that.
+//! They are asked in the order in which they were given. One that was silent while another answered, or that
+//! could not be reached, comes behind the others for [`PASSED_OVER`]: after that it has its place again, so
+//! that a server that is back, or that knows names which the others do not know, is ignored for no longer
+//! than that.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -19,13 +20,13 @@ pub(crate) const WITHOUT_EDNS: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub(crate) struct Servers<const S: usize>(Vec<Server, S>);
 
-/// What a client has [learnt](crate::DnsClient::standing) of its servers: which of them were silent, or do not know EDNS. For several clients
-/// that ask the same servers.
+/// What a client has [learnt](crate::DnsClient::standing) about its servers: which were silent, and which do
+/// not know EDNS. For several clients that ask the same servers.
 #[derive(Clone, Debug)]
 pub struct ServerStanding<const SERVERS: usize>(pub(crate) Servers<SERVERS>);
 
 impl<const SERVERS: usize> ServerStanding<SERVERS> {
-    /// Takes over what one of the clients has learnt, from one standing of it to a later one.
+    /// Takes over what one of the clients has learnt between two of its standings.
     pub fn learn(&mut self, before: &Self, after: &Self) {
         let learnt = before.0.0.iter().zip(&after.0.0);
         for (own, (before, after)) in self.0.0.iter_mut().zip(learnt) {
@@ -102,7 +103,7 @@ impl<const S: usize> Servers<S> {
         self.0.iter().position(|server| is_same(&server.address, from))
     }
 
-    /// It was silent while another answered, or could not be reached.
+    /// The server was silent while another one answered, or was unreachable.
     pub(crate) fn pass_over(&mut self, index: usize, now: Instant) {
         if let Some(server) = self.0.get_mut(index) {
             server.passed_over = now + PASSED_OVER;
@@ -116,7 +117,7 @@ impl<const S: usize> Servers<S> {
         }
     }
 
-    /// It has answered a query without EDNS, and none with it.
+    /// The server answers only queries without EDNS.
     pub(crate) fn leave_out_edns(&mut self, index: usize, now: Instant) {
         if let Some(server) = self.0.get_mut(index) {
             server.without_edns = now + WITHOUT_EDNS;
@@ -124,7 +125,8 @@ impl<const S: usize> Servers<S> {
     }
 }
 
-/// Whether both are the same host and port. The flow label of a datagram (RFC 6437) is no part of where it is from.
+/// Whether both are the same host and port. The flow label of a datagram (RFC 6437) is not a part of where it
+/// is from.
 fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
     match (one, other) {
         (SocketAddr::V4(one), SocketAddr::V4(other)) => one == other,

@@ -1,4 +1,4 @@
-//! Service records (RFC 9460): where else a service is to be had.
+//! Service records (RFC 9460): where else a service is available.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -32,31 +32,32 @@ pub struct ServiceBinding<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceBindingError {
-    /// It breaks the rules: "the client MUST reject the entire RRset" (RFC 9460 section 2.2).
+    /// It is malformed: "the client MUST reject the entire RRset" (RFC 9460 section 2.2).
     Malformed,
-    /// It demands that this key be understood, and it is not (RFC 9460 section 8).
+    /// This key is mandatory in it, and not supported here (RFC 9460 section 8).
     Mandatory(u16),
 }
 
 impl<'a> ServiceBinding<'a> {
-    /// 0 for an alias, which stands above all that are none (RFC 9460 section 2.4.1); otherwise the record with the least number
-    /// goes first.
+    /// 0 for an alias, which beats all other records (RFC 9460 section 2.4.1); otherwise the lowest number
+    /// comes first.
     #[must_use]
     pub const fn priority(&self) -> u16 {
         self.priority
     }
 
-    /// Whether it only leads to another name.
+    /// Whether it is only an alias of another name.
     #[must_use]
     pub const fn is_alias(&self) -> bool {
         self.priority == 0
     }
 
-    /// Where the service is; `None` for the record's owner itself, and in an alias for nowhere (RFC 9460 section 2.5).
+    /// The host of the service; `None` for the record's owner itself, and in an alias for no host at all (RFC
+    /// 9460 section 2.5).
     ///
     /// # Errors
     ///
-    /// [`NameError`] where it is longer than `N` octets.
+    /// [`NameError`] if it is longer than `N` octets.
     pub fn target<const N: usize>(&self) -> Option<Result<Name<N>, NameError>> {
         let mut names = labels(self.target).peekable();
         names.peek()?;
@@ -65,7 +66,7 @@ impl<'a> ServiceBinding<'a> {
         Some(end.map(|()| name))
     }
 
-    /// At which port, where it is not the one of the URL.
+    /// Its port, if it differs from that of the URL.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.parameter(key::PORT).and_then(|mut value| take_u16(&mut value))
@@ -105,8 +106,8 @@ impl<'a> ServiceBinding<'a> {
         Parameters(self.parameters).find(|(of, _)| *of == key).map(|(_, value)| value)
     }
 
-    /// Reads the parameters. "SvcParamKeys SHALL appear in increasing numeric order", and a value has the form of its key; else
-    /// "Clients MUST consider an RR malformed" (RFC 9460 section 2.2).
+    /// Reads the parameters. "SvcParamKeys SHALL appear in increasing numeric order", and a value has the
+    /// form of its key; else "Clients MUST consider an RR malformed" (RFC 9460 section 2.2).
     fn new(priority: u16, target: &'a [u8], parameters: &'a [u8]) -> Option<Self> {
         if priority == 0 {
             // In an alias "recipients MUST ignore any SvcParams that are present" (section 2.4.2).
@@ -202,7 +203,7 @@ fn addresses<'a, const L: usize, T: From<[u8; L]> + Into<IpAddr>>(
     octets.chunks_exact(L).filter_map(|chunk| Some(T::from(<[u8; L]>::try_from(chunk).ok()?).into()))
 }
 
-/// Service records, in the order of the message. They are read one by one, as they are looked at.
+/// An iterator over service records, in the order of the message. Each is parsed when it is reached.
 #[derive(Clone, Debug)]
 pub struct ServiceBindings<'a>(pub(crate) &'a [u8]);
 
@@ -217,7 +218,8 @@ impl<'a> Iterator for ServiceBindings<'a> {
     }
 }
 
-/// Reads the data of a record (RFC 9460 section 2.2): its priority, its target, which is "in uncompressed wire format", and parameters.
+/// Reads the data of a record (RFC 9460 section 2.2): its priority, its target, which is "in uncompressed
+/// wire format", and parameters.
 fn read(mut record: &[u8]) -> Option<ServiceBinding<'_>> {
     let priority = take_u16(&mut record)?;
     // The root ends the target.
@@ -240,7 +242,8 @@ mod tests {
 
     #[test]
     fn the_record_of_the_standard_s_appendix() {
-        // RFC 9460 appendix D.2, figure 9: 16 foo.example.org. (alpn=h2,h3-19 mandatory=ipv4hint,alpn ipv4hint=192.0.2.1)
+        // RFC 9460 appendix D.2, figure 9: 16 foo.example.org. (alpn=h2,h3-19 mandatory=ipv4hint,alpn
+        // ipv4hint=192.0.2.1)
         let parameters = b"\x00\x00\x00\x04\x00\x01\x00\x04\
             \x00\x01\x00\x09\x02h2\x05h3-19\
             \x00\x04\x00\x04\xc0\x00\x02\x01";

@@ -1,8 +1,8 @@
 //! The names that are asked for or known: who waits for what, and for how long an answer is kept.
 //!
-//! One table is both: a question is asked in the place where its answer will be kept, so that all who ask for it meet there. A place that
-//! nobody waits for is given to another name when there is none left: first one that holds nothing any more, then the one whose
-//! answers would expire first.
+//! One table is both: a question is asked in the place where its answer will be kept, so that all who ask for
+//! it meet there. A place that nobody waits for is given to another name when there is none left: first one
+//! that holds nothing any more, then the one whose answers would expire first.
 
 use core::time::Duration;
 
@@ -13,8 +13,9 @@ use crate::query_machine::QueryMachine;
 use crate::record_set::{NameServerError, Reply, ReplyKind};
 use crate::record_type::PerKind;
 
-/// How long an answer is there for those who wait for it, though it may not be kept for others: from its coming, or from when they found
-/// it here. Who has not come for it by then has forgotten to [give it up](crate::DnsClient::give_up).
+/// How long an answer is there for those who wait for it, though it may not be kept for others: from its
+/// coming, or from when they found it here. Who has not come for it by then has forgotten to [give it
+/// up](crate::DnsClient::give_up).
 const HELD: Duration = Duration::from_secs(10);
 
 /// A name with its questions.
@@ -120,7 +121,8 @@ impl<const S: usize, const N: usize, const D: usize> Question<S, N, D> {
         self.is_news = true;
     }
 
-    /// Ends it: the name does not exist, as another question has brought to light. This one's own answer is not known.
+    /// Ends it: the name does not exist, as another question has brought to light. This one's own answer is
+    /// not known.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn deny(&mut self, now: Instant) {
         self.end(QuestionEnd::Answered(Reply::empty(ReplyKind::NoSuchName, 0)), 0, now);

@@ -1,5 +1,5 @@
-//! What name servers do, and what a look-up makes of it: what it finds out, when, and which queries that takes. The table is that of all
-//! drivers.
+//! What name servers do, and what a lookup makes of it: what it finds out, when, and which queries that
+//! takes. The table is that of all drivers.
 
 mod common;
 

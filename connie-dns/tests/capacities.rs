@@ -1,4 +1,4 @@
-//! Room: what a look-up takes, and what becomes of more than there is room for.
+//! Room: what a lookup takes, and what becomes of more than there is room for.
 
 mod common;
 
@@ -8,8 +8,9 @@ use common::*;
 use connie_core::resolution::QueryError;
 use connie_dns::{DnsClient, DnsConfig, RecordLookup, RecordType, WantedRecords};
 
-/// Issue of the machine: "RAM of a look-up at most 1.5 KiB without the driver's datagram buffers": its share of the client, which is what
-/// one name more takes, and the look-up itself, with names of 255 octets, three servers and 256 octets of records of each of three kinds.
+/// Issue of the machine: "RAM of a lookup at most 1.5 KiB without the driver's datagram buffers": its share
+/// of the client, which is what one name more takes, and the lookup itself, with names of 255 octets, three
+/// servers and 256 octets of records of each of three kinds.
 #[test]
 fn a_look_up_takes_no_more_than_one_and_a_half_kibibytes() {
     let share = size_of::<DnsClient<2>>() - size_of::<DnsClient<1>>();

@@ -1,8 +1,9 @@
-//! Every order in which two servers can answer, fail, refuse or lose the queries of two questions for one name, with every time at which
-//! anything is due, and what the client makes of it.
+//! Every order in which two servers can answer, fail, refuse or lose the queries of two questions for one
+//! name, with every time at which anything is due, and what the client makes of it.
 //!
-//! A world is a client with the queries that are on their way. What happens next is one of: a query meets one of its [fates](Fate), or time
-//! passes to the next moment at which something is due. Worlds that the client cannot tell apart are looked at once.
+//! A world is a client with the queries that are on their way. What happens next is one of: a query meets one
+//! of its [fates](Fate), or time passes to the next moment at which something is due. Worlds that the client
+//! cannot tell apart are looked at once.
 
 mod common;
 
@@ -266,7 +267,8 @@ fn search(asked: &[RecordType], fates: &[Fate], at_least: usize) {
                 world.in_flight.iter().all(|query| !world.client.is_open(query.port)),
                 "a port is left open"
             );
-            // A server is asked 250 ms after the other; silent for a second it fails, and is asked again after 500 ms; then it has 5 s.
+            // A server is asked 250 ms after the other; silent for a second it fails, and is asked again
+            // after 500 ms; then it has 5 s.
             assert!(world.now <= at(250 + 1_000 + 500 + 5_000), "it takes until {}", world.now);
             continue;
         }
@@ -278,7 +280,8 @@ fn search(asked: &[RecordType], fates: &[Fate], at_least: usize) {
             }
         }
         let until = wake.expect("a question is open");
-        // Whatever happens just before, on time or just after is the same order of events, but for who comes first.
+        // Whatever happens just before, on time or just after is the same order of events, but for who comes
+        // first.
         let mut next = world;
         next.now = until;
         worlds.push(next);
@@ -286,7 +289,8 @@ fn search(asked: &[RecordType], fates: &[Fate], at_least: usize) {
     assert!(seen.len() >= at_least, "{} worlds: the search has not looked at what it should", seen.len());
 }
 
-/// With `CONNIE_SEARCH=all` in the environment it is all fates: a million worlds, which take some minutes without optimisation.
+/// With `CONNIE_SEARCH=all` in the environment it is all fates: a million worlds, which take some minutes
+/// without optimisation.
 #[test]
 fn every_order_of_answer_loss_and_refusal_of_two_questions() {
     match std::env::var("CONNIE_SEARCH").as_deref() {

@@ -1,4 +1,4 @@
-//! A look-up: what is reported of which name, and when.
+//! A lookup: what is reported of which name, and when.
 
 mod common;
 

@@ -1,9 +1,9 @@
 //! Whatever servers send and whatever a program does: the laws of a client hold. A failure names its seed.
 //!
-//! Law 1: a drain ends, and a wait ends later than now. Law 2: a question ends, within the [bound](bound) where the client
-//! is woken when it says, and its end is told once.
-//! Law 3: an answer that is told was given: its addresses stand in a message that has come. Law 4: no port is open without a question.
-//! Law 5: nothing panics, and a message that cannot be read leads to none of it being known.
+//! Law 1: a drain ends, and a wait ends later than now. Law 2: a question ends, within the [bound](bound)
+//! where the client is woken when it says, and its end is told once. Law 3: an answer that is told was given:
+//! its addresses stand in a message that has come. Law 4: no port is open without a question. Law 5: nothing
+//! panics, and a message that cannot be read leads to none of it being known.
 
 mod common;
 
@@ -80,8 +80,8 @@ struct World {
     messages: Vec<Vec<u8>>,
 }
 
-/// How long a question takes at most: for each name that it asks for, until the last server is asked, its waits with a pause each, and
-/// the last.
+/// How long a question takes at most: for each name that it asks for, until the last server is asked, its
+/// waits with a pause each, and the last.
 fn bound(settings: &DnsConfig) -> Duration {
     let attempts = u32::from(settings.attempts.max(1));
     let waits: Duration = (1..attempts).map(|times| Duration::from_millis(1_500 << times)).sum();
@@ -234,7 +234,7 @@ impl World {
             return;
         }
         for _ in 0..self.rng.within(1, 4) {
-            // The id and the question must stay as they are, or all of it is passed over.
+            // The id and the question must stay as they are, or all of it is ignored.
             let at = self.rng.below(message.len() as u64) as usize;
             message[at] = self.rng.pick(&[0, 1, 0x3f, 0x40, 0xc0, 0xff, self.rng.clone().bits() as u8]);
         }

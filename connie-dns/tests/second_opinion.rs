@@ -1,18 +1,19 @@
-//! What an answer means to this client, beside what it means to a reader that is made of the crate `domain`: whole answers of every kind, and
-//! spoilt ones.
+//! What an answer means to this client, beside what it means to a reader that is made of the crate `domain`:
+//! whole answers of every kind, and spoilt ones.
 //!
-//! Three differences are meant: a malformed record costs itself alone here and the whole answer there; a lame answer is none here; and the upper bits
-//! of a code count here though the options beside them cannot be read.
+//! Three differences are meant: a malformed record costs itself alone here and the whole answer there; a lame
+//! answer is none here; and the upper bits of a code count here though the options beside them cannot be
+//! read.
 
 mod common;
 #[path = "by_domain/message.rs"]
 #[allow(dead_code, reason = "queries are written by the client under test")]
 mod message;
 #[path = "by_domain/name.rs"]
-#[allow(dead_code, reason = "the rest is for look-ups")]
+#[allow(dead_code, reason = "the rest is for lookups")]
 mod name;
 #[path = "by_domain/service.rs"]
-#[allow(dead_code, reason = "the rest is for look-ups")]
+#[allow(dead_code, reason = "the rest is for lookups")]
 mod service;
 
 use std::collections::BTreeMap;

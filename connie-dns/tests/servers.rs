@@ -183,7 +183,7 @@ fn what_is_wrong_with_each_server_is_known() {
         server_errors,
         [
             "192.0.2.53:53 SERVFAIL",
-            "192.0.2.54:53 knows nothing of the name, and asks nobody",
+            "192.0.2.54:53 has no data for the name and does not recurse",
             "192.0.2.55:53 no answer",
         ]
     );
@@ -220,7 +220,8 @@ fn letters_in_random_case_differ_from_query_to_query() {
     assert_eq!(last, text, "the last goes without");
 }
 
-/// Resolvers are often named twice, by two sources. What the second says would count as said by the first, who was asked with another id.
+/// Resolvers are often named twice, by two sources. What the second says would count as said by the first,
+/// who was asked with another id.
 #[test]
 fn a_server_that_is_named_twice_is_one() {
     use connie_dns::DnsClient;
@@ -353,7 +354,8 @@ fn what_one_client_has_learnt_another_goes_by() {
     assert!(second.client.keeps_until() > second.now, "an answer is kept");
 }
 
-/// A device that sleeps in the middle of a question, for longer than the times of a question have room for: nobody has said that there is no such name.
+/// A device that sleeps in the middle of a question, for longer than the times of a question have room for:
+/// nobody has said that there is no such name.
 #[test]
 fn who_sleeps_for_hours_is_told_of_silence() {
     use connie_core::resolution::QueryError;

@@ -14,33 +14,39 @@ mod spare_permits;
 
 pub(crate) use spare_permits::SparePermits;
 
-/// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
+/// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`.
+/// Clones share the same.
 ///
-/// A race takes its sockets from the budget, waits in line where none is free, and gives them back when it ends, all but the winner's. That
-/// one comes back when the [`OsSocket`](crate::OsSocket) or [`Connected`](crate::Connected) is dropped,
-/// or turned into a plain stream, which the budget knows nothing of.
+/// A race takes its sockets from the budget, waits in line where none is free, and gives them back when it
+/// ends, all but the winner's. That one comes back when the [`OsSocket`](crate::OsSocket) or
+/// [`Connected`](crate::Connected) is dropped, or turned into a plain stream, which the budget knows nothing
+/// of.
 ///
-/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. A race has one for each address that it knows and that
-/// has not failed, as far as [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow. One that is a task and found
-/// fewer has the next that come free, within its [patience](connie_core::Config::patience). A thread, which nothing wakes while it waits for
-/// the network, takes more only where nobody stands in line, when it looks: as its attempts and look-ups have news, and once each patience. So
-/// does every race for addresses that it is told after it has left the line, and for second attempts. Where somebody stands in line, a race
-/// whose patience has passed keeps no more than its fair part, which is at least one: it gives back what is not in flight, and evicts attempts that
-/// have outstayed their patience until no more are left. A race with few sockets is slower where addresses are dead, and never stuck.
+/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. A race has one for
+/// each address that it knows and that has not failed, as far as
+/// [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow. One that is a task
+/// and found fewer has the next that come free, within its [patience](connie_core::Config::patience). A
+/// thread, which nothing wakes while it waits for the network, takes more only where nobody waits in line,
+/// when it looks: as its attempts and lookups have news, and once each patience. So does every race for
+/// addresses that it is told after it has left the line, and for second attempts. Where somebody waits in
+/// line, a race whose patience has passed keeps no more than its fair part, which is at least one: it gives
+/// back what is not in flight, and evicts attempts that have outstayed their patience until no more are left.
+/// A race with few sockets is slower where addresses are dead, and never stuck.
 ///
-/// A race waits for sockets that come back by themselves: those of other races, and of look-ups. For those of connections it does not wait
-/// unless [told to](Self::waits), since only the program can give them back. Where they hold all, the race fails at once with
-/// [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), and so do those that stand in line when it comes to that.
+/// A race waits for sockets that come back by themselves: those of other races, and of lookups. For those of
+/// connections it does not wait unless [told to](Self::waits), since only the program can give them back.
+/// Where they hold all, the race fails at once with [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), and
+/// so do those that wait in line when it comes to that.
 ///
-/// Look-ups take their descriptors here too, and stand in the same line: one for each socket of `dns::Dns`, and one for each
-/// call of `getaddrinfo`. One that would wait behind its own race is lent a socket of that: what is not in flight, or the place of an attempt
-/// that has outstayed its patience.
+/// Lookups take their descriptors here too, and stand in the same line: one for each socket of `dns::Dns`,
+/// and one for each call of `getaddrinfo`. One that would wait behind its own race is lent a socket of that:
+/// what is not in flight, or the place of an attempt that has outstayed its patience.
 ///
-/// With a [memory](crate::Memory) a race takes one socket for the address that it starts with, and those for the others when their time has
-/// come. Where none is free then it goes on with what it has.
+/// With a [memory](crate::Memory) a race takes one socket for the address that it starts with, and those for
+/// the others when their time has come. Where none is free then it goes on with what it has.
 ///
-/// The resolver of a program's own is not counted. Where the process is out of descriptors in spite of the budget, since
-/// the program has opened others, a look-up asks for one anew for five seconds, and fails with
+/// The resolver of a program's own is not counted. Where the process is out of descriptors in spite of the
+/// budget, since the program has opened others, a lookup asks for one anew for five seconds, and fails with
 /// [`OutOfSockets`](connie_core::resolution::QueryError::OutOfSockets) then.
 ///
 /// ```
@@ -61,9 +67,9 @@ pub struct SocketBudget {
     shared: Arc<SharedBudget>,
     /// How long a race waits for connections to end.
     waits: Duration,
-    /// For the look-ups of a race: what that has for them.
+    /// For the lookups of a race: what that has for them.
     loan: Option<SparePermits>,
-    /// Whether a look-up had no place of it, since connections held all.
+    /// Whether a lookup had no place of it, since connections held all.
     #[cfg(not(target_os = "wasi"))]
     refused: Arc<AtomicBool>,
 }
@@ -77,9 +83,10 @@ struct SharedBudget {
 #[derive(Debug)]
 struct PermitPool {
     free: usize,
-    /// How many are out and come back by themselves: those of races and look-ups. The rest of what is out belongs to connections.
+    /// How many are out and come back by themselves: those of races and lookups. The rest of what is out
+    /// belongs to connections.
     passing: usize,
-    /// How many races and look-ups have them.
+    /// How many races and lookups have them.
     sharers: usize,
     /// Who waits for a socket, longest first.
     line: VecDeque<QueuedWaiter>,
@@ -90,14 +97,15 @@ struct PermitPool {
 struct QueuedWaiter {
     ticket: u64,
     waker: Waker,
-    /// Whether it was told that connections hold all. It has its own time then, and is not woken for that again.
+    /// Whether it was told that connections hold all. It has its own time then, and is not woken for that
+    /// again.
     told: bool,
     /// Whether it has sockets, and waits for more.
     shares: bool,
 }
 
 impl QueuedWaiter {
-    /// Has it wake `waker` from now on. Answers the one before, where that is another.
+    /// Has it wake `waker` from now on. Returns the one before, where that is another.
     fn wakes(&mut self, waker: &Waker) -> Option<Waker> {
         let changed = !self.waker.will_wake(waker);
         changed.then(|| std::mem::replace(&mut self.waker, waker.clone()))
@@ -110,7 +118,7 @@ pub(crate) enum Acquire {
     Acquired(Permits),
     /// It waits for what comes back by itself.
     Queued,
-    /// It stands in line, and connections hold all: nothing comes back by itself.
+    /// It waits in line, and connections hold all: nothing comes back by itself.
     AllHeld,
 }
 
@@ -131,8 +139,9 @@ impl SocketBudget {
         }
     }
 
-    /// The same budget, for races that wait up to `at_most` for connections to end where these hold all of it, counted from when a race finds
-    /// it so. No race waits beyond its deadline. Zero, which is the default, is not to wait: the race fails at once.
+    /// The same budget, for races that wait up to `at_most` for connections to end where these hold all of
+    /// it, counted from when a race finds it so. No race waits beyond its deadline. Zero, which is the
+    /// default, is not to wait: the race fails at once.
     ///
     /// For a program that works off more than it has sockets for, and closes each connection by itself:
     ///
@@ -159,17 +168,19 @@ impl SocketBudget {
         SocketBudget { waits: at_most, ..self }
     }
 
-    /// The one that all races of this process share unless told otherwise: three quarters of the descriptors that it was allowed when
-    /// this was first called (`RLIMIT_NOFILE`), which leaves the rest to its files and servers; 4,096 where the system sets no
-    /// limit. The rest is at least 16, since a runtime and the standard streams alone take seven: of 64 descriptors and fewer
-    /// it has what is beyond 16, and of 17 and fewer one.
+    /// The one that all races of this process share unless told otherwise: three quarters of the descriptors
+    /// that it was allowed when this was first called (`RLIMIT_NOFILE`), which leaves the rest to its files
+    /// and servers; 4,096 where the system sets no limit. The rest is at least 16, since a runtime and the
+    /// standard streams alone take seven: of 64 descriptors and fewer it has what is beyond 16, and of 17 and
+    /// fewer one.
     #[must_use]
     pub fn of_process() -> Self {
         static OF_PROCESS: OnceLock<SocketBudget> = OnceLock::new();
         if let Some(budget) = OF_PROCESS.get() {
             return budget.clone();
         }
-        // Made before it is put there: the child of a fork would wait for ever for a thread of its parent that was at it.
+        // Made before it is put there: the child of a fork would wait for ever for a thread of its parent
+        // that was at it.
         let budget = Self::new(allowed().map_or(UNLIMITED, of_limit));
         OF_PROCESS.get_or_init(|| budget).clone()
     }
@@ -192,7 +203,7 @@ impl SocketBudget {
         self.shared.state().map_or(self.shared.sockets, |state| state.free)
     }
 
-    /// How many connections hold now. The rest of what is not free belongs to races and look-ups.
+    /// How many connections hold now. The rest of what is not free belongs to races and lookups.
     #[must_use]
     pub fn held(&self) -> usize {
         self.shared.state_again().map_or(0, |state| state.held(self.shared.sockets))
@@ -204,19 +215,20 @@ impl SocketBudget {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// The same budget for the look-ups of a race: whoever stands in line for them has what the race has [lent](SparePermits::lend) besides.
+    /// The same budget for the lookups of a race: whoever waits in line for them has what the race has
+    /// [lent](SparePermits::lend) besides.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) fn for_lookups(&self) -> Self {
         SocketBudget { loan: Some(SparePermits::default()), refused: Arc::default(), ..self.clone() }
     }
 
-    /// What a race has for these look-ups.
+    /// What a race has for these lookups.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) fn loan(&self) -> Option<SparePermits> {
         self.loan.clone()
     }
 
-    /// A look-up has no place, since connections hold all.
+    /// A lookup has no place, since connections hold all.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) fn refuse(&self) {
         self.refused.store(true, Ordering::Relaxed);
@@ -233,16 +245,18 @@ impl SocketBudget {
         self.waits
     }
 
-    /// For a race that begins: in the child of a fork, the first to do so sees to it that it is not held up by what its parent had.
+    /// For a race that begins: in the child of a fork, the first to do so sees to it that it is not held up
+    /// by what its parent had.
     pub(crate) fn enter(&self) {
         drop(self.shared.state());
     }
 
-    /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it stands in line with `place`, and
-    /// `waker` is woken when its turn has come, or when connections hold all. It leaves the line only where it has got `most`: drop the place to
-    /// give up, or to be content with less.
+    /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it waits in
+    /// line with `place`, and `waker` is woken when its turn has come, or when connections hold all. It
+    /// leaves the line only where it has got `most`: drop the place to give up, or to be content with less.
     ///
-    /// What it takes counts as coming back by itself until it [becomes](Permits::hold) a connection: a look-up takes its descriptors here too.
+    /// What it takes counts as coming back by itself until it [becomes](Permits::hold) a connection: a lookup
+    /// takes its descriptors here too.
     pub(crate) fn poll_acquire(
         &self,
         place: &mut Option<QueueTicket>,
@@ -294,7 +308,7 @@ impl SocketBudget {
         if all_held { Acquire::AllHeld } else { Acquire::Queued }
     }
 
-    /// Takes up to `most` sockets where some are free and nobody stands in line for them.
+    /// Takes up to `most` sockets where some are free and nobody waits in line for them.
     pub(crate) fn try_acquire(&self, most: usize) -> Option<Permits> {
         let mut state = self.shared.state_again()?;
         (state.free > 0 && state.line.is_empty()).then(|| {
@@ -303,7 +317,8 @@ impl SocketBudget {
         })
     }
 
-    /// Where somebody stands in line and finds nothing: how many sockets each would have, of those that races and look-ups share. At least one.
+    /// Where somebody waits in line and finds nothing: how many sockets each would have, of those that races
+    /// and lookups share. At least one.
     pub(crate) fn fair_share(&self) -> Option<usize> {
         let state = self.shared.state_again()?;
         // Only the first in line can have some already.
@@ -327,7 +342,7 @@ impl fmt::Debug for SocketBudget {
 }
 
 impl SharedBudget {
-    /// Takes `sockets` of a race or a look-up back. Where `all`, whoever had them has none now.
+    /// Takes `sockets` of a race or a lookup back. Where `all`, whoever had them has none now.
     fn give_back(&self, sockets: usize, all: bool) {
         let Some(mut state) = self.state_again() else { return };
         state.passing = state.passing.saturating_sub(sockets);
@@ -368,14 +383,16 @@ impl SharedBudget {
         wake(next);
     }
 
-    /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
+    /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come
+    /// back here.
     ///
     /// `None` in the child of a fork to which the budget is lost: it races without one.
     fn state(&self) -> Option<MutexGuard<'_, PermitPool>> {
         self.state.lock(PermitPool::inherit)
     }
 
-    /// The same for who has been here before, as a rule in this process: without a question to the system whether it is the same.
+    /// The same for who has been here before, as a rule in this process: without a question to the system
+    /// whether it is the same.
     fn state_again(&self) -> Option<MutexGuard<'_, PermitPool>> {
         self.state.lock_again(PermitPool::inherit)
     }
@@ -398,8 +415,8 @@ impl PermitPool {
         sockets
     }
 
-    /// In the child of a fork: the races and look-ups that other threads ran are not there, nor is anybody of them in line. Connections are,
-    /// and hold their places.
+    /// In the child of a fork: the races and lookups that other threads ran are not there, nor is anybody of
+    /// them in line. Connections are, and hold their places.
     fn inherit(&mut self) {
         // What a waker does when it is dropped is another process's business.
         std::mem::forget(std::mem::take(&mut self.line));
@@ -463,8 +480,8 @@ impl Drop for QueueTicket {
 
 const UNLIMITED: usize = 4_096;
 
-/// How many descriptors are left to the program, where a process may have `limit`: a quarter, and at least so many. Of 20 a quarter
-/// would be five, and tokio with the standard streams takes seven.
+/// How many descriptors are left to the program, where a process may have `limit`: a quarter, and at least so
+/// many. Of 20 a quarter would be five, and tokio with the standard streams takes seven.
 const LEFT_AT_LEAST: usize = 16;
 
 fn of_limit(limit: usize) -> usize {
@@ -482,7 +499,7 @@ fn allowed() -> Option<usize> {
     None
 }
 
-/// Sockets that a race or a look-up has of a budget. Dropping it gives them back.
+/// Sockets that a race or a lookup has of a budget. Dropping it gives them back.
 #[derive(Debug)]
 pub(crate) struct Permits {
     budget: Arc<SharedBudget>,
@@ -534,7 +551,8 @@ impl Drop for Permits {
     }
 }
 
-/// The place of a connection, which only the program gives back: by dropping the connection, and this with it.
+/// The place of a connection, which only the program gives back: by dropping the connection, and this with
+/// it.
 ///
 /// Every socket of a race has room for one, so it is as small as can be.
 #[derive(Debug)]

@@ -11,13 +11,15 @@ use crate::report::Lack;
 
 /// A race's part of a budget.
 ///
-/// It takes what it has a use for now: a socket for each address that is known and has not failed, and that no plan holds back. Where there are fewer, a task stays first in line
-/// for the rest until its patience has passed: to wait for a place costs less than to wait for an address that may be dead. After that, and in a
-/// thread from the beginning, it takes more only where nobody stands in line; and where somebody does it keeps no more than its fair part: what is
-/// beyond that it gives back as soon as it is not in flight, and the race evicts for it.
+/// It takes what it has a use for now: a socket for each address that is known and has not failed, and that
+/// no plan holds back. Where there are fewer, a task stays first in line for the rest until its patience has
+/// passed: to wait for a place costs less than to wait for an address that may be dead. After that, and in a
+/// thread from the beginning, it takes more only where nobody waits in line; and where somebody does it keeps
+/// no more than its fair part: what is beyond that it gives back as soon as it is not in flight, and the race
+/// evicts for it.
 pub(crate) struct BudgetState {
     budget: SocketBudget,
-    /// What it lends to its own look-ups.
+    /// What it lends to its own lookups.
     loan: SparePermits,
     pacing: Pacing,
     hedge: bool,
@@ -26,9 +28,9 @@ pub(crate) struct BudgetState {
     patience: Duration,
     /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
     share: Option<Permits>,
-    /// How many it may use: fewer than it has, where others stand in line.
+    /// How many it may use: fewer than it has, where others wait in line.
     limit: usize,
-    /// Where it stands in line, for its first socket or for more.
+    /// Where it waits in line, for its first socket or for more.
     place: Option<QueueTicket>,
     /// When its patience has passed.
     patient_until: Instant,
@@ -40,7 +42,7 @@ pub(crate) struct BudgetState {
     looks_at: Option<Instant>,
 }
 
-/// How often a thread looks whether an attempt has yielded to a look-up.
+/// How often a thread looks whether an attempt has yielded to a lookup.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// What a race could put sockets to.
@@ -61,7 +63,8 @@ pub(crate) struct SocketDemand {
 pub(crate) enum SocketSupply {
     /// It has, or needs none yet.
     Ready,
-    /// It stands in line: until its turn has come it must open none. It has to look again at this moment, if not woken before.
+    /// It waits in line: until its turn has come it must open none. It has to look again at this moment, if
+    /// not woken before.
     InLine(Option<Instant>),
     /// Connections hold all, and it does not wait for them, or not any longer: cancel it.
     AllHeld,
@@ -88,8 +91,8 @@ impl BudgetState {
 
     /// Takes, keeps and gives back what fits `to`. `waker` is woken when the race has to look again.
     ///
-    /// Where `stays`, it may stay in line while it has sockets already, and then the race has to look as soon as `waker` is woken, or it holds
-    /// up who stands behind it.
+    /// Where `stays`, it may stay in line while it has sockets already, and then the race has to look as soon
+    /// as `waker` is woken, or it holds up who stands behind it.
     pub(crate) fn poll(
         &mut self,
         to: SocketDemand,
@@ -98,7 +101,7 @@ impl BudgetState {
         now: Instant,
     ) -> SocketSupply {
         if to.addresses == 0 && to.in_flight == 0 {
-            // It waits for a look-up, which may stand in line for what it has.
+            // It waits for a lookup, which may wait in line for what it has.
             (self.share, self.place, self.limit, self.looks_at, self.lack) = (None, None, 0, None, None);
             return SocketSupply::Ready;
         }
@@ -128,25 +131,27 @@ impl BudgetState {
         SocketSupply::Ready
     }
 
-    /// How many sockets the race may use; `None` where it has none. Where that is 0, it has one for an attempt that yields to a look-up.
+    /// How many sockets the race may use; `None` where it has none. Where that is 0, it has one for an
+    /// attempt that yields to a lookup.
     pub(crate) fn limit(&self) -> Option<usize> {
         self.share.as_ref().map(|_| self.limit)
     }
 
-    /// Lends to the race's look-ups in line what is not in flight: all but one, which an attempt can have first.
+    /// Lends to the race's lookups in line what is not in flight: all but one, which an attempt can have
+    /// first.
     fn lend(&mut self, in_flight: usize) {
         let Some(share) = &mut self.share else { return };
         let kept = in_flight.max(self.limit.min(1));
         let lent = self.loan.in_line().min(share.sockets().saturating_sub(kept));
         (0..lent).for_each(|_| self.loan.lend(share));
         if share.sockets() == 0 {
-            // It stands in line now, and its look-up goes on.
+            // It waits in line now, and its lookup goes on.
             (self.share, self.limit) = (None, 0);
         }
     }
 
-    /// Where a look-up of the race stands in line and all that it has is in flight: has an attempt yield that has outstayed its patience. What
-    /// that leaves is [lent](Self::lend).
+    /// Where a lookup of the race waits in line and all that it has is in flight: has an attempt yield that
+    /// has outstayed its patience. What that leaves is [lent](Self::lend).
     fn yield_one(&mut self, in_flight: usize) -> bool {
         let yields = self.loan.in_line() > 0 && self.sockets() <= in_flight;
         if yields {
@@ -223,7 +228,8 @@ impl BudgetState {
                 SocketSupply::Ready
             }
             Acquire::Queued => {
-                // Something comes back by itself again. Should connections hold all once more, that is another wait.
+                // Something comes back by itself again. Should connections hold all once more, that is
+                // another wait.
                 self.waits_until = None;
                 self.lack = Some(Lack::InLine { sockets: self.budget.sockets() });
                 SocketSupply::InLine(None)
@@ -258,7 +264,8 @@ impl BudgetState {
         }
     }
 
-    /// Limits the race to what it has a use for; once its patience has passed and others stand in line, to its part.
+    /// Limits the race to what it has a use for; once its patience has passed and others wait in line, to its
+    /// part.
     fn share_out(&mut self, wanted: usize, now: Instant) {
         let has = self.sockets();
         let overdue = has > 1 && now >= self.patient_until;

@@ -1,5 +1,5 @@
-//! A race with what it takes from outside its stack: the answers of look-ups, and its part of a budget. What drives it waits for all of
-//! them, in a thread or in a task.
+//! A race with what it takes from outside its stack: the answers of lookups, and its part of a budget. What
+//! drives it waits for all of them, in a thread or in a task.
 
 use std::net::SocketAddr;
 #[cfg(not(target_os = "wasi"))]
@@ -30,11 +30,11 @@ use crate::retransmitted::Retransmitted;
 use crate::socket_options::SocketOptions;
 use crate::target::Target;
 
-/// How often a race that stands in line looks after its look-ups.
+/// How often a race that waits in line looks after its lookups.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How long a race makes do with the sockets that it has, since the system had no more for it, before it tries once again. A thread learns of that
-/// this much later, if nothing wakes it before.
+/// How long a race makes do with the sockets that it has, since the system had no more for it, before it
+/// tries once again. A thread learns of that this much later, if nothing wakes it before.
 const SHORTAGE: Duration = Duration::from_millis(250);
 
 pub(crate) struct ConnectOperation<S: RaceStack> {
@@ -46,11 +46,12 @@ pub(crate) struct ConnectOperation<S: RaceStack> {
     limit: usize,
     /// Until when it makes do with what it has.
     short_until: Option<Instant>,
-    /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to open.
+    /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to
+    /// open.
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
     coalesced: Option<Coalesced>,
-    /// Since when it stands in line for its first socket.
+    /// Since when it waits in line for its first socket.
     in_line_since: Option<Instant>,
     why: Why,
     #[cfg(not(target_os = "wasi"))]
@@ -69,7 +70,7 @@ pub(crate) struct ConnectOutcome<T> {
 }
 
 impl<S: RaceStack> ConnectOperation<S> {
-    /// Begins the race, which asks for the look-ups that `target` needs.
+    /// Begins the race, which asks for the lookups that `target` needs.
     pub(crate) fn begin(
         target: Target<'_>,
         finish: Finish,
@@ -163,7 +164,7 @@ impl<S: RaceStack> ConnectOperation<S> {
         self.names.owners()
     }
 
-    /// Sends a query that the race asks for, by a look-up among `lookups`.
+    /// Sends a query that the race asks for, by a lookup among `lookups`.
     pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<LookupTask>, clock: OsClock, now: Instant) {
         self.names.send(query, lookups, clock, now);
     }
@@ -180,8 +181,9 @@ impl<S: RaceStack> ConnectOperation<S> {
         self.deadline.map(|deadline| self.driver.connect().race().start() + deadline)
     }
 
-    /// Sees to it that a race with addresses has sockets for them, and no more than it has a use for. Where it stands in line for them, or waits for
-    /// what another race finds out, `waker` is woken when its turn has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
+    /// Makes sure that a race with addresses has sockets for them, and no more than it has a use for. Where
+    /// it waits in line for them, or waits for what another race finds out, `waker` is woken when its turn
+    /// has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
     pub(crate) fn poll_sockets(&mut self, in_task: bool, waker: &Waker, now: Instant) -> SocketSupply {
         let until = self.until();
         if let Some(turn) = self.poll_crowd(waker, now) {
@@ -200,7 +202,7 @@ impl<S: RaceStack> ConnectOperation<S> {
             return SocketSupply::Ready;
         };
         let most = if self.short_until.is_some() { self.limit } else { usize::MAX };
-        // Where it stands in line its plan's time has not begun.
+        // Where it waits in line its plan's time has not begun.
         let by_plan = race.sockets_by_plan(self.in_line_since.unwrap_or(now));
         let sockets =
             budget_state.poll(SocketDemand { addresses, in_flight, most, by_plan }, in_task, waker, now);
@@ -214,7 +216,7 @@ impl<S: RaceStack> ConnectOperation<S> {
         }
     }
 
-    /// The time that a race stands in line for its first socket is none that its plan has kept it back.
+    /// The time that a race waits in line for its first socket is none that its plan has kept it back.
     fn notice_line(&mut self, sockets: SocketSupply, in_flight: usize, now: Instant) {
         match (sockets, self.in_line_since) {
             (SocketSupply::InLine(_), None) if in_flight == 0 => self.in_line_since = Some(now),
@@ -240,8 +242,8 @@ impl<S: RaceStack> ConnectOperation<S> {
         self.limit = self.driver.connect().race().limit();
     }
 
-    /// Where the system had no socket for an attempt, the race has lowered its limit by itself (rule 5). It has no use for more, until it
-    /// tries again.
+    /// Where the system had no socket for an attempt, the race has lowered its limit by itself (rule 5). It
+    /// has no use for more, until it tries again.
     fn notice_shortage(&mut self, now: Instant) {
         let limit = self.driver.connect().race().limit();
         if limit < self.limit {
@@ -252,7 +254,8 @@ impl<S: RaceStack> ConnectOperation<S> {
         }
     }
 
-    /// To be called when the race has made its turn: what that has freed beyond its limit goes to who stands in line.
+    /// To be called when the race has made its turn: what that has freed beyond its limit goes to who waits
+    /// in line.
     #[cfg(feature = "tokio")]
     pub(crate) fn give_back(&mut self, now: Instant) {
         self.notice_shortage(now);
@@ -268,8 +271,8 @@ impl<S: RaceStack> ConnectOperation<S> {
         looks_at.into_iter().chain(self.short_until).chain(self.starts_by).min()
     }
 
-    /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels. The look-ups go on
-    /// meanwhile: they may have places that others wait for.
+    /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program
+    /// cancels. The lookups go on meanwhile: they may have places that others wait for.
     pub(crate) fn wait_for_sockets(&mut self, poller: &mut OsPoller) -> SocketSupply {
         let (clock, deadline) = (poller.clock(), self.until());
         let canceler = poller.canceler.clone();
@@ -353,7 +356,7 @@ impl<S: RaceStack> ConnectOperation<S> {
     }
 }
 
-/// Whether a query failed for want of a socket.
+/// Whether a query failed for lack of a socket.
 fn lacked_sockets(report: &Report) -> bool {
     report.failed_queries().iter().any(|failed| failed.error.kind == QueryError::OutOfSockets)
 }

@@ -69,7 +69,8 @@ impl Egress {
         }
     }
 
-    /// No interface but its own leads to a name server of this machine, such as systemd-resolved's 127.0.0.53.
+    /// No interface but its own leads to a name server of this machine, such as
+    /// systemd-resolved's 127.0.0.53.
     #[cfg(not(target_os = "wasi"))]
     fn options(&self, remote: SocketAddr, purpose: Purpose) -> SocketOptions {
         let mut options = self.socket.clone();

@@ -34,7 +34,7 @@ impl Notes {
         }
     }
 
-    /// Hands them over.
+    /// Takes them out.
     pub(crate) fn take(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.0)
     }

@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 
 use rustix::fd::{AsFd, BorrowedFd};
 
-/// Something that `poll` can wait for and that any thread can ring. An eventfd on Linux, a pipe on other Unix systems, elsewhere
-/// a socket that is connected to itself, since `poll` takes nothing else there.
+/// Something that `poll` can wait for and that any thread can ring. An eventfd on Linux, a pipe on other Unix
+/// systems, elsewhere a socket that is connected to itself, since `poll` takes nothing else there.
 #[derive(Debug)]
 pub(crate) struct Notifier(NotifierFd);
 
@@ -39,7 +39,8 @@ impl Notifier {
 
     /// Rings. A bell that has rung wakes every `poll` until it is [answered](Notifier::answer).
     pub(crate) fn ring(&self) {
-        // The few octets that it ever holds do not fill it, so it cannot block; both ends live as long as this does.
+        // The few octets that it ever holds do not fill it, so it cannot block; both ends live as long as
+        // this does.
         let _ = self.0.send();
     }
 

@@ -1,4 +1,4 @@
-//! Sees to it that who observes is told of a race once, however it ends.
+//! Makes sure that who observes is told of a race once, however it ends.
 
 use std::net::SocketAddr;
 
@@ -11,8 +11,8 @@ use crate::options::Options;
 use crate::report::Report;
 use crate::target::Target;
 
-/// A race that somebody observes; nothing where nobody does. Dropped before it is [told](RaceObservation::tell) how the race ended, it says that it was
-/// canceled, where there was a race.
+/// A race that somebody observes; nothing where nobody does. Dropped before it is
+/// [told](RaceObservation::tell) how the race ended, it says that it was canceled, where there was a race.
 #[derive(Debug)]
 pub(crate) struct RaceObservation(Option<Box<ObservedRace>>);
 

@@ -9,7 +9,7 @@ pub trait Pollable {
     /// What to look for in `poll`, so that the socket has what `interest` says.
     fn poll_need(&self, interest: Interest) -> PollNeed<'_>;
 
-    /// Takes note that `poll` has found it.
+    /// Records that `poll` has found it.
     fn found(&mut self, interest: Interest);
 }
 

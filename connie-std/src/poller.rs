@@ -16,7 +16,7 @@ use crate::resolve::{LookupTask, WatchSet};
 pub struct OsPoller {
     pub(crate) clock: OsClock,
     pub(crate) canceler: Option<Canceler>,
-    /// Look-ups that run beside a race.
+    /// Lookups that run beside a race.
     pub(crate) lookups: Vec<LookupTask>,
     /// When a race looks after its sockets.
     pub(crate) looks_at: Option<Instant>,
@@ -35,8 +35,8 @@ impl fmt::Debug for OsPoller {
 }
 
 impl OsPoller {
-    /// A poller whose clock starts now. `canceler`, where there is one, can end every wait from another thread; on WASI, which has none,
-    /// it ends the next wait.
+    /// A poller whose clock starts now. `canceler`, where there is one, can end every wait from another
+    /// thread; on WASI, which has none, it ends the next wait.
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
         OsPoller {
@@ -49,7 +49,8 @@ impl OsPoller {
         }
     }
 
-    /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
+    /// The time since its creation. For all stacks the same, so that a program need not say which one it
+    /// means.
     #[must_use]
     pub fn now(&mut self) -> Instant {
         self.clock.now()
@@ -71,13 +72,13 @@ impl OsPoller {
         self.canceler.as_ref().is_some_and(Canceler::is_canceled)
     }
 
-    /// Whether a look-up waits for something.
+    /// Whether a lookup waits for something.
     pub(crate) fn has_look_ups(&self) -> bool {
         let (watch, wake_at) = self.watch_lookups(None);
         !watch.entries.is_empty() || wake_at.is_some()
     }
 
-    /// What the look-ups watch, and when to wake for them or at `until`.
+    /// What the lookups watch, and when to wake for them or at `until`.
     pub(crate) fn watch_lookups(&self, until: Option<Instant>) -> (WatchSet<'_>, Option<Instant>) {
         // Before it is asked when to wake: where it can lend nothing, it learns so here.
         let mut watch = WatchSet::default();
@@ -90,7 +91,8 @@ impl OsPoller {
     }
 }
 
-/// Waits for a stack that cannot say which of its sockets is ready: sleeps for a short time and looks at all of them.
+/// Waits for a stack that cannot say which of its sockets is ready: sleeps for a short time and looks at all
+/// of them.
 ///
 /// For foreign embedded-nal stacks ([`connie_core::NalCompat`]).
 #[derive(Debug)]
@@ -100,8 +102,8 @@ pub struct SleepPoller {
 }
 
 impl SleepPoller {
-    /// A poller that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more processor time, a longer
-    /// one more delay.
+    /// A poller that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more
+    /// processor time, a longer one more delay.
     #[must_use]
     pub fn new(step: Duration) -> Self {
         SleepPoller { clock: OsClock::start(), step }

@@ -32,8 +32,8 @@ impl Poller<OsStack> for OsPoller {
 }
 
 impl OsPoller {
-    /// One `poll` over all of `sockets` and what the look-ups watch, which does not wait where one of the sockets is ready without
-    /// it.
+    /// One `poll` over all of `sockets` and what the lookups watch, which does not wait where one of the
+    /// sockets is ready without it.
     pub(crate) fn wait_for<T: Pollable>(
         &mut self,
         sockets: &mut [PollEntry<'_, T>],
@@ -92,8 +92,9 @@ impl OsPoller {
             // No waker ends a `poll`.
             longest = longest.min(LOOK_IN_LINE);
         }
-        // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table, a sandbox) makes this look at
-        // every socket, after a pause that keeps it from spinning; a socket then tells without `poll` what became of it.
+        // EINTR is an early wakeup. What else can fail here (no memory for the kernel's table, a sandbox)
+        // makes this look at every socket, after a pause that keeps it from spinning; a socket then tells
+        // without `poll` what became of it.
         let polled = poll_for(&mut fds, longest);
         let blind = polled.is_err_and(|error| !has_woken(error));
         let events = owners.iter().zip(&fds).filter(|(_, fd)| blind || !fd.revents().is_empty());
@@ -115,10 +116,11 @@ impl OsPoller {
     }
 }
 
-/// The longest time in one `poll`, which takes no more than 24 days on some systems. To wake early is allowed.
+/// The longest time in one `poll`, which takes no more than 24 days on some systems. To wake early is
+/// allowed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// How often a look-up that stands in line looks whether its turn has come, while something else is waited for.
+/// How often a lookup that waits in line looks whether its turn has come, while something else is waited for.
 const LOOK_IN_LINE: Duration = Duration::from_millis(5);
 
 /// How often it is looked whether a canceler without a bell was canceled.
@@ -169,7 +171,7 @@ mod tests {
 
     impl PendingLookup for InLine {
         fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
-            drop(watch.line());
+            drop(watch.queue_waker());
         }
 
         fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {

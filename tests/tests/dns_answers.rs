@@ -90,7 +90,7 @@ fn what_the_server_said_is_told() {
     name(&server, DnsAnswer::no_data(), DnsAnswer::addresses(&v4([1])).quirk(Quirk::CutShort));
     let told = look_up(&dns([&server]));
     told.has(V6, &[]);
-    told.failed(V4, QueryError::Malformed, &format!("cannot be read from {at}"));
+    told.failed(V4, QueryError::Malformed, &format!("malformed answer from {at}"));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn where_nobody_listens_is_known_at_once() {
         assert!(at < AT_ONCE, "{at:?}");
     }
     let told = look_up(&Dns { hosts_file: None, ..Dns::new([]) });
-    told.failed(V4, QueryError::Unreachable, "no name server is known");
+    told.failed(V4, QueryError::Unreachable, "no name server is configured");
 }
 
 #[test]
@@ -324,8 +324,8 @@ fn aliases_in_a_circle_end() {
     name(&server, circle, DnsAnswer::alias("a.test"));
     server.set("a.test", RecordType::A, DnsAnswer::alias("name.test"));
     let told = look_up(&dns([&server]));
-    told.failed(V6, QueryError::Malformed, "aliases that lead nowhere");
-    told.failed(V4, QueryError::Malformed, "aliases that lead nowhere");
+    told.failed(V6, QueryError::Malformed, "alias loop");
+    told.failed(V4, QueryError::Malformed, "alias loop");
     assert!(server.queries().len() < 20, "{}", server.queries().len());
 }
 
@@ -360,7 +360,7 @@ fn names_that_cannot_be_asked_for() {
     let long = format!("{}.test", "x".repeat(64));
     for host in ["a..test", ".", &long, "na\u{ef}ve.test", "a b.test"] {
         let told = look_up_name(&dns([&server]), host, PORT);
-        told.failed(V4, QueryError::NoSuchName, "no name that DNS can hold");
+        told.failed(V4, QueryError::NoSuchName, "not a name that DNS can hold");
     }
     assert_eq!(server.queries(), []);
     server.host("a_b.test", &v4([1]));

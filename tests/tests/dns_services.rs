@@ -260,7 +260,7 @@ fn records_that_demand_the_unknown_or_break_the_rules() {
     ]);
     let told = look_up_https(&server);
     told.has_destinations(V4, &[at(444, &v4([1])), at(443, &v4([1]))].concat());
-    assert!(told.services()[0].to_string().contains("demands that key 9 be understood"), "{told:?}");
+    assert!(told.services()[0].to_string().contains("its mandatory key 9 is not supported"), "{told:?}");
     // One that is malformed spoils them all.
     let server = server_with(&[
         https(1, ".", &[(PORT_KEY, &444_u16.to_be_bytes())]),

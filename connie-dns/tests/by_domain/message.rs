@@ -1,6 +1,7 @@
-//! DNS messages (RFC 1035 section 4): writes queries, and reads what an answer means to a look-up.
+//! DNS messages (RFC 1035 section 4): writes queries, and reads what an answer means to a lookup.
 //!
-//! Names, sections and records are taken apart by the crate `domain`; nothing else of this crate sees its types.
+//! Names, sections and records are taken apart by the crate `domain`; nothing else of this crate sees its
+//! types.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,8 +14,8 @@ use domain::rdata::{A, Aaaa, Cname, Https, Soa};
 use super::name::Name;
 use super::service::Service;
 
-/// The largest UDP answer that a query allows (RFC 6891 section 6.2.3). 1,232 octets fit into the least packet that every IPv6
-/// link carries, 1,280, so that no answer is lost to fragmentation.
+/// The largest UDP answer that a query allows (RFC 6891 section 6.2.3). 1,232 octets fit into the least
+/// packet that every IPv6 link carries, 1,280, so that no answer is lost to fragmentation.
 const UDP_PAYLOAD: u16 = 1_232;
 /// How many aliases are followed within one answer.
 const MAX_ALIASES: usize = 16;
@@ -48,7 +49,8 @@ pub(super) struct Question {
     pub(super) kind: Kind,
 }
 
-/// The query that asks `question`, with recursion desired. `edns` says whether it allows answers beyond 512 octets.
+/// The query that asks `question`, with recursion desired. `edns` says whether it allows answers beyond 512
+/// octets.
 pub(super) fn query(question: &Question, id: u16, edns: bool) -> Vec<u8> {
     let mut builder = MessageBuilder::new_vec();
     let header = builder.header_mut();
@@ -70,9 +72,9 @@ pub(super) fn query(question: &Question, id: u16, edns: bool) -> Vec<u8> {
 /// What a packet says about a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// Nothing: it is no answer to this query.
+    /// Nothing: it is not an answer to this query.
     NotOurs,
-    /// The answer did not fit: it is to be had over TCP (RFC 2181 section 9).
+    /// The answer did not fit: it is available over TCP (RFC 2181 section 9).
     Truncated,
     /// The server cannot or will not answer.
     Refused(Code),
@@ -110,8 +112,8 @@ pub(super) enum Found {
 pub(super) struct Code(OptRcode);
 
 impl Code {
-    /// Whether the server may not have understood EDNS. It says FORMERR (RFC 6891 section 7), BADVERS (section 6.1.3), or, if it is
-    /// old, NOTIMP.
+    /// Whether the server may not have understood EDNS. It says FORMERR (RFC 6891 section 7), BADVERS
+    /// (section 6.1.3), or, if it is old, NOTIMP.
     pub(super) fn may_be_edns(self) -> bool {
         matches!(self.0, OptRcode::FORMERR | OptRcode::NOTIMP | OptRcode::BADVERS)
     }
@@ -238,14 +240,14 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The record as the look-up wants it.
+/// The record as the lookup wants it.
 fn service(owner: &Owner<'_>, data: &Https<&[u8], Owner<'_>>) -> Service {
     let target = if data.target().is_root() { None } else { Some(Name::of(data.target())) };
     Service::parse(Name::of(owner), data.priority(), target, data.params().as_slice())
 }
 
-/// What an answer without an error says: the records for the name, or for the one that its aliases lead to. The aliases may stand in
-/// any order.
+/// What an answer without an error says: the records for the name, or for the one that its aliases lead to.
+/// The aliases may stand in any order.
 fn records(message: &Message<&[u8]>, asked: &Question) -> Result<Reply, Fault> {
     let section = message.answer().map_err(|_| Fault::Malformed)?;
     let records = Records::read(section, asked.kind)?;
@@ -265,8 +267,8 @@ fn records(message: &Message<&[u8]>, asked: &Question) -> Result<Reply, Fault> {
     Err(Fault::Aliases)
 }
 
-/// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says that there is nothing
-/// (RFC 2308 section 2.2); without, the server may not have followed the alias.
+/// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says that
+/// there is nothing (RFC 2308 section 2.2); without, the server may not have followed the alias.
 fn nothing(message: &Message<&[u8]>, name: &Owner<'_>, is_alias: bool, aliases_ttl: u32) -> Reply {
     match negative_ttl(message, Some(name)) {
         None if is_alias => Reply { found: Found::Alias(Name::of(name)), ttl: Some(aliases_ttl) },
@@ -274,8 +276,9 @@ fn nothing(message: &Message<&[u8]>, name: &Owner<'_>, is_alias: bool, aliases_t
     }
 }
 
-/// For how long it holds that there is nothing: the lesser of the SOA record's own time to live and its MINIMUM field (RFC 2308
-/// section 5). `None` where there is no such record, or only of a zone that does not hold `name`.
+/// For how long it holds that there is nothing: the lesser of the SOA record's own time to live and its
+/// MINIMUM field (RFC 2308 section 5). `None` where there is no such record, or only of a zone that does not
+/// hold `name`.
 fn negative_ttl(message: &Message<&[u8]>, name: Option<&Owner<'_>>) -> Option<u32> {
     let mut soas = message.authority().ok()?.limit_to_in::<Soa<_>>();
     let soa = soas.find_map(|record| {
@@ -285,8 +288,8 @@ fn negative_ttl(message: &Message<&[u8]>, name: Option<&Owner<'_>>) -> Option<u3
     Some(ttl(soa.ttl().as_secs()).min(ttl(soa.data().minimum().as_secs())))
 }
 
-/// RFC 2181 section 8: "Implementations should treat TTL values received with the most significant bit set as if the entire value
-/// received was zero."
+/// RFC 2181 section 8: "Implementations should treat TTL values received with the most significant bit set as
+/// if the entire value received was zero."
 const fn ttl(received: u32) -> u32 {
     if received > i32::MAX as u32 { 0 } else { received }
 }

@@ -1,4 +1,4 @@
-//! Service records (RFC 9460): where else a service is to be had.
+//! Service records (RFC 9460): where else a service is available.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -68,8 +68,8 @@ impl Service {
         self.priority == 0
     }
 
-    /// Reads the parameters. "SvcParamKeys SHALL appear in increasing numeric order", and a value has the form of its key; else
-    /// "Clients MUST consider an RR malformed" (RFC 9460 section 2.2).
+    /// Reads the parameters. "SvcParamKeys SHALL appear in increasing numeric order", and a value has the
+    /// form of its key; else "Clients MUST consider an RR malformed" (RFC 9460 section 2.2).
     pub(super) fn parse(owner: Name, priority: u16, target: Option<Name>, parameters: &[u8]) -> Self {
         let mut service = Self::new(owner, priority, target);
         if service.is_alias() {
@@ -130,7 +130,8 @@ fn take_u16(bytes: &mut &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(*number))
 }
 
-/// The list of mandatory keys: not empty, in increasing order, and not "mandatory" itself (RFC 9460 section 8).
+/// The list of mandatory keys: not empty, in increasing order, and not "mandatory" itself (RFC 9460
+/// section 8).
 fn keys(mut value: &[u8]) -> Option<Vec<u16>> {
     let mut keys = Vec::new();
     while !value.is_empty() {

@@ -173,7 +173,7 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
         self.drain();
     }
 
-    /// Runs a look-up to its end: what it finds out, and when.
+    /// Runs a lookup to its end: what it finds out, and when.
     #[track_caller]
     pub fn run<I: Iterator<Item = Name<NAME>> + Clone>(
         &mut self,

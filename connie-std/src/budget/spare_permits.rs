@@ -1,12 +1,12 @@
-//! What a race lends to its own look-ups, so that none of them stands in line behind it.
+//! What a race lends to its own lookups, so that none of them waits in line behind it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::Permits;
 
-/// Between a race and its look-ups: who of these stands in line, and what the race has put there for them. What is left of that when
-/// both have ended goes back to the budget.
+/// Between a race and its lookups: who of these waits in line, and what the race has put there for them. What
+/// is left of that when both have ended goes back to the budget.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SparePermits(Arc<Mutex<SpareState>>);
 
@@ -14,24 +14,24 @@ pub(crate) struct SparePermits(Arc<Mutex<SpareState>>);
 struct SpareState {
     /// The tickets of those in line, and what wakes them.
     line: Vec<(u64, Waker)>,
-    /// Of one socket each, and never more than stand in line.
+    /// Of one socket each, and never more than wait in line.
     lent: Vec<Permits>,
 }
 
 impl SparePermits {
-    /// How many look-ups stand in line for which nothing was put there.
+    /// How many lookups wait in line for which nothing was put there.
     pub(crate) fn in_line(&self) -> usize {
         let inside = self.inside();
         inside.line.len().saturating_sub(inside.lent.len())
     }
 
-    /// Whether something was put there that no look-up has taken yet.
+    /// Whether something was put there that no lookup has taken yet.
     #[cfg(test)]
     pub(crate) fn has_lent(&self) -> bool {
         !self.inside().lent.is_empty()
     }
 
-    /// Puts a socket of `share` there for a look-up in line, and wakes those that are.
+    /// Puts a socket of `share` there for a lookup in line, and wakes those that are.
     pub(crate) fn lend(&self, share: &mut Permits) {
         let lent = share.split();
         let mut inside = self.inside();
@@ -46,12 +46,12 @@ impl SparePermits {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// For a look-up in line.
+    /// For a lookup in line.
     pub(super) fn take(&self) -> Option<Permits> {
         self.inside().lent.pop()
     }
 
-    /// A look-up stands in line, and is woken by `waker`.
+    /// A lookup waits in line, and is woken by `waker`.
     pub(super) fn waits(&self, ticket: u64, waker: &Waker) {
         let mut inside = self.inside();
         let known = inside.line.iter_mut().find(|(other, _)| *other == ticket);
@@ -66,7 +66,7 @@ impl SparePermits {
         drop(before);
     }
 
-    /// A look-up does not stand in line any longer. What was put there for it goes back.
+    /// A lookup does not wait in line any longer. What was put there for it goes back.
     pub(super) fn leaves(&self, ticket: u64) {
         let mut inside = self.inside();
         let known = inside.line.iter().position(|(other, _)| *other == ticket);

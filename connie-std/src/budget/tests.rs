@@ -147,7 +147,7 @@ fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
     let lent = taken(first.poll(1));
     assert_eq!((lent.sockets(), loan.in_line(), loan.has_lent()), (1, 1, false));
     assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (0, 2));
-    // Where the look-up gives up, it goes to who is next.
+    // Where the lookup gives up, it goes to who is next.
     loan.lend(&mut race);
     drop(second.place.take());
     assert_eq!((loan.in_line(), loan.has_lent(), budget.free(), other.bell.rung()), (0, false, 1, 1));
@@ -208,7 +208,7 @@ impl CountedWaker {
     }
 }
 
-/// One who stands in line.
+/// One who waits in line.
 struct TestWaiter {
     budget: SocketBudget,
     place: Option<QueueTicket>,

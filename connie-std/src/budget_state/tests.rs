@@ -21,14 +21,14 @@ struct Racer {
     in_flight: usize,
     most: usize,
     by_plan: Option<(usize, Instant)>,
-    /// What its look-ups take their sockets from.
+    /// What its lookups take their sockets from.
     look_ups: SocketBudget,
 }
 
 impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
         let look_ups = budget.for_lookups();
-        let allowance = BudgetState::new(budget.clone(), look_ups.loan().expect("of look-ups"), race);
+        let allowance = BudgetState::new(budget.clone(), look_ups.loan().expect("of lookups"), race);
         Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, look_ups }
     }
 
@@ -85,7 +85,7 @@ fn a_race_takes_a_socket_for_each_address_and_another_once_it_can_use_that() {
     assert_eq!((race.has(), budget.free()), ((4, 4), 26));
     race.in_flight = 0;
     race.look(0, 290);
-    assert_eq!((race.has(), race.looks_at(), budget.free()), ((0, 0), None, 30), "a look-up may need it");
+    assert_eq!((race.has(), race.looks_at(), budget.free()), ((0, 0), None, 30), "a lookup may need it");
     race.look(1, 300);
     assert_eq!((race.has(), race.looks_at()), ((1, 1), Some(550)));
     assert!(race.allowance.into_held().is_some());
@@ -254,7 +254,7 @@ fn what_the_system_does_not_have_for_it_goes_back_until_it_tries_again() {
     assert_eq!((race.has(), budget.free()), ((3, 3), 0));
 }
 
-/// A look-up that stands in line.
+/// A lookup that waits in line.
 fn look_up(race: &Racer) -> impl FnMut() -> Option<Permits> + use<> {
     let (look_ups, mut place) = (race.look_ups.clone(), None);
     let mut poll = move || match look_ups.poll_acquire(&mut place, 1, Waker::noop()) {
@@ -319,7 +319,7 @@ fn a_thread_whose_attempt_is_to_yield_looks_whether_it_has() {
     let to = SocketDemand { addresses: 1, in_flight: 1, most: usize::MAX, by_plan: None };
     race.allowance.poll(to, false, Waker::noop(), Instant::from_millis(10));
     assert_eq!((race.has(), race.looks_at()), ((1, 0), Some(15)));
-    // The look-up does without: the race goes on as it was.
+    // The lookup does without: the race goes on as it was.
     drop(in_line);
     race.allowance.poll(to, false, Waker::noop(), Instant::from_millis(15));
     assert_eq!((race.has(), race.looks_at()), ((1, 1), None));
@@ -350,7 +350,8 @@ enum Life {
     Ended,
 }
 
-/// Some races over one budget, at random. Each is asked only when it was woken, has something to do by itself, or has said so.
+/// Some races over one budget, at random. Each is asked only when it was woken, has something to do by
+/// itself, or has said so.
 struct Crowd {
     budget: SocketBudget,
     config: Config,
@@ -392,7 +393,7 @@ impl Crowd {
         };
     }
 
-    /// Asks all that have to look, until nobody has to. Answers whether anybody waits for a time.
+    /// Asks all that have to look, until nobody has to. Returns whether anybody waits for a time.
     fn settle(&mut self) {
         for _ in 0..10_000 {
             let mut asked = false;
@@ -445,7 +446,8 @@ impl Crowd {
         assert!(self.budget.fair_share().is_none_or(|part| part * sharers.max(1) <= sockets.max(sharers)));
     }
 
-    /// Whether somebody stands in line while something is free, or though nothing comes back and it would not wait.
+    /// Whether somebody waits in line while something is free, or though nothing comes back and it would not
+    /// wait.
     fn is_stuck(&self) -> bool {
         let waits = |life: &Life| matches!(life, Life::Racing { racer, .. } if racer.has().0 == 0);
         let nothing_comes =

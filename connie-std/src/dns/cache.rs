@@ -19,13 +19,15 @@ const MAX_SERVER_SETS: usize = 8;
 /// At how many names those that have expired are removed for the first time.
 const FIRST_SWEEP: usize = 64;
 
-/// The answers that servers gave lately, kept for as long as they hold, and the questions that are asked now. Clones are the same cache.
+/// The answers that servers gave lately, kept for as long as they hold, and the questions that are asked now.
+/// Clones are the same cache.
 ///
-/// A question is asked once for all look-ups that wait for it, in whatever threads and tasks they run. An answer is kept for its time to live,
-/// for at most [`Cache::LONGEST`]; that there is no such name, or nothing of a kind, as long as the zone's SOA record says (RFC 2308
-/// section 5), and not at all where there is none. What the servers could not answer is not kept. There is room for the
-/// answers of [`Cache::ENTRIES`] names, at 7 KiB each, and for as many more as are looked up at a time, whose memory is given back
-/// as these look-ups end; when it is full, those that would expire first go.
+/// A question is asked once for all lookups that wait for it, in whatever threads and tasks they run. An
+/// answer is kept for its time to live, for at most [`Cache::LONGEST`]; that there is no such name, or
+/// nothing of a kind, as long as the zone's SOA record says (RFC 2308 section 5), and not at all where there
+/// is none. What the servers could not answer is not kept. There is room for the answers of
+/// [`Cache::ENTRIES`] names, at 7 KiB each, and for as many more as are looked up at a time, whose memory is
+/// given back as these lookups end; when it is full, those that would expire first go.
 ///
 /// Resolvers with other servers or settings can share one, but no answers.
 ///
@@ -46,13 +48,13 @@ struct CachedNames {
     names: HashMap<Box<[u8]>, Arc<SharedName>>,
     /// At how many names those that have expired are removed next.
     sweep_at: usize,
-    /// How many look-ups have ended since, while there were too many names.
+    /// How many lookups have ended since, while there were too many names.
     ended: usize,
 }
 
 impl Cache {
-    /// The longest that an answer is kept: 60 s. Addresses that have changed are noticed within that time, whatever a zone's
-    /// administrator has promised.
+    /// The longest that an answer is kept: 60 s. Addresses that have changed are noticed within that time,
+    /// whatever a zone's administrator has promised.
     pub const LONGEST: Duration = Duration::from_secs(60);
     /// Of how many names the answers are kept.
     pub const ENTRIES: usize = 512;
@@ -63,8 +65,8 @@ impl Cache {
         Self::default()
     }
 
-    /// Forgets everything: for a program that has learnt that the network is another one now. Look-ups that are under way go on, and nobody else
-    /// gets their answers.
+    /// Forgets everything: for a program that has learnt that the network is another one now. Lookups that
+    /// are under way go on, and nobody else gets their answers.
     pub fn clear(&self) {
         // Dropped when the table is unlocked.
         let server_sets = self.with(|table| std::mem::take(&mut table.server_sets));
@@ -102,13 +104,13 @@ impl Cache {
     ) -> Result<Arc<SharedName>, getrandom::Error> {
         let found =
             self.with(|table| table.names(servers, settings, clock, now).shared_name(name, clock, now));
-        // Where the table is lost to this process, each look-up is for itself.
+        // Where the table is lost to this process, each lookup is for itself.
         found.unwrap_or_else(|| {
             CachedNames::new(servers, settings, clock.to_std(now)).shared_name(name, clock, now)
         })
     }
 
-    /// A look-up no longer holds names of this set of servers.
+    /// A lookup no longer holds names of this set of servers.
     pub(super) fn release(&self, server_set: &Arc<ServerSet>, now: Instant) {
         self.with(|table| {
             let mut sets = table.server_sets.iter_mut();
@@ -181,21 +183,23 @@ impl CachedNames {
         }
     }
 
-    /// A look-up has ended. After a crowd there are more names than are kept, and perhaps nobody who asks for another.
+    /// A lookup has ended. After a crowd there are more names than are kept, and perhaps nobody who asks for
+    /// another.
     fn shrink(&mut self, now: Instant) {
         if self.names.len() <= Cache::ENTRIES {
             return;
         }
         self.ended += 1;
-        // A sweep reads all names: it comes so seldom that a look-up pays for eight of them.
+        // A sweep reads all names: it comes so seldom that a lookup pays for eight of them.
         if self.ended > self.names.len() / 8 {
             self.sweep(now);
         }
     }
 
-    /// Drops the names of which nothing is known any more, and of the others the next to expire where there are too many.
+    /// Drops the names of which nothing is known any more, and of the others the next to expire where there
+    /// are too many.
     fn sweep(&mut self, now: Instant) {
-        // Each look-up that waits for it holds an `Arc` of it.
+        // Each lookup that waits for it holds an `Arc` of it.
         let is_used = |shared: &Arc<SharedName>| Arc::strong_count(shared) > 1;
         self.names.retain(|_, shared| is_used(shared) || shared.keeps_until() > now);
         let mut idle: Vec<_> = self.names.iter().filter(|(_, shared)| !is_used(shared)).collect();

@@ -42,8 +42,8 @@ impl ResolvConf {
                 Some("nameserver") if conf.servers.len() < MOST_SERVERS => {
                     conf.servers.extend(words.next().and_then(|text| address(text, PORT)));
                 }
-                // "The domain and search keywords are mutually exclusive. If more than one instance ... is present, the last
-                // instance wins."
+                // "The domain and search keywords are mutually exclusive. If more than one instance ... is
+                // present, the last instance wins."
                 Some("domain") => conf.search = words.take(1).map(str::to_owned).collect(),
                 Some("search") => conf.search = words.map(str::to_owned).collect(),
                 Some("options") => words.for_each(|option| conf.take(option)),
@@ -51,7 +51,8 @@ impl ResolvConf {
             }
         }
         if conf.servers.is_empty() {
-            // "If no nameserver entries are present, the default is to use the name server on the local machine."
+            // "If no nameserver entries are present, the default is to use the name server on the local
+            // machine."
             conf.servers.push((IpAddr::from([127, 0, 0, 1]), PORT).into());
         }
         conf
@@ -75,7 +76,8 @@ impl ResolvConf {
     }
 }
 
-/// An address without its port, with a zone or none. One whose interface is not there is no address of a server.
+/// An address without its port, with a zone or none. One whose interface is not there is no address of a
+/// server.
 fn address(text: &str, port: u16) -> Option<SocketAddr> {
     match text.split_once('%') {
         None => text.parse::<IpAddr>().ok().map(|ip| (ip, port).into()),
@@ -83,9 +85,9 @@ fn address(text: &str, port: u16) -> Option<SocketAddr> {
     }
 }
 
-/// A server as a user writes it: an address, and a port if it is not 53. An IPv6 address with a port goes in brackets:
-/// `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`. A link-local address needs the interface, by its name or its number:
-/// `fe80::1%eth0`, `fe80::1%2`.
+/// A server as a user writes it: an address, and a port if it is not 53. An IPv6 address with a port goes in
+/// brackets: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`. A link-local address needs
+/// the interface, by its name or its number: `fe80::1%eth0`, `fe80::1%2`.
 ///
 /// `None` where it is none of these, where the port is 0, or where there is no such interface.
 ///
@@ -167,7 +169,8 @@ mod tests {
         assert!(!conf.tcp);
     }
 
-    /// What systemd-networkd and odhcp6c write where a router announces itself as the name server. The first interface of Linux is `lo`.
+    /// What systemd-networkd and odhcp6c write where a router announces itself as the name server. The first
+    /// interface of Linux is `lo`.
     #[cfg(target_os = "linux")]
     #[test]
     fn interfaces_have_names() {

@@ -1,25 +1,28 @@
-//! What a look-up reports of each family, and when; with a search list, of the name that counts.
+//! What a lookup reports of each family, and when; with a search list, of the name that counts.
 //!
-//! No socket and no clock: [`FamilyAnswers`] is given what is known, and has the events for the caller. All that happens to the DNS client's
-//! knowledge of a family happens here.
+//! No socket and no clock: [`FamilyAnswers`] is given what is known, and has the events for the caller. All
+//! that happens to the DNS client's knowledge of a family happens here.
 //!
 //! ```text
 //! A family      unasked      asked ──its query ends──▶ open ──▶ answered ◀─┐ service records
 //!                              └──────────────────────────────▶ failed ────┘ bring more
 //! ```
 //!
-//! 1. **Each family ends once**, with an answer or a failure. Where service records (RFC 9460) bring more or other destinations later, it is
-//!    answered again.
-//! 2. **Until then there are hints**: destinations of service records that are known before the answer are reported as such.
-//! 3. **An answer is kept open for service records** that are still to come, for [`SERVICE_WAIT`] at most: it is reported as hints, so that the
-//!    race goes on with what is known, and does not fail before it has seen where else the service is. So is an empty answer, or a failure,
-//!    of the last family where no other has an address. What was reported is not taken back, and a name that does not exist has no
-//!    records of any kind (RFC 8020 section 2).
-//! 4. **A name counts** when one of its families has an address, be it a hint; when a name server was silent or could not be reached, since it
-//!    will not answer for the next name either; and when it is the only one.
+//! 1. **Each family ends once**, with an answer or a failure. Where service records (RFC 9460) bring more or
+//!    other destinations later, it is answered again.
+//! 2. **Until then there are hints**: destinations of service records that are known before the answer are
+//!    reported as such.
+//! 3. **An answer is kept open for service records** that are still to come, for [`SERVICE_WAIT`] at most: it
+//!    is reported as hints, so that the race goes on with what is known, and does not fail before it has seen
+//!    where else the service is. So is an empty answer, or a failure, of the last family where no other has
+//!    an address. What was reported is not taken back, and a name that does not exist has no records of any
+//!    kind (RFC 8020 section 2).
+//! 4. **A name counts** when one of its families has an address, be it a hint; when a name server was silent
+//!    or could not be reached, since it will not answer for the next name either; and when it is the only
+//!    one.
 //! 5. **Nothing is reported of a name before it counts.** What it lacks is held back until then.
-//! 6. **The search goes on** when all families of a name have ended and it does not count. Where no name does, what is reported is what was
-//!    held back of the first that exists, and otherwise of the last.
+//! 6. **The search goes on** when all families of a name have ended and it does not count. Where no name
+//!    does, what is reported is what was held back of the first that exists, and otherwise of the last.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,7 +67,8 @@ enum FamilyState {
 pub(super) struct FamilyFinding<'a> {
     /// Of service records and of the answer.
     pub(super) destinations: Vec<SocketAddr>,
-    /// How its query has ended: with the time that the answer holds, or by a failure. `None` while it goes on.
+    /// How its query has ended: with the time that the answer holds, or by a failure. `None` while it goes
+    /// on.
     pub(super) end: Option<Result<Option<Duration>, &'a ResolverError>>,
 }
 
@@ -86,12 +90,12 @@ impl FamilyAnswers {
         if self.counts { self.events.pop_front() } else { None }
     }
 
-    /// Takes note of a service record, which changes nothing.
+    /// Records a service record, which changes nothing.
     pub(super) fn record(&mut self, event: ResolveEvent) {
         self.events.push_back(event);
     }
 
-    /// Takes note of what is known of `family`. `records` is whether service records are still to come.
+    /// Records what is known of `family`. `records` is whether service records are still to come.
     pub(super) fn update(&mut self, family: Family, finding: FamilyFinding<'_>, records: bool, now: Instant) {
         let FamilyFinding { destinations, end } = finding;
         let Some(end) = end else { return self.hint(family, destinations, FamilyState::Asked) };
@@ -159,8 +163,8 @@ impl FamilyAnswers {
         self.events.push_back(event);
     }
 
-    /// Rule 6: whether the name that is tried has ended and does not count. Then it goes on to the [next](Self::try_next), or there is
-    /// [none](Self::finish).
+    /// Rule 6: whether the name that is tried has ended and does not count. Then it goes on to the
+    /// [next](Self::try_next), or there is [none](Self::finish).
     pub(super) fn is_without_address(&self) -> bool {
         let is_out = |state: &FamilyState| matches!(state, FamilyState::Asked(_) | FamilyState::Open(_));
         !self.counts && !self.states.iter().any(is_out)

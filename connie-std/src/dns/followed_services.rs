@@ -1,7 +1,7 @@
 //! The service records of a name (RFC 9460), followed to the addresses that they lead to.
 //!
-//! A client of HTTP/1.1 over TCP can do without them, so no attempt waits for them: what they add joins the race (section 3: the
-//! name's own addresses stay good where they are "SVCB-optional").
+//! A client of HTTP/1.1 over TCP can do without them, so no attempt waits for them: what they add joins the
+//! race (section 3: the name's own addresses stay good where they are "SVCB-optional").
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,8 @@ use super::name_addresses::{FamilyResult, NameAddresses, add};
 use super::reply::{BindingRecord, ReplyRecords};
 use crate::resolve::{ResolveEvent, ServiceRecord};
 
-/// How many aliases (records with priority 0) are followed. Section 2.4.2: "clients and recursive resolvers MUST impose a limit".
+/// How many aliases (records with priority 0) are followed. Section 2.4.2: "clients and recursive resolvers
+/// MUST impose a limit".
 const MOST_ALIASES: u8 = 4;
 /// How many names beside the one that was asked for are looked up.
 const MOST_TARGETS: usize = 4;
@@ -33,7 +34,7 @@ pub(super) struct FollowedServices {
     events: Vec<ResolveEvent>,
 }
 
-/// Where the service is to be had, in the order of preference.
+/// Where the service is available, in the order of preference.
 struct ServiceEndpoint {
     target: EndpointTarget,
     port: u16,
@@ -101,7 +102,8 @@ impl FollowedServices {
             // "the client MUST reject the entire RRset" (section 2.2).
             return self.report(malformed, false);
         }
-        // "If an RRset contains a record in AliasMode, the recipient MUST ignore any ServiceMode records in the set" (section 2.4.1).
+        // "If an RRset contains a record in AliasMode, the recipient MUST ignore any ServiceMode records in
+        // the set" (section 2.4.1).
         if let Some(alias) = records.iter().find(|record| record.is_alias()) {
             return self.follow(alias, origin, questions, now);
         }
@@ -118,8 +120,8 @@ impl FollowedServices {
         }
     }
 
-    /// Goes on with the name that an alias leads to. One that leads nowhere says that there is no such service (section 2.5.1), which
-    /// a client that can do without the records leaves aside.
+    /// Goes on with the name that an alias leads to. One that leads nowhere says that there is no such
+    /// service (section 2.5.1), which a client that can do without the records ignores.
     fn follow(
         &mut self,
         alias: &BindingRecord,
@@ -148,15 +150,16 @@ impl FollowedServices {
         if record.fault.is_some() {
             return None;
         }
-        // A record reached through an alias of DNS (CNAME) stands at that alias's target, which has the same addresses.
+        // A record reached through an alias of DNS (CNAME) stands at that alias's target, which has the same
+        // addresses.
         let asked = self.asked;
         let at_owner = record.target.is_none_or(|target| target == asked);
         let is_origin = at_owner && asked == origin.name;
         let name = record.target.as_ref().unwrap_or(&asked);
         let port = record.port.unwrap_or(self.port);
         let is_same = (is_origin || *name == origin.name) && port == self.port;
-        // Another place that does not speak http/1.1 is of no use. At the same place the name's own addresses are raced in any
-        // case, and the hints are as good as these.
+        // Another place that does not speak http/1.1 is of no use. At the same place the name's own addresses
+        // are raced in any case, and the hints are as good as these.
         if port == 0 || !(record.http1 || is_same) {
             return None;
         }
@@ -165,7 +168,8 @@ impl FollowedServices {
         Some(ServiceEndpoint { target, port, hints: record.hints.clone() })
     }
 
-    /// Where the addresses of `name` are kept, which begins to be looked up where it is new. `None` where there is no room.
+    /// Where the addresses of `name` are kept, which begins to be looked up where it is new. `None` where
+    /// there is no room.
     fn target(
         &mut self,
         name: &Name,
@@ -198,8 +202,8 @@ impl FollowedServices {
             used,
             fault: record.fault.map(|fault| match fault {
                 ServiceBindingError::Malformed => "malformed".to_owned(),
-                ServiceBindingError::Mandatory(key) => format!("demands that key {key} be understood"),
-                _ => "not understood".to_owned(),
+                ServiceBindingError::Mandatory(key) => format!("its mandatory key {key} is not supported"),
+                _ => "not supported".to_owned(),
             }),
         }));
     }
@@ -209,8 +213,9 @@ impl FollowedServices {
         self.events.drain(..)
     }
 
-    /// Adds the destinations of a family to `list`: of each endpoint its addresses, and its hints as long as there is no answer
-    /// (section 7.3: "clients SHOULD use the IP address in those responses for future connections").
+    /// Adds the destinations of a family to `list`: of each endpoint its addresses, and its hints as long as
+    /// there is no answer (section 7.3: "clients SHOULD use the IP address in those responses for future
+    /// connections").
     pub(super) fn destinations(
         &self,
         family: Family,

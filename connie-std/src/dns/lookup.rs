@@ -1,4 +1,5 @@
-//! One look-up: the questions about a name that are asked side by side, and one name after the other where there is a search list.
+//! One lookup: the questions about a name that are asked side by side, and one name after the other where
+//! there is a search list.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ pub(super) struct LookupPlan {
     pub(super) families: Families,
 }
 
-/// A look-up by DNS: it asks, and [`FamilyAnswers`] decides what is reported.
+/// A lookup by DNS: it asks, and [`FamilyAnswers`] decides what is reported.
 pub(super) struct DnsLookup {
     plan: LookupPlan,
     questions: LookupQuestions,

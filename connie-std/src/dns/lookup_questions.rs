@@ -1,4 +1,4 @@
-//! The questions of one look-up, about one name or several.
+//! The questions of one lookup, about one name or several.
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
@@ -15,14 +15,14 @@ use super::reply::Reply;
 use super::wakeup::Wakeup;
 use crate::resolve::{ResolverError, WatchSet};
 
-/// The questions of a look-up.
+/// The questions of a lookup.
 pub(super) struct LookupQuestions {
     servers: Vec<SocketAddr>,
     settings: DnsConfig,
     cache: Cache,
     context: LookupContext,
     askers: Vec<QuerySockets>,
-    /// Wakes it when another look-up has brought an answer.
+    /// Wakes it when another lookup has brought an answer.
     wakeup: OnceCell<Option<Arc<Wakeup>>>,
     /// Why nothing can be asked, where that is so.
     dead: Option<ResolverError>,
@@ -54,7 +54,8 @@ impl LookupQuestions {
         }
     }
 
-    /// Asks for records of a name, or waits for who has asked already. What is to be sent leaves with the next [`poll`](Self::poll).
+    /// Asks for records of a name, or waits for who has asked already. What is to be sent leaves with the
+    /// next [`poll`](Self::poll).
     pub(super) fn ask(&mut self, name: &Name, kind: RecordType, now: Instant) -> QuestionKey {
         let known = self.askers.iter().position(|asker| asker.shared.name == *name);
         let index = known.unwrap_or_else(|| {

@@ -1,7 +1,8 @@
-//! DNS spoken directly: [`Dns`] asks name servers itself, side by side for each kind of record, and without a thread.
+//! DNS spoken directly: [`Dns`] asks name servers itself, side by side for each kind of record, and without a
+//! thread.
 //!
-//! The system's resolver answers when the slowest of its questions is answered or given up. [`Dns`] gives a race the first answer
-//! when it comes, and the others later.
+//! The system's resolver answers when the slowest of its questions is answered or given up. [`Dns`] gives a
+//! race the first answer when it comes, and the others later.
 //!
 //! ```no_run
 //! use connie_std::dns::Dns;
@@ -15,52 +16,63 @@
 //!
 //! # What it does
 //!
-//! [`connie_dns`] decides what is asked of whom and when, and what an answer means; this module has the sockets, and the name's place among
-//! those that are asked for.
+//! [`connie_dns`] decides what is asked of whom and when, and what an answer means; this module has the
+//! sockets, and the name's place among those that are asked for.
 //!
-//! - **AAAA and A are asked side by side**, AAAA first (RFC 8305 section 3), each from a port of its own with a random id. An answer
-//!   counts only where it comes from the server that was asked and repeats id and question.
-//! - **A question is asked once for all who wait for it**: a thousand connections to one host that begin together send one query for each family. The
-//!   answers are [kept](Cache) for their time to live, for at most a minute, for all connections that share the [`Dns`].
-//! - **A silent server holds nothing up**: the next one is asked after 250 ms, and at once where one fails; a server is asked again
-//!   after 1 s, then after twice that and so on. One that was silent while another answered comes last for 30 s.
-//! - **What may pass is asked again after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed. NXDOMAIN is an answer, and one about all kinds
-//!   of records (RFC 8020): it ends the other questions, at once where it is about IPv4, and after two seconds otherwise.
-//! - **A lame answer is none**: a server that says nothing of a name, and asks nobody, is passed over. One malformed record costs itself alone.
-//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again without, and so is one that is silent, the last
-//!   time. What is longer is fetched over TCP (RFC 7766).
+//! - **AAAA and A are asked side by side**, AAAA first (RFC 8305 section 3), each from a port of its own with
+//!   a random id. An answer counts only where it comes from the server that was asked and repeats id and
+//!   question.
+//! - **A question is asked once for all who wait for it**: a thousand connections to one host that begin
+//!   together send one query for each family. The answers are [kept](Cache) for their time to live, for at
+//!   most a minute, for all connections that share the [`Dns`].
+//! - **A silent server holds nothing up**: the next one is asked after 250 ms, and at once where one fails; a
+//!   server is asked again after 1 s, then after twice that and so on. One that was silent while another
+//!   answered comes last for 30 s.
+//! - **What may pass is asked again after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed.
+//!   NXDOMAIN is an answer, and one about all kinds of records (RFC 8020): it ends the other questions, at
+//!   once where it is about IPv4, and after two seconds otherwise.
+//! - **A lame answer is none**: a server that says nothing of a name, and asks nobody, is ignored. One
+//!   malformed record costs itself alone.
+//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again
+//!   without, and so is one that is silent, the last time. What is longer is fetched over TCP (RFC 7766).
 //! - **Aliases** (CNAME) are followed within an answer, in any order, and asked for where the server has not.
-//! - **The search list** of resolv.conf is tried where there is one ([`Dns::system`]); with servers that were given by hand
-//!   ([`Dns::new`]) names are taken as they are.
-//! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it says of a name
-//!   is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
-//! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says so: their
-//!   address hints join the race until the addresses are there, and their target names and ports are followed. A late one, or none,
-//!   keeps no attempt waiting: until the records are there, and for a second at most, what is known is told as a hint, so that a race
-//!   whose attempts have all failed by then does not end before it knows where else the service is. One that leads to another place
-//!   where HTTP/1.1 is not spoken is
-//!   [reported](crate::Report::services) and left aside; so is one that demands what is not understood.
+//! - **The search list** of resolv.conf is tried where there is one ([`Dns::system`]); with servers that were
+//!   given by hand ([`Dns::new`]) names are taken as they are.
+//! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it
+//!   says of a name is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
+//! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where
+//!   [`Dns::https_records`] says so: their address hints join the race until the addresses are there, and
+//!   their target names and ports are followed. A late one, or none, keeps no attempt waiting: until the
+//!   records are there, and for a second at most, what is known is told as a hint, so that a race whose
+//!   attempts have all failed by then does not end before it knows where else the service is. One that leads
+//!   to another place where HTTP/1.1 is not spoken is [reported](crate::Report::services) and ignored; so is
+//!   one that demands what is not understood.
 //!
-//! A question holds one UDP socket for each server that it has asked, two or three for a name as a rule, beside those of
-//! [`max_in_flight`](connie_core::Config::max_in_flight); and a TCP socket in its place where an answer is fetched over TCP. The look-up that asks
-//! has them; one that waits for another's answer has none in a task, and in a thread one descriptor that wakes it, or it looks each 5 ms where there is none
-//! or most of the budget is used. All are closed
-//! when the race is over. Each takes a place in the race's [`SocketBudget`](crate::SocketBudget), and waits for one where there is none; the time-outs
-//! below count from when it has it. Where the system has no socket in spite of that, it is asked for one again, after 5 ms, 10 ms and so on up to 100 ms,
-//! and after [`timeout`](Dns::timeout) the look-up fails with [`OutOfSockets`](QueryError::OutOfSockets).
+//! A question holds one UDP socket for each server that it has asked, two or three for a name as a rule,
+//! beside those of [`max_in_flight`](connie_core::Config::max_in_flight); and a TCP socket in its place where
+//! an answer is fetched over TCP. The lookup that asks has them; one that waits for another's answer has none
+//! in a task, and in a thread one descriptor that wakes it, or it looks each 5 ms where there is none or most
+//! of the budget is used. All are closed when the race is over. Each takes a place in the race's
+//! [`SocketBudget`](crate::SocketBudget), and waits for one where there is none; the timeouts below count
+//! from when it has it. Where the system has no socket in spite of that, it is asked for one again, after
+//! 5 ms, 10 ms and so on up to 100 ms, and after [`timeout`](Dns::timeout) the lookup fails with
+//! [`OutOfSockets`](QueryError::OutOfSockets).
 //!
-//! When the race that asks ends before the answer is there, another that waits for it goes on with its sockets. One that is there and does nothing, a
-//! future that is kept and not polled, holds the others up for 300 ms.
+//! When the race that asks ends before the answer is there, another that waits for it goes on with its
+//! sockets. One that is there and does nothing, a future that is kept and not polled, holds the others up for
+//! 300 ms.
 //!
 //! Its sockets have the interface and the mark of [`Options::socket`](crate::Options::socket), and
-//! [`Options::on_socket`](crate::Options::on_socket) sees them; who waits for another's answer goes by that one's. A program whose connections leave by
-//! several ways gives each its own [`Dns`], where the ways have answers of their own: what is kept does not know by which it came.
+//! [`Options::on_socket`](crate::Options::on_socket) sees them; who waits for another's answer goes by that
+//! one's. A program whose connections leave by several ways gives each its own [`Dns`], where the ways have
+//! answers of their own: what is kept does not know by which it came.
 //!
 //! # What it does not
 //!
-//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is used against forgers
-//! ("0x20") only where [asked for](Dns::randomise_case), since some servers answer in a case of their own. Nothing is encrypted or validated: there is
-//! no DNS over TLS or HTTPS, and no DNSSEC.
+//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case
+//! of letters is used against forgers ("0x20") only where [asked for](Dns::randomise_case), since some
+//! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or
+//! HTTPS, and no DNSSEC.
 
 mod cache;
 mod config;
@@ -107,28 +119,32 @@ const MAX_CANDIDATES: usize = 33;
 /// A resolver that asks name servers itself. Clones share their [`Cache`].
 #[derive(Clone, Debug)]
 pub struct Dns {
-    /// The servers, the first to be asked first; more than eight are left out. With none every look-up fails.
+    /// The servers, the first to be asked first; more than eight are left out. With none every lookup fails.
     pub servers: Vec<SocketAddr>,
-    /// How often a server is asked that is silent, or has a trouble that may pass: 1 to 16 times; more count as 16, and 0 as 1.
-    /// Default: 3.
+    /// How often a server is asked that is silent, or has a trouble that may pass: 1 to 16 times; more count
+    /// as 16, and 0 as 1. Default: 3.
     pub attempts: u8,
-    /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in all, and the longest
-    /// pause before it is asked again. Counts as 10 ms at least and 60 s at most. Default: 5 s.
+    /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in
+    /// all, and the longest pause before it is asked again. Counts as 10 ms at least and 60 s at most.
+    /// Default: 5 s.
     pub timeout: Duration,
     /// Whether everything is asked over TCP (`use-vc` in resolv.conf). Default: no.
     pub tcp: bool,
     /// The domains below which a name is looked for too. Default: none, so that names are taken as they are.
     ///
-    /// The names are tried one after the other, until one has an address. A name with a final dot is taken as it is.
+    /// The names are tried one after the other, until one has an address. A name with a final dot is taken as
+    /// it is.
     pub search: Vec<String>,
-    /// How many dots a name must have to be tried as it is before the [search list](Self::search) is. Default: 1.
+    /// How many dots a name must have to be tried as it is before the [search list](Self::search) is.
+    /// Default: 1.
     pub ndots: u8,
     /// The hosts file, which beats the servers. Default: the system's.
     pub hosts_file: Option<PathBuf>,
     /// When service records are asked for.
     pub https_records: HttpsRecords,
-    /// Whether letters of a name are written as capitals at random, which the answer must repeat: some bits more to guess for who forges one
-    /// ("0x20"). The last query to a server goes without, since some servers answer in a case of their own. Default: no.
+    /// Whether letters of a name are written as capitals at random, which the answer must repeat: some bits
+    /// more to guess for who forges one ("0x20"). The last query to a server goes without, since some servers
+    /// answer in a case of their own. Default: no.
     pub randomise_case: bool,
     /// The answers that came lately, and the questions that are asked now.
     pub cache: Cache,
@@ -139,12 +155,12 @@ pub struct Dns {
 pub enum HttpsRecords {
     /// Never.
     Never,
-    /// For connections to port 443. The records of a name speak of its HTTPS service; a connection to another port is most likely
-    /// to be for something else.
+    /// For connections to port 443. The records of a name speak of its HTTPS service; a connection to another
+    /// port is most likely to be for something else.
     #[default]
     Port443,
-    /// Always: every connection is for HTTPS. The records for another port than 443 have a name of their own, such as
-    /// `_8443._https.example.org`.
+    /// Always: every connection is for HTTPS. The records for another port than 443 have a name of their own,
+    /// such as `_8443._https.example.org`.
     Always,
 }
 
@@ -171,15 +187,15 @@ impl Dns {
         }
     }
 
-    /// A resolver that asks the system's servers: those of `/etc/resolv.conf` as it is now, and the one on this machine where there is
-    /// no such file or it names none.
+    /// A resolver that asks the system's servers: those of `/etc/resolv.conf` as it is now, and the one on
+    /// this machine where there is no such file or it names none.
     ///
     /// # Errors
     ///
     /// Where the file is there and cannot be read, and on Windows, which has none.
     pub fn system() -> io::Result<Self> {
         if cfg!(windows) {
-            let text = "there is no resolv.conf on Windows: name the servers, or use the system's resolver";
+            let text = "Windows has no resolv.conf: name the servers, or use the system's resolver";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         match std::fs::read("/etc/resolv.conf") {
@@ -200,8 +216,8 @@ impl Dns {
     /// assert_eq!(dns.timeout.as_secs(), 2);
     /// ```
     ///
-    /// Honoured are `nameserver`, of which the first three count, `search` and `domain`, and the options `ndots`, `timeout`, `attempts`
-    /// and `use-vc`; everything else is passed over.
+    /// Honoured are `nameserver`, of which the first three count, `search` and `domain`, and the options
+    /// `ndots`, `timeout`, `attempts` and `use-vc`; everything else is ignored.
     #[must_use]
     pub fn from_resolv_conf(text: &str) -> Self {
         let conf = ResolvConf::parse(text);
@@ -268,7 +284,7 @@ impl From<Dns> for Resolver {
     }
 }
 
-/// A look-up that has ended before it began.
+/// A lookup that has ended before it began.
 struct KnownEvents(VecDeque<ResolveEvent>);
 
 impl KnownEvents {
@@ -287,7 +303,7 @@ impl KnownEvents {
 
     /// What cannot be written into a query.
     fn no_name(families: Families) -> Self {
-        let detail = "no name that DNS can hold: its labels must have 1 to 63 octets of ASCII";
+        let detail = "not a name that DNS can hold: each label must have 1 to 63 octets of ASCII";
         let error = ResolverError { kind: QueryError::NoSuchName, detail: Some(detail.to_owned()) };
         Self::new(families, |family| ResolveEvent::Failed { family, error: error.clone() })
     }

@@ -1,5 +1,5 @@
-//! What one look-up asks about one name, and what it does when it drives the client. Which look-up drives is decided in
-//! [`shared_name`](super::shared_name).
+//! What one lookup asks about one name, and what it does when it drives the client. Which lookup drives is
+//! decided in [`shared_name`](super::shared_name).
 
 use std::cell::Cell;
 use std::io;
@@ -32,10 +32,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a query waits for a place in the budget before the client is asked about it again.
 const IN_LINE: Duration = Duration::from_secs(60);
-/// How often a look-up that nothing can wake checks for its answer.
+/// How often a lookup that nothing can wake checks for its answer.
 const LOOK_UNWOKEN: Duration = Duration::from_millis(5);
 
-/// One look-up's questions about one name.
+/// One lookup's questions about one name.
 pub(super) struct QuerySockets {
     pub(super) shared: Arc<SharedName>,
     /// Its number among those who ask for the name, another each time that it begins to wait.
@@ -72,7 +72,7 @@ struct UnsentQuery {
     is_in_line: bool,
 }
 
-/// The program has other descriptors than those of races and look-ups, and the system other programs.
+/// The program has other descriptors than those of races and lookups, and the system other programs.
 #[derive(Clone, Copy)]
 struct Shortage {
     since: Instant,
@@ -349,7 +349,7 @@ impl QuerySockets {
 
     // Waiting.
 
-    /// Lends what it waits for. `wakeup` makes the look-up's own, where one is needed.
+    /// Lends what it waits for. `wakeup` makes the lookup's own, where one is needed.
     pub(super) fn watch<'a>(
         &'a self,
         context: &'a LookupContext,
@@ -371,7 +371,7 @@ impl QuerySockets {
                 match watched {
                     WatchedSocket::Datagrams(socket, true) => watch.datagrams(socket),
                     WatchedSocket::Datagrams(socket, false) => watch.read(&**socket),
-                    WatchedSocket::Stream(socket, readiness) => watch.lend(socket.as_fd(), *readiness),
+                    WatchedSocket::Stream(socket, readiness) => watch.add(socket.as_fd(), *readiness),
                 }
             }
         } else {
@@ -384,8 +384,8 @@ impl QuerySockets {
         wakeup.is_some()
     }
 
-    /// Says what wakes it. Answers whether it is to be polled at once: it was notified since it was polled, or another drives now, whose sockets
-    /// it does not watch.
+    /// Says what wakes it. Returns whether it is to be polled at once: it was notified since it was polled,
+    /// or another drives now, whose sockets it does not watch.
     fn register(&self, waker: Option<&Waker>, wakeup: Option<&Arc<Wakeup>>) -> bool {
         let mut state = self.shared.lock();
         let (is_due, old) = match state.as_deref_mut() {
@@ -396,7 +396,7 @@ impl QuerySockets {
             None => (false, None),
         };
         drop(state);
-        // To drop the last waker of a task may drop the task, and with it another look-up of this name.
+        // To drop the last waker of a task may drop the task, and with it another lookup of this name.
         drop(old);
         is_due
     }

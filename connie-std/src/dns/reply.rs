@@ -1,4 +1,4 @@
-//! What a client has found out, as a look-up keeps it: answers, and why there is none, in words.
+//! What a client has found out, as a lookup keeps it: answers, and why there is none, in words.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -75,7 +75,7 @@ impl Reply {
 
 impl BindingRecord {
     fn new(record: Result<connie_dns::ServiceBinding<'_>, ServiceBindingError>) -> Self {
-        // One whose target is no name is of no use either.
+        // One whose target is not a name is of no use either.
         let target = record.as_ref().ok().and_then(connie_dns::ServiceBinding::target).transpose();
         match (record, target) {
             (Ok(record), Ok(target)) => BindingRecord {
@@ -115,7 +115,7 @@ pub(super) fn failed(
     let of = |server: SocketAddr| reasons.iter().rev().find(|it| it.kind == kind && it.server == server);
     let texts = server_errors.iter().map(|(server, problem)| in_words(*server, *problem, of(*server)));
     let detail = texts.collect::<Vec<_>>().join("; ");
-    let detail = if detail.is_empty() { "no name server is known".to_owned() } else { detail };
+    let detail = if detail.is_empty() { "no name server is configured".to_owned() } else { detail };
     let lacked = |(server, problem): &(SocketAddr, NameServerError)| {
         matches!(problem, NameServerError::Unreachable | NameServerError::Truncated)
             && of(*server).is_some_and(|reason| reason.is_shortage)
@@ -130,14 +130,14 @@ fn in_words(server: SocketAddr, problem: NameServerError, reason: Option<&Failur
     let text = |default: &str| reason.map_or_else(|| default.to_owned(), |reason| reason.text.clone());
     match problem {
         NameServerError::ResponseCode(code) => format!("{code} from {server}"),
-        NameServerError::Lame => format!("an answer that has nothing to say (a lame one) from {server}"),
+        NameServerError::Lame => format!("lame answer (no data, no recursion) from {server}"),
         NameServerError::Silent => format!("no answer from {server}"),
         NameServerError::Unreachable if reason.is_some_and(|reason| reason.is_shortage) => {
             format!("no socket left to ask {server}: {}", text(""))
         }
         NameServerError::Unreachable => format!("{server}: {}", text("no answer in time")),
         NameServerError::Truncated => {
-            format!("the answer of {server} needs TCP: {}", text("no answer in time"))
+            format!("the answer from {server} needs TCP: {}", text("no answer in time"))
         }
         problem => format!("{problem} from {server}"),
     }
@@ -180,6 +180,6 @@ mod tests {
         assert_eq!(error.kind, QueryError::ServerFailure);
         assert!(error.to_string().ends_with("SERVFAIL from 192.0.2.2:53"), "{error}");
         let error = failed(QueryError::Unreachable, RecordType::A, &[], &[]);
-        assert_eq!(error.to_string(), "no name server is known");
+        assert_eq!(error.to_string(), "no name server is configured");
     }
 }

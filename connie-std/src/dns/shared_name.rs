@@ -1,16 +1,19 @@
-//! A name that is asked for or known: one client, its sockets, and the look-ups that wait for it.
+//! A name that is asked for or known: one client, its sockets, and the lookups that wait for it.
 //!
 //! # The rules
 //!
 //! 1. **A question is asked once for all who wait for it**, in whatever threads and tasks they run.
-//! 2. **One of them drives the client**: it is the look-up that sent the last new query. Its race waits for the sockets and the client's
-//!    timer. The others wait until they are [told](RegisteredLookup::notify) that a question has ended.
+//! 2. **One of them drives the client**: it is the lookup that sent the last new query. Its race waits for
+//!    the sockets and the client's timer. The others wait until they are [told](RegisteredLookup::notify)
+//!    that a question has ended.
 //! 3. **When the driver is dropped, another takes its place**, with the same sockets.
-//! 4. **A driver that does nothing is replaced**: each driver reads the sockets every [`LOOK`] at least. When nobody has for [`OVERDUE`], the
-//!    first of the others to notice does, and if there was something to do it drives from then on. So no driver, whatever becomes of it,
-//!    holds the others up for longer.
-//! 5. **The lock is held only over system calls that do not block**: sockets are opened without it, since the program's own code sees them then.
-//! 6. **A socket is closed when nobody holds it any more**, so that no `poll` waits for a descriptor that was given to another socket.
+//! 4. **A driver that does nothing is replaced**: each driver reads the sockets every [`LOOK`] at least. When
+//!    nobody has for [`OVERDUE`], the first of the others to notice does, and if there was something to do it
+//!    drives from then on. So no driver, whatever becomes of it, holds the others up for longer.
+//! 5. **The lock is held only over system calls that do not block**: sockets are opened without it, since the
+//!    program's own code sees them then.
+//! 6. **A socket is closed when nobody holds it any more**, so that no `poll` waits for a descriptor that was
+//!    given to another socket.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -32,14 +35,14 @@ use crate::resolve::{Datagrams, DescriptorPermit, ONION, Readiness, ResolverErro
 
 /// How often a driver reads its sockets, though nothing has woken it.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
-/// After how long without a read another look-up takes over.
+/// After how long without a read another lookup takes over.
 pub(super) const OVERDUE: Duration = Duration::from_millis(300);
 /// The largest datagram that is taken in. A query allows 1,232 octets; a server may not keep to that.
 const LARGEST_DATAGRAM: usize = 4_096;
 /// How many datagrams of one socket are read in a row: a flood must not keep the race waiting.
 const DATAGRAMS_IN_A_ROW: usize = 16;
 
-/// A name that several look-ups may wait for.
+/// A name that several lookups may wait for.
 pub(super) struct SharedName {
     pub(super) name: Name,
     pub(super) server_set: Arc<ServerSet>,
@@ -61,7 +64,7 @@ pub(super) struct NameState {
     heard: [Option<(SocketAddr, bool)>; 3],
 }
 
-/// A look-up that waits for the name, as the name knows it.
+/// A lookup that waits for the name, as the name knows it.
 struct RegisteredLookup {
     id: u64,
     /// Whether it was notified since it was polled.
@@ -74,7 +77,7 @@ struct RegisteredLookup {
 pub(super) struct OpenSocket {
     pub(super) port: Port,
     pub(super) server: SocketAddr,
-    /// The look-up that has opened it.
+    /// The lookup that has opened it.
     pub(super) opener: u64,
     pub(super) way: SocketWay,
     pub(super) room: DescriptorPermit,
@@ -87,7 +90,7 @@ pub(super) enum SocketWay {
 
 /// What a race waits for.
 pub(super) enum WatchedSocket {
-    /// Whether the look-up has opened it.
+    /// Whether the lookup has opened it.
     Datagrams(Arc<Datagrams>, bool),
     Stream(Arc<std::net::TcpStream>, Readiness),
 }
@@ -102,13 +105,14 @@ pub(super) struct QueryToSend {
     pub(super) room: Option<DescriptorPermit>,
 }
 
-/// What is done once nothing is locked: sockets are closed, which may wake others, and those who are to be notified are woken.
+/// What is done once nothing is locked: sockets are closed, which may wake others, and those who are to be
+/// notified are woken.
 #[derive(Default)]
 pub(super) struct Deferred {
     pub(super) closed: Vec<OpenSocket>,
     pub(super) rooms: Vec<DescriptorPermit>,
     pub(super) watched: Vec<WatchedSocket>,
-    /// Of a look-up that has ended: dropped, not woken.
+    /// Of a lookup that has ended: dropped, not woken.
     dropped: Vec<Waker>,
     wakers: Vec<Waker>,
     wakeups: Vec<Arc<Wakeup>>,
@@ -168,7 +172,7 @@ impl NameState {
         asker
     }
 
-    /// A look-up waits no longer. Where it drove, another does.
+    /// A lookup waits no longer. Where it drove, another does.
     pub(super) fn deregister(&mut self, asker: u64, deferred: &mut Deferred) {
         let index = self.registered.binary_search_by_key(&asker, |registered| registered.id).ok();
         if let Some(RegisteredLookup { waker, .. }) = index.map(|index| self.registered.remove(index)) {
@@ -200,7 +204,8 @@ impl NameState {
         self.registered(asker).is_some_and(|registered| registered.news)
     }
 
-    /// Takes what wakes it. Returns the waker that it replaces, which is to be dropped when nothing is locked.
+    /// Takes what wakes it. Returns the waker that it replaces, which is to be dropped when nothing is
+    /// locked.
     pub(super) fn wakes(
         &mut self,
         asker: u64,
@@ -341,7 +346,7 @@ impl NameState {
 
     // What goes out.
 
-    /// Sends what is due. Answers what needs a new socket; `found` is whether there was something to do.
+    /// Sends what is due. Returns what needs a new socket; `found` is whether there was something to do.
     pub(super) fn drain(
         &mut self,
         asker: u64,
@@ -449,7 +454,7 @@ impl NameState {
 
     // What is known.
 
-    /// What look-up `asker` watches when it drives.
+    /// What lookup `asker` watches when it drives.
     pub(super) fn watched(&self, asker: u64) -> impl Iterator<Item = WatchedSocket> {
         self.sockets.iter().map(move |open| match &open.way {
             SocketWay::Datagrams(socket) => {
@@ -489,7 +494,7 @@ impl NameState {
             Some((server, _)) => format!("no such name (NXDOMAIN from {server})"),
             // The client denies by itself what an alias of Tor leads to.
             None if own.is_some() || is_onion(&name.to_string()) => ONION.to_owned(),
-            None => "no such name (NXDOMAIN of a recent answer)".to_owned(),
+            None => "no such name (NXDOMAIN in a recent answer)".to_owned(),
         };
         ResolverError { kind: QueryError::NoSuchName, detail: Some(detail) }
     }

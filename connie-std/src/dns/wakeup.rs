@@ -1,4 +1,4 @@
-//! Wakes a look-up that waits in `poll` for an answer that another look-up brings.
+//! Wakes a lookup that waits in `poll` for an answer that another lookup brings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,12 +11,13 @@ pub(super) struct Wakeup {
     // Closed before its room is given back.
     pub(super) notifier: Notifier,
     _rooms: Vec<Arc<Permits>>,
-    /// Whether the look-up was woken, and has not seen it yet.
+    /// Whether the lookup was woken, and has not seen it yet.
     is_set: Mutex<bool>,
 }
 
 impl Wakeup {
-    /// `None` where there is no descriptor for it, or where most of the budget is used: others have a better use for the rest.
+    /// `None` where there is no descriptor for it, or where most of the budget is used: others have a better
+    /// use for the rest.
     pub(super) fn new(budget: Option<&SocketBudget>) -> Option<Self> {
         if budget.is_some_and(|budget| budget.free() <= budget.sockets() / 2 + 1) {
             return None;
@@ -28,7 +29,7 @@ impl Wakeup {
         Some(Wakeup { notifier: Notifier::new().ok()?, _rooms: rooms, is_set: Mutex::new(false) })
     }
 
-    /// Wakes the look-up, until that [has seen it](Self::clear).
+    /// Wakes the lookup, until that [has seen it](Self::clear).
     pub(super) fn wake(&self) {
         let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut *is_set, true) {

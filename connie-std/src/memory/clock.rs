@@ -26,7 +26,8 @@ impl MemoryClock {
         self.moment((self.since_boot)())
     }
 
-    /// What it says at a moment of a clock that may stand still while the machine sleeps: so much before now, or after.
+    /// What it says at a moment of a clock that may stand still while the machine sleeps: so much before now,
+    /// or after.
     pub(super) fn at(self, moment: std::time::Instant) -> Instant {
         let (here, there) = ((self.since_boot)(), OsClock::start().std);
         match there.checked_duration_since(moment) {
@@ -41,13 +42,15 @@ impl MemoryClock {
     }
 }
 
-/// `CLOCK_BOOTTIME` "also includes any time that the system is suspended" (clock_gettime(2)); the clock of the standard library does not.
+/// `CLOCK_BOOTTIME` "also includes any time that the system is suspended" (clock_gettime(2)); the clock of
+/// the standard library does not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn since_boot() -> Duration {
     counted(rustix::time::ClockId::Boottime)
 }
 
-/// There `CLOCK_MONOTONIC` goes on "while the system is asleep" (clock_gettime(3)), and the clock of the standard library does not.
+/// There `CLOCK_MONOTONIC` goes on "while the system is asleep" (clock_gettime(3)), and the clock of the
+/// standard library does not.
 #[cfg(target_vendor = "apple")]
 fn since_boot() -> Duration {
     counted(rustix::time::ClockId::Monotonic)

@@ -20,7 +20,7 @@ pub(crate) struct Coalesced {
     patience: Duration,
     /// When it was first told addresses.
     since: Option<Instant>,
-    /// How long it has stood in line for its first socket.
+    /// How long it has waited in line for its first socket.
     line: Duration,
     part: CoalescedRole,
     /// Its number among those that have waited. 0 where it has not.
@@ -33,7 +33,8 @@ pub(crate) struct Coalesced {
 enum CoalescedRole {
     /// It has found out nothing yet, and waits for nobody.
     None,
-    /// Its plan brings what nobody knows: before its first start it has to be seen whether another race is at that.
+    /// Its plan brings what nobody knows: before its first start it has to be seen whether another race is at
+    /// that.
     Explores,
     Leads(Ticket),
     /// Whatever others do, it goes on.
@@ -69,7 +70,7 @@ impl Coalesced {
         &self.recall
     }
 
-    /// It has its first socket, for which it has stood in line for so long. Plan anew: more may be known.
+    /// It has its first socket, for which it has waited in line for so long. Plan anew: more may be known.
     pub(crate) fn has_stood_in_line(&mut self, time: Duration) {
         self.line += time;
     }
@@ -97,7 +98,8 @@ impl Coalesced {
         plan
     }
 
-    /// Whether the race may start, or another is at what it would find out. `waker` is woken when that one is over.
+    /// Whether the race may start, or another is at what it would find out. `waker` is woken when that one is
+    /// over.
     pub(crate) fn poll(
         &mut self,
         race: &OsRace,
@@ -142,7 +144,7 @@ impl Coalesced {
         step
     }
 
-    /// Has `waker` woken when the one that leads is over. Answers the one before.
+    /// Has `waker` woken when the one that leads is over. Returns the one before.
     fn wait(&mut self, state: &mut MemoryState, waker: &Waker) -> Option<Waker> {
         if self.number == 0 {
             self.number = state.number();
@@ -182,14 +184,15 @@ impl Coalesced {
         }
     }
 
-    /// Learns from the race, if that has ended, and lets those go on that wait for it. `is_retransmitted` is whether what went out on the winner's socket had
-    /// to be sent more than once.
+    /// Learns from the race, if that has ended, and lets those go on that wait for it. `is_retransmitted` is
+    /// whether what went out on the winner's socket had to be sent more than once.
     pub(crate) fn learn(self, race: &OsRace, is_retransmitted: bool) -> Visited {
         self.recall.learn(race, is_retransmitted)
     }
 }
 
-/// The plan of a race of which there may be many at one time: what is in hand is promised to one of them. The first race of a host is free.
+/// The plan of a race of which there may be many at one time: what is available is promised to one of them.
+/// The first race of a host is free.
 fn pay(state: &mut MemoryState, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
     let is_free = plan.paid() == Plan::<0>::whole().paid();
     *promised = state.promise_anew(*promised, if is_free { 0 } else { most(race) });
@@ -202,7 +205,8 @@ fn follow(state: &mut MemoryState, promised: &mut usize, race: &OsRace, plan: Os
     plan.following(*promised)
 }
 
-/// How many starts beyond its first a race may be promised: one for each other address, and where there is none a second SYN.
+/// How many starts beyond its first a race may be promised: one for each other address, and where there is
+/// none a second SYN.
 fn most(race: &OsRace) -> usize {
     race.destinations().len().saturating_sub(1).max(1)
 }
@@ -321,7 +325,7 @@ mod tests {
         assert_eq!(left(&memory), (0, 0));
     }
 
-    /// Where the time of all is over, sixteen starts are in hand for all.
+    /// Where the time of all is over, sixteen starts are available for all.
     #[test]
     fn what_is_in_hand_is_promised_once() {
         let memory = Memory::new();
@@ -368,7 +372,8 @@ mod tests {
         assert_eq!(left(&memory), (0, 0));
     }
 
-    /// One that has waited, and stands in line for a socket after that, has no more starts paid for than it was promised.
+    /// One that has waited, and waits in line for a socket after that, has no more starts paid for than it
+    /// was promised.
     #[test]
     fn what_is_promised_holds_when_it_plans_anew() {
         let memory = Memory::new();

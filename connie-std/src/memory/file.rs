@@ -1,4 +1,5 @@
-//! A memory in a file, which several processes may write: each writes all of it beside, and has that take the other's place.
+//! A memory in a file, which several processes may write: each writes all of it beside, and has that take the
+//! other's place.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -18,7 +19,7 @@ const LONGEST: u64 = 65_535 * 40 + 12;
 pub enum MemoryFileError {
     /// The file cannot be read.
     Read(PathBuf, io::Error),
-    /// What is in it is no memory.
+    /// What is in it is not a memory.
     Invalid(PathBuf, InvalidMemory),
 }
 
@@ -45,8 +46,8 @@ impl From<MemoryFileError> for io::Error {
 }
 
 impl Memory {
-    /// The memory that was [saved](Memory::save) in a file, as old as the file is; an empty one where there is no such file, or nothing in
-    /// it.
+    /// The memory that was [saved](Memory::save) in a file, as old as the file is; an empty one where there
+    /// is no such file, or nothing in it.
     ///
     /// # Errors
     ///
@@ -62,12 +63,14 @@ impl Memory {
         }
     }
 
-    /// Writes it into a file that only its owner may read; through a symbolic link, into the file that it leads to. Whoever reads that meanwhile, or writes it, meets a whole memory: the older or the
-    /// newer one.
+    /// Writes it into a file that only its owner may read; through a symbolic link, into the file that it
+    /// leads to. Whoever reads that meanwhile, or writes it, meets a whole memory: the older or the newer
+    /// one.
     ///
     /// # Errors
     ///
-    /// Where the file, or one beside it, cannot be written. In the child of a fork that has [none](Memory): nothing is written then.
+    /// Where the file, or one beside it, cannot be written. In the child of a fork that has [none](Memory):
+    /// nothing is written then.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
         // A symbolic link stays, and what it leads to is replaced.
         let path = &linked(path.as_ref());
@@ -102,7 +105,8 @@ fn linked(path: &Path) -> PathBuf {
 fn read(path: &Path) -> io::Result<(Vec<u8>, Duration)> {
     let kind = fs::metadata(path)?.file_type();
     if !kind.is_file() && !kind.is_dir() {
-        // Such as a pipe, whose opening would wait for one who writes. Of a directory the system says what it is.
+        // Such as a pipe, whose opening would wait for one who writes. Of a directory the system says what it
+        // is.
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let file = patiently(|| File::open(path))?;
@@ -160,8 +164,8 @@ fn process_id() -> u32 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos()
 }
 
-/// A file of nobody else: where others may write to the directory, a link in its place could lead anywhere. One that an earlier process has
-/// left behind goes.
+/// A file of nobody else: where others may write to the directory, a link in its place could lead anywhere.
+/// One that an earlier process has left behind goes.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

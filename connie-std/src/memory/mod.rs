@@ -1,4 +1,5 @@
-//! What races have learnt, for the races to come: with it one SYN is enough on nearly every visit but the first.
+//! What races have learnt, for the races to come: with it one SYN is enough on nearly every visit but the
+//! first.
 //!
 //! ```
 //! use connie_std::{Memory, Options, connect};
@@ -16,8 +17,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! The rules are those of [`connie_core::memory`]. What a memory believes costs a race at most one patience, whatever that is
-//! worth.
+//! The rules are those of [`connie_core::memory`]. What a memory believes costs a race at most one patience,
+//! whatever that is worth.
 
 mod clock;
 mod coalesced;
@@ -53,14 +54,16 @@ type Core = connie_core::memory::Memory<PLACES>;
 
 /// A memory that many races share, in any number of threads and tasks: see the [module](self).
 ///
-/// A clone is a reference to the same memory. Give it to each connect by [`Options::memory`](crate::Options::memory). It holds up to 1,024 hosts
-/// and addresses, 40 KiB; where it is full those go first that were never of use, and then the oldest.
+/// A clone is a reference to the same memory. Give it to each connect by
+/// [`Options::memory`](crate::Options::memory). It holds up to 1,024 hosts and addresses, 40 KiB; where it is
+/// full those go first that were never of use, and then the oldest.
 ///
-/// After a fork the child has a copy, and learns on by itself. Where another thread of the parent was at the memory in that very moment the child has none:
-/// its races are whole ones.
+/// After a fork the child has a copy, and learns on by itself. Where another thread of the parent was at the
+/// memory in that very moment the child has none: its races are whole ones.
 ///
-/// An address is known by its port, by whether the race went to TCP or to TLS, and by the network: the source address that this machine
-/// sends from, of IPv6 the first 64 bits. So what was learnt at home is not used elsewhere, and is there still when one comes home.
+/// An address is known by its port, by whether the race went to TCP or to TLS, and by the network: the source
+/// address that this machine sends from, of IPv6 the first 64 bits. So what was learnt at home is not used
+/// elsewhere, and is there still when one comes home.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<SharedMemory>,
@@ -81,16 +84,18 @@ impl Memory {
         Memory { shared: Arc::new(SharedMemory::new(core, clock)), partition: 0, host: None }
     }
 
-    /// The same memory for the part of a program that `number` stands for. What races of one partition learn no other uses: a program must
-    /// not tell one of its users by the connections of another. What pays for SYNs is common to all.
+    /// The same memory for the part of a program that `number` stands for. What races of one partition learn
+    /// no other uses: a program must not tell one of its users by the connections of another. What pays for
+    /// SYNs is common to all.
     #[must_use]
     pub fn partition(&self, number: u32) -> Self {
         Memory { partition: number, ..self.clone() }
     }
 
-    /// The same memory for a caller that looks names up by itself, and gives races the addresses of `host`. They are that host's then, as those of
-    /// a race to its name are. Otherwise a list is known by the least of its addresses, and is another one for each answer that differs. Races to
-    /// anything but addresses are what they were.
+    /// The same memory for a caller that looks names up by itself, and gives races the addresses of `host`.
+    /// They are that host's then, as those of a race to its name are. Otherwise a list is known by the least
+    /// of its addresses, and is another one for each answer that differs. Races to anything but addresses are
+    /// what they were.
     ///
     /// ```
     /// use connie_std::{Memory, Options, connect};
@@ -115,8 +120,9 @@ impl Memory {
         }
     }
 
-    /// To be told by a program that hears of it that the machine is on another network. It forgets all: most networks are told apart without
-    /// this, but not two on which the machine has the same address, nor one before and after the login to it.
+    /// To be told by a program that hears of it that the machine is on another network. It forgets all: most
+    /// networks are told apart without this, but not two on which the machine has the same address, nor one
+    /// before and after the login to it.
     pub fn network_changed(&self) {
         self.forget();
     }
@@ -147,8 +153,9 @@ impl Memory {
         self.shared.state().map_or(0, |state| state.core.in_hand())
     }
 
-    /// All of it, for [`from_bytes`](Memory::from_bytes) in another run of the program on this machine. There are no names in it: addresses are
-    /// in plain, hosts and networks as hashes under a number that is not in it.
+    /// All of it, for [`from_bytes`](Memory::from_bytes) in another run of the program on this machine. There
+    /// are no names in it: addresses are in plain, hosts and networks as hashes under a number that is not in
+    /// it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let now = self.shared.clock.now();
@@ -161,7 +168,8 @@ impl Memory {
         self.shared.state().map(|state| to_bytes(&state.core, now))
     }
 
-    /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago, on this machine: of what another has written it finds nothing again.
+    /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago, on this machine: of what another has
+    /// written it finds nothing again.
     ///
     /// # Errors
     ///

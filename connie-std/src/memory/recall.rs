@@ -1,4 +1,5 @@
-//! What one race has of a memory: its plan when addresses are known, and what it has taught at its end. In between it holds no lock.
+//! What one race has of a memory: its plan when addresses are known, and what it has taught at its end. In
+//! between it holds no lock.
 
 use std::net::SocketAddr;
 
@@ -58,7 +59,8 @@ fn key(target: Target<'_>) -> String {
 }
 
 impl Recall {
-    /// For a race to `target` that goes to `finish`, on `network`. `None` in a process to which the memory is lost.
+    /// For a race to `target` that goes to `finish`, on `network`. `None` in a process to which the memory is
+    /// lost.
     pub(crate) fn new(
         memory: &Memory,
         target: Target<'_>,
@@ -103,7 +105,8 @@ impl Recall {
         state.map_or_else(Plan::whole, |mut state| state.core.plan(&self.visit, race, 0, now))
     }
 
-    /// The same and why, under the lock. `number` is the race's own among those that have waited for another, 0 where it has not.
+    /// The same and why, under the lock. `number` is the race's own among those that have waited for another,
+    /// 0 where it has not.
     pub(super) fn plan_under(
         &self,
         state: &mut MemoryState,
@@ -132,8 +135,8 @@ impl Recall {
         why.add(explanation, race.timeline().summary().attempts > 0);
     }
 
-    /// `addresses` in the order in which a race as `config` has it would start them one by one, and whether the first is known to be good: it has
-    /// answered within the half-life, and was not late since.
+    /// `addresses` in the order in which a race as `config` has it would start them one by one, and whether
+    /// the first is known to be good: it has answered within the half-life, and was not late since.
     #[cfg(feature = "tokio")]
     pub(crate) fn order(
         &self,
@@ -156,7 +159,8 @@ impl Recall {
         (ordered, is_known)
     }
 
-    /// Learns from the race, if that has ended. `is_retransmitted` is whether what went out on the winner's socket had to be sent more than once.
+    /// Learns from the race, if that has ended. `is_retransmitted` is whether what went out on the winner's
+    /// socket had to be sent more than once.
     pub(super) fn learn(&self, race: &OsRace, is_retransmitted: bool) -> Visited {
         let (start, now) = (self.moment(race.start()), self.moment(race.start() + race.elapsed()));
         if let Some(mut state) = self.memory.shared.state_again() {

@@ -1,5 +1,5 @@
-//! The number that hosts and networks are hashed under. It is the same in each run on a machine, so that a memory can be kept, and it is not
-//! kept with it.
+//! The number that hosts and networks are hashed under. It is the same in each run on a machine, so that a
+//! memory can be kept, and it is not kept with it.
 
 use std::sync::OnceLock;
 

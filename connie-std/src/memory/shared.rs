@@ -24,7 +24,7 @@ pub(super) struct MemoryState {
     /// Who waits, by number: a list, which is a tenth of the code of a tree.
     waiting: Vec<(u32, Visit, Waker)>,
     last: u32,
-    /// How many SYNs of those in hand are promised to races that run.
+    /// How many SYNs of those available are promised to races that run.
     promised: usize,
 }
 
@@ -34,19 +34,21 @@ impl SharedMemory {
         SharedMemory { clock, state: ProcessLock::new(state) }
     }
 
-    /// Nobody waits while this is held, and whoever holds it neither wakes nor drops a waker. `None` in the child of a fork to which the
-    /// memory is lost, since a thread of its parent held it at that moment: races have none then.
+    /// Nobody waits while this is held, and whoever holds it neither wakes nor drops a waker. `None` in the
+    /// child of a fork to which the memory is lost, since a thread of its parent held it at that moment:
+    /// races have none then.
     pub(super) fn state(&self) -> Option<MutexGuard<'_, MemoryState>> {
         self.state.lock(MemoryState::inherit)
     }
 
-    /// The same for who has been here before, without a question to the system whether it is the same process.
+    /// The same for who has been here before, without a question to the system whether it is the same
+    /// process.
     pub(super) fn state_again(&self) -> Option<MutexGuard<'_, MemoryState>> {
         self.state.lock_again(MemoryState::inherit)
     }
 
-    /// The race that led with this ticket is over, however it ended. Those that wait plan anew: also where it has had its time and another
-    /// leads, since it may have found out.
+    /// The race that led with this ticket is over, however it ended. Those that wait plan anew: also where it
+    /// has had its time and another leads, since it may have found out.
     pub(super) fn leave(&self, ticket: Ticket, visit: &Visit) {
         let Some(mut state) = self.state_again() else { return };
         state.crowd.leave(ticket);
@@ -80,7 +82,7 @@ impl MemoryState {
         self.last
     }
 
-    /// Has `waker` woken when the race to `visit` that leads is over. Answers the one before.
+    /// Has `waker` woken when the race to `visit` that leads is over. Returns the one before.
     pub(super) fn wait(&mut self, number: u32, visit: &Visit, waker: &Waker) -> Option<Waker> {
         let place = match self.place(number) {
             Ok(place) => place,
@@ -101,8 +103,8 @@ impl MemoryState {
         self.waiting.binary_search_by_key(&number, |(number, ..)| *number)
     }
 
-    /// Up to `most` starts of those in hand, for one race of many that run at one time, in the place of what it was promised `before`: no other is
-    /// promised the same.
+    /// Up to `most` starts of those available, for one race of many that run at one time, in the place of
+    /// what it was promised `before`: no other is promised the same.
     pub(super) fn promise_anew(&mut self, before: usize, most: usize) -> usize {
         self.promised = self.promised.saturating_sub(before);
         let starts = self.core.in_hand().saturating_sub(self.promised).min(most);

@@ -10,7 +10,8 @@ pub(crate) struct Why {
 }
 
 impl Why {
-    /// Takes what was found out with one more answer. `begun` is whether an attempt had started: then it only adds addresses.
+    /// Takes what was found out with one more answer. `begun` is whether an attempt had started: then it only
+    /// adds addresses.
     pub(super) fn add(&mut self, explanation: Explanation<'_>, begun: bool) {
         let (outline, addresses) = explanation.parts();
         if !begun {

@@ -9,7 +9,7 @@ use connie_core::Family;
 use super::reply_queue::{CallError, ReplyQueue};
 use crate::budget::{Permits, SocketBudget};
 
-/// The most threads that stand in line for places of one budget: the rest serve others.
+/// The most threads that wait in line for places of one budget: the rest serve others.
 const MAX_IN_LINE: usize = 16;
 
 /// A call of `getaddrinfo`, to be made or under way.
@@ -38,8 +38,8 @@ pub(super) struct CallRequest<'a> {
     pub(super) budget: Option<&'a SocketBudget>,
 }
 
-/// What is left to be done when the pool is unlocked: wakes those who are to know, and drops what may wake others. To be declared before the
-/// pool is locked, so that it is dropped after that.
+/// What is left to be done when the pool is unlocked: wakes those who are to know, and drops what may wake
+/// others. To be declared before the pool is locked, so that it is dropped after that.
 #[derive(Default)]
 pub(super) struct AfterUnlock {
     pub(super) woken: Vec<Waker>,
@@ -61,7 +61,8 @@ impl Drop for AfterUnlock {
     }
 }
 
-/// How many calls may have places of `budget`: half of it, and two where it has so many, so that the families of a name go side by side.
+/// How many calls may have places of `budget`: half of it, and two where it has so many, so that the families
+/// of a name go side by side.
 pub(super) fn most_of(budget: &SocketBudget) -> usize {
     let sockets = budget.sockets();
     (sockets / 2).max(2).min(sockets)
@@ -77,7 +78,7 @@ impl ResolverCall {
         self.running && (self.room.is_some() || self.budget.is_none())
     }
 
-    /// Whether its thread stands in line for room.
+    /// Whether its thread waits in line for room.
     fn is_in_line(&self) -> bool {
         self.running && !self.is_made()
     }
@@ -105,7 +106,8 @@ impl ResolverCall {
     }
 
     pub(super) fn tell(mut self, result: &Result<Vec<SocketAddr>, CallError>, later: &mut AfterUnlock) {
-        // Whose mailbox it is keeps it until the pool is unlocked. From then on nobody else has it, and its descriptors are closed with it.
+        // Whose mailbox it is keeps it until the pool is unlocked. From then on nobody else has it, and its
+        // descriptors are closed with it.
         for replies in self.waiting.drain(..) {
             later.wake(replies.put(self.family, result.clone()));
         }
@@ -123,7 +125,7 @@ pub(super) struct CallCounts<'a> {
 /// What calls have of a budget.
 struct BudgetCounts<'a> {
     budget: &'a SocketBudget,
-    /// How many of names that are not in the hosts file have a place, or a thread that stands in line for it.
+    /// How many of names that are not in the hosts file have a place, or a thread that waits in line for it.
     calls: usize,
     in_line: usize,
 }

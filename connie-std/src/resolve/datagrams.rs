@@ -1,4 +1,4 @@
-//! A datagram socket that a look-up and what waits for it have together.
+//! A datagram socket that a lookup and what waits for it have together.
 
 use std::net::UdpSocket;
 use std::sync::Arc;

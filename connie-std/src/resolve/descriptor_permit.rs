@@ -1,7 +1,7 @@
-//! Room for the descriptors of a look-up in a [`SocketBudget`].
+//! Room for the descriptors of a lookup in a [`SocketBudget`].
 //!
-//! A look-up stands in the same line as the races do, and never for ever: whatever it keeps meanwhile, a time-out ends. So a race may
-//! wait for the look-ups of others.
+//! A lookup stands in the same line as the races do, and never for ever: whatever it keeps meanwhile, a
+//! timeout ends. So a race may wait for the lookups of others.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,7 +14,8 @@ use connie_core::Instant;
 use super::WatchSet;
 use crate::budget::{Acquire, Permits, QueueTicket, SocketBudget};
 
-/// Room for one descriptor: waited for, and then kept as long as this or one of its [shares](Self::share) lives.
+/// Room for one descriptor: waited for, and then kept as long as this or one of its [shares](Self::share)
+/// lives.
 #[derive(Debug, Default)]
 pub(crate) struct DescriptorPermit(RefCell<RoomState>);
 
@@ -27,13 +28,13 @@ pub(crate) struct BudgetHeldError {
 
 impl fmt::Display for BudgetHeldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connections hold all {} places of the socket budget", self.sockets)
+        write!(f, "connections hold all {} sockets of the socket budget", self.sockets)
     }
 }
 
 #[derive(Debug, Default)]
 struct RoomState {
-    /// Where it stands in line.
+    /// Where it waits in line.
     place: Option<QueueTicket>,
     /// Until when it waits for connections to end, since it has found that they hold all.
     waits_until: Option<Instant>,
@@ -41,7 +42,8 @@ struct RoomState {
 }
 
 impl DescriptorPermit {
-    /// Whether there is room. Where not, it stands in line, and what [watches](Self::watch) is woken when its turn has come.
+    /// Whether there is room. Where not, it waits in line, and what [watches](Self::watch) is woken when its
+    /// turn has come.
     pub(crate) fn poll(
         &mut self,
         budget: Option<&SocketBudget>,
@@ -88,13 +90,13 @@ impl DescriptorPermit {
         state.waits_until.filter(|_| state.place.is_some())
     }
 
-    /// Has what drives the look-up woken when the turn has come.
+    /// Has what drives the lookup woken when the turn has come.
     #[cfg(feature = "dns")]
     pub(crate) fn watch(&self, budget: Option<&SocketBudget>, watch: &WatchSet<'_>) {
         let Some(budget) = budget else { return };
         let mut state = self.0.borrow_mut();
         if state.place.is_some() {
-            let waker = watch.line();
+            let waker = watch.queue_waker();
             let is_news = match state.poll(budget, &waker) {
                 QueuePosition::No => true,
                 QueuePosition::Yes => false,
@@ -113,7 +115,7 @@ impl DescriptorPermit {
     }
 }
 
-/// Whether it stands in line.
+/// Whether it waits in line.
 enum QueuePosition {
     No,
     Yes,

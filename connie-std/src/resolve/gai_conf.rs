@@ -1,10 +1,13 @@
-//! The administrator's policy table for the order of addresses: gai.conf(5), which glibc's `getaddrinfo` goes by.
+//! The administrator's policy table for the order of addresses: gai.conf(5), which glibc's `getaddrinfo` goes
+//! by.
 //!
-//! `getaddrinfo` is asked for one family at a time, so that what the file says between the families reaches nobody unless it is read here.
-//! It is read as glibc reads it: a line that makes no sense is passed over; one `label`, `precedence` or `scopev4` takes the place of all
-//! defaults of its kind, but for what holds where no line fits. Two things differ. Defaults are those of RFC 6724, where glibc's are those of
-//! RFC 3484. And `reload` is passed over: the file is looked at for each name, and read where it has changed, so that a program that runs for
-//! months follows it without being told to; to look costs one call of the system's, beside the several by which a name's routes are found.
+//! `getaddrinfo` is asked for one family at a time, so that what the file says between the families reaches
+//! nobody unless it is read here. It is read as glibc reads it: a line that makes no sense is ignored; one
+//! `label`, `precedence` or `scopev4` takes the place of all defaults of its kind, but for what holds where
+//! no line fits. Two things differ. Defaults are those of RFC 6724, where glibc's are those of RFC 3484. And
+//! `reload` is ignored: the file is looked at for each name, and read where it has changed, so that a program
+//! that runs for months follows it without being told to; to look costs one call of the system's, beside the
+//! several by which a name's routes are found.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -19,7 +22,8 @@ use crate::process::ProcessLock;
 const PATH: &str = "/etc/gai.conf";
 /// It is read no further.
 const LONGEST: u64 = 256 * 1024;
-/// Nor are more lines of a kind taken. An address is looked up in the table each time that it is put in order.
+/// Nor are more lines of a kind taken. An address is looked up in the table each time that it is put in
+/// order.
 const MAX_ROWS: usize = 64;
 /// How many tables are kept.
 const MAX_TABLES: usize = 16;
@@ -36,8 +40,9 @@ pub(super) fn policy() -> &'static [Policy] {
 
 static KNOWN: ProcessLock<PolicyTables> = ProcessLock::unused(PolicyTables::new());
 
-/// The tables that were read. They stay: a connect refers to its table as to RFC 6724's own, which spares it a copy. Each that differs
-/// from all others before takes a kilobyte or two, once; a file with yet another after [`MAX_TABLES`] is not heard.
+/// The tables that were read. They stay: a connect refers to its table as to RFC 6724's own, which spares it
+/// a copy. Each that differs from all others before takes a kilobyte or two, once; a file with yet another
+/// after [`MAX_TABLES`] is not heard.
 struct PolicyTables {
     /// Of the file that the current one is of.
     stamp: Option<FileStamp>,
@@ -62,7 +67,8 @@ impl PolicyTables {
 
 fn policy_of(known: &ProcessLock<PolicyTables>, path: &Path) -> &'static [Policy] {
     let Some(stamp) = FileStamp::read(path) else { return &DEFAULT_POLICY };
-    // In the child of a fork what its parent has read holds as well. Where the lock is lost to it, so is the table.
+    // In the child of a fork what its parent has read holds as well. Where the lock is lost to it, so is the
+    // table.
     let Some(mut known) = known.lock(|_| ()) else { return &DEFAULT_POLICY };
     if known.stamp.as_ref() != Some(&stamp) {
         let Some((file, stamp)) = open(path) else { return &DEFAULT_POLICY };
@@ -170,7 +176,8 @@ fn longest(rows: &[PolicyRow], row: &PolicyRow) -> Option<u32> {
     rows.iter().rev().filter(|it| it.holds(row)).max_by_key(|it| it.length).map(|it| it.value)
 }
 
-/// Only the order of precedences and the equality of labels count, and both have any number: this is its place among those that there are.
+/// Only the order of precedences and the equality of labels count, and both have any number: this is its
+/// place among those that there are.
 fn rank(rows: &[PolicyRow], value: Option<u32>) -> u8 {
     let mut less: Vec<u32> = rows.iter().map(|row| row.value).filter(|it| Some(*it) < value).collect();
     less.sort_unstable();

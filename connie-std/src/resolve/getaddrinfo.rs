@@ -20,7 +20,8 @@ const SHORTAGE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Calls, and waits for the answer. Where there is no descriptor for what that opens, it calls again, for some time.
+/// Calls, and waits for the answer. Where there is no descriptor for what that opens, it calls again, for
+/// some time.
 pub(super) fn look_up(host: &str, family: Family) -> CallOutcome {
     let (clock, mut wait) = (OsClock::start(), FIRST_PAUSE);
     loop {
@@ -71,7 +72,8 @@ fn call(host: &str, family: Family) -> CallOutcome {
 #[cfg(feature = "getaddrinfo")]
 fn failed(error: dns_lookup::LookupError) -> CallOutcome {
     use dns_lookup::LookupErrorKind;
-    // EAI_ADDRFAMILY, "address family for hostname not supported": the name has addresses, and none of this family.
+    // EAI_ADDRFAMILY, "address family for hostname not supported": the name has addresses, and none of this
+    // family.
     const NOT_THIS_FAMILY: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { -9 } else { 1 };
     let kind = match error.kind() {
         LookupErrorKind::NoData => return Ok(Vec::new()),
@@ -83,7 +85,8 @@ fn failed(error: dns_lookup::LookupError) -> CallOutcome {
     Err(ResolverError { kind, detail: Some(std::io::Error::from(error).to_string()) })
 }
 
-/// The call that std offers is for both families. Two of them are made, since each thread knows of its own alone.
+/// The call that std offers is for both families. Two of them are made, since each thread knows of its own
+/// alone.
 #[cfg(not(feature = "getaddrinfo"))]
 fn call(host: &str, family: Family) -> CallOutcome {
     use std::net::ToSocketAddrs;

@@ -14,7 +14,8 @@ use super::fields;
 use super::stamp::{FileStamp, open};
 use crate::process::ProcessLock;
 
-/// A hosts file longer than this is read no further. Lists of advertisers, which people put there, have a few megabytes.
+/// A hosts file longer than this is read no further. Lists of advertisers, which people put there, have a few
+/// megabytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// Where the system keeps it.
@@ -25,7 +26,8 @@ pub(crate) fn system_path() -> PathBuf {
     }
 }
 
-/// The addresses of these families that the file at `path` has for `host`, in its order; none where it does not name it or cannot be read.
+/// The addresses of these families that the file at `path` has for `host`, in its order; none where it does
+/// not name it or cannot be read.
 #[cfg(any(feature = "dns", test))]
 pub(crate) fn look_up(path: &Path, host: &str, families: Families) -> Vec<IpAddr> {
     match ask_index(path, |index| FAMILIES.iter().any(|family| index.has(host, *family))) {
@@ -35,7 +37,8 @@ pub(crate) fn look_up(path: &Path, host: &str, families: Families) -> Vec<IpAddr
     }
 }
 
-/// Whether the file at `path` has an address of the family for `host`. Of very few names it may say so though it has none.
+/// Whether the file at `path` has an address of the family for `host`. Of very few names it may say so though
+/// it has none.
 pub(crate) fn names(path: &Path, host: &str, family: Family) -> bool {
     ask_index(path, |index| index.has(host, family)).unwrap_or(false)
 }
@@ -65,8 +68,8 @@ fn is_mapped(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some())
 }
 
-/// What the C library makes of an address in the file for one family: to IPv4 an IPv4-mapped address is the address within, and to glibc
-/// alone that of the loopback interface is the other one's.
+/// What the C library makes of an address in the file for one family: to IPv4 an IPv4-mapped address is the
+/// address within, and to glibc alone that of the loopback interface is the other one's.
 fn as_family(address: IpAddr, family: Family) -> Option<IpAddr> {
     let by_glibc = cfg!(all(target_os = "linux", target_env = "gnu"));
     match (address, family) {
@@ -79,7 +82,8 @@ fn as_family(address: IpAddr, family: Family) -> Option<IpAddr> {
     }
 }
 
-/// The file's octets are in no particular encoding: a name or a comment that is not UTF-8 spoils nothing else.
+/// The file's octets are in no particular encoding: a name or a comment that is not UTF-8 spoils nothing
+/// else.
 fn for_each_line(mut file: impl BufRead, mut each: impl FnMut(IpAddr, &mut dyn Iterator<Item = &[u8]>)) {
     let mut line = Vec::new();
     loop {
@@ -94,7 +98,8 @@ fn for_each_line(mut file: impl BufRead, mut each: impl FnMut(IpAddr, &mut dyn I
     }
 }
 
-/// Which names a file has. People put lists of 100,000 advertisers there, which are not read anew for each look-up.
+/// Which names a file has. People put lists of 100,000 advertisers there, which are not read anew for each
+/// lookup.
 struct HostsIndex {
     path: PathBuf,
     stamp: FileStamp,

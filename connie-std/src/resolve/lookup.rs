@@ -1,4 +1,4 @@
-//! A look-up, and what it tells: the face of every resolver.
+//! The interface of every resolver: a lookup, and what it reports.
 
 #[cfg(not(target_os = "wasi"))]
 use std::cell::Cell;
@@ -30,45 +30,47 @@ use crate::clock::OsClock;
 use crate::egress::Egress;
 use crate::words::repeats;
 
-/// A resolver: something that can begin to look a host's name up.
+/// A resolver: starts lookups of host names.
 ///
-/// It is shared by all the connections of a program that use it, on any thread; a cache belongs into it.
+/// All connections of a program share it, on any thread; a cache belongs in it.
 pub trait Resolve: fmt::Debug + Send + Sync {
-    /// Begins a look-up. Sends what can be sent at once, and never blocks: what goes wrong is told by the look-up.
+    /// Starts a lookup. Sends what can be sent at once, and never blocks: the lookup reports what goes wrong.
     fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup>;
 }
 
-/// A look-up under way: see the [rules](crate::resolve#the-rules-of-a-look-up).
+/// A lookup under way: see the [rules](crate::resolve#the-rules-of-a-lookup).
 pub trait PendingLookup: Send {
-    /// Lends what the look-up waits for to the race. Called after [`poll`](PendingLookup::poll) has answered `None`, and before the race asks when
-    /// to [wake](PendingLookup::wake_at).
+    /// Adds the descriptors that the lookup waits for to `watch`. Called after [`poll`](PendingLookup::poll)
+    /// has returned `None`, and before [`wake_at`](PendingLookup::wake_at).
     fn watch<'a>(&'a self, watch: &mut WatchSet<'a>);
 
-    /// Does what is to be done now, and tells what is new: an event, or `None` when nothing more has come. Called until it
-    /// answers `None`.
+    /// Does what can be done now, and returns the next event, or `None` if there is none. Called until it
+    /// returns `None`.
     fn poll(&mut self, now: Instant) -> Option<ResolveEvent>;
 
-    /// When to call [`poll`](PendingLookup::poll) though no descriptor is ready; `None` when there is no such time.
+    /// When to call [`poll`](PendingLookup::poll) even if no descriptor is ready; `None` if never.
     fn wake_at(&self) -> Option<Instant>;
 }
 
-/// What is looked up.
+/// What to look up.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResolveRequest<'a> {
-    /// The name: 1 to 253 octets without a NUL, not counting a final dot, which an absolute name may have. It is no literal
-    /// address and none of the names that [do not reach a resolver](crate::resolve#what-does-not-reach-a-resolver).
+    /// The name: 1 to 253 octets without a NUL, not counting a final dot, which an absolute name may have. It
+    /// is neither a literal address nor one of the names that are [never passed to a
+    /// resolver](crate::resolve#what-is-never-passed-to-a-resolver).
     pub host: &'a str,
     /// The port to put into the addresses.
     pub port: u16,
     /// The families to ask for.
     pub families: Families,
-    /// The clock of the caller's `now`: [`OsClock::to_std`] turns a moment into one that a shared cache can keep.
+    /// The clock of the caller's `now`: [`OsClock::to_std`] converts a time into one that a shared cache can
+    /// keep.
     pub clock: OsClock,
-    /// How the look-up's own sockets leave the machine.
+    /// How the lookup's own sockets leave the machine.
     #[cfg(feature = "dns")]
     pub(crate) egress: Option<&'a Egress>,
-    /// Where the look-up takes the room for its descriptors from.
+    /// The budget that the lookup's descriptors count against.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) budget: Option<&'a SocketBudget>,
 }
@@ -90,13 +92,13 @@ impl<'a> ResolveRequest<'a> {
     }
 }
 
-/// What a look-up has to tell.
+/// What a lookup reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResolveEvent {
-    /// A family's answer.
+    /// The answer for a family.
     Answered(FamilyAddresses),
-    /// Addresses to go on with until their family's answer comes (the hints of RFC 9460 section 7.3).
+    /// Addresses to use until their family's answer arrives (the hints of RFC 9460 section 7.3).
     Hinted(FamilyAddresses),
     /// A family's query failed: there will be no answer.
     Failed {
@@ -105,7 +107,8 @@ pub enum ResolveEvent {
         /// Why.
         error: ResolverError,
     },
-    /// A service record was met. It changes nothing: what follows from it is told by the other events.
+    /// A service record was received. It changes nothing by itself: what follows from it is reported by the
+    /// other events.
     #[cfg(feature = "dns")]
     Service(ServiceRecord),
 }
@@ -115,11 +118,12 @@ pub enum ResolveEvent {
 pub struct FamilyAddresses {
     /// The family.
     pub family: Family,
-    /// Its addresses, with the port to connect to; none when the name has none. Best first where the resolver has an opinion.
+    /// Its addresses, with the port to connect to; empty if the name has none. Best first if the resolver
+    /// sorts them.
     pub addresses: Vec<SocketAddr>,
-    /// How long the answer holds, where the resolver can tell.
+    /// How long the answer is valid, if the resolver knows.
     pub ttl: Option<Duration>,
-    /// Whether the addresses are in the order of RFC 6724 section 6 already. Where not, `connect` puts them in that order.
+    /// Whether the addresses are already in the order of RFC 6724 section 6. If not, `connect` sorts them.
     pub ordered: bool,
 }
 
@@ -128,7 +132,7 @@ pub struct FamilyAddresses {
 pub struct ResolverError {
     /// What went wrong.
     pub kind: QueryError,
-    /// The resolver's own words, where they say more than `kind`: which server, which error.
+    /// The resolver's own message, if it says more than `kind`: which server, which error.
     pub detail: Option<String>,
 }
 
@@ -149,13 +153,13 @@ impl fmt::Display for ResolverError {
 
 impl std::error::Error for ResolverError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // What the resolver's own words mean, where they do not say the same. Without any, `{}` says it.
+        // The kind, unless the resolver's own message says the same. Without such a message `{}` prints it.
         let detail = self.detail.as_ref()?;
         (!repeats(detail, &self.kind.to_string())).then_some(&self.kind as _)
     }
 }
 
-/// The descriptors that a look-up waits for.
+/// The descriptors that a lookup waits for.
 #[derive(Debug, Default)]
 pub struct WatchSet<'a> {
     #[cfg(not(target_os = "wasi"))]
@@ -164,21 +168,21 @@ pub struct WatchSet<'a> {
     pub(crate) entries: Vec<&'a Pollable>,
     #[cfg(not(target_os = "wasi"))]
     waker: Option<&'a Waker>,
-    /// Whether the look-up has asked for the waker.
+    /// Whether the lookup has asked for the waker.
     #[cfg(not(target_os = "wasi"))]
     took_waker: Cell<bool>,
-    /// Whether a look-up stands in line for a socket, and will wake this thread when it has one.
+    /// Whether a lookup waits in line for a socket, and will wake this thread when it has one.
     #[cfg(not(target_os = "wasi"))]
     in_line: Cell<bool>,
 }
 
-/// A descriptor that a look-up has lent.
+/// A descriptor that a lookup waits for.
 #[cfg(not(target_os = "wasi"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WatchedDescriptor<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) readiness: Readiness,
-    /// The socket itself, where it can be kept without a copy.
+    /// The socket itself, if it can be kept without a copy.
     #[cfg(all(unix, feature = "tokio"))]
     pub(crate) shared: Option<&'a Arc<Datagrams>>,
 }
@@ -201,17 +205,17 @@ impl<'a> WatchSet<'a> {
 
 #[cfg(not(target_os = "wasi"))]
 impl<'a> WatchSet<'a> {
-    /// Wake when `source`, a socket or on Unix any descriptor, has something to read.
+    /// Wakes when `source`, a socket or on Unix any descriptor, has something to read.
     pub fn read(&mut self, source: &'a impl AsFd) {
-        self.lend(source.as_fd(), Readiness::Read);
+        self.add(source.as_fd(), Readiness::Read);
     }
 
-    /// Wake when `source` can be written to, or when its connecting has ended.
+    /// Wakes when `source` can be written to, or when its connect has ended.
     pub fn write(&mut self, source: &'a impl AsFd) {
-        self.lend(source.as_fd(), Readiness::Write);
+        self.add(source.as_fd(), Readiness::Write);
     }
 
-    pub(crate) fn lend(&mut self, fd: BorrowedFd<'a>, readiness: Readiness) {
+    pub(crate) fn add(&mut self, fd: BorrowedFd<'a>, readiness: Readiness) {
         self.entries.push(WatchedDescriptor {
             fd,
             readiness,
@@ -220,7 +224,7 @@ impl<'a> WatchSet<'a> {
         });
     }
 
-    /// Wake when there are datagrams.
+    /// Wakes when there are datagrams.
     #[cfg(feature = "dns")]
     pub(crate) fn datagrams(&mut self, socket: &'a Arc<Datagrams>) {
         self.entries.push(WatchedDescriptor {
@@ -231,8 +235,8 @@ impl<'a> WatchSet<'a> {
         });
     }
 
-    /// What wakes a look-up that stands in line, for a socket or for a thread: the task, or this thread.
-    pub(crate) fn line(&self) -> Waker {
+    /// What wakes a lookup that waits in line, for a socket or for a thread: the task, or this thread.
+    pub(crate) fn queue_waker(&self) -> Waker {
         self.waker().cloned().unwrap_or_else(|| {
             self.in_line.set(true);
             thread_waker()
@@ -244,9 +248,9 @@ impl<'a> WatchSet<'a> {
         self.in_line.get()
     }
 
-    /// What wakes the race, where that is a task of an async runtime and not a thread in `poll`. A look-up that learns its news from another
-    /// thread can keep a clone, until the next `watch` brings another one, and wake that in place of lending a descriptor: one that
-    /// has news already wakes it at once.
+    /// The waker of the race, if that is a task of an async runtime and not a thread in `poll`. A lookup that
+    /// gets its answers from another thread can keep a clone until the next `watch`, and wake that instead of
+    /// adding a descriptor. If it already has something to report, it has to wake it at once.
     #[must_use]
     pub fn waker(&self) -> Option<&'a Waker> {
         self.took_waker.set(self.waker.is_some());
@@ -255,11 +259,11 @@ impl<'a> WatchSet<'a> {
 
     /// For a race that is a task.
     #[cfg(feature = "tokio")]
-    pub(crate) fn of_task(waker: &'a Waker) -> Self {
+    pub(crate) fn for_task(waker: &'a Waker) -> Self {
         WatchSet { waker: Some(waker), ..WatchSet::default() }
     }
 
-    /// Whether a look-up may wake the task by itself.
+    /// Whether a lookup may wake the task by itself.
     #[cfg(feature = "tokio")]
     pub(crate) fn took_waker(&self) -> bool {
         self.took_waker.get()

@@ -1,8 +1,9 @@
-//! Where a host's addresses come from, and how a look-up runs beside the race.
+//! Where a host's addresses come from, and how a lookup runs beside the race.
 //!
-//! [`connect`](crate::connect) never waits for a resolver alone: a look-up lends its descriptors to the one `poll` that also
-//! waits for the connection attempts, and each answer joins the race when it comes. [`Options::resolver`](crate::Options::resolver)
-//! chooses the resolver; [`Resolve`] and [`PendingLookup`] are what one has to offer, so that a program can bring its own.
+//! [`connect`](crate::connect) never waits for a resolver alone: one `poll` waits for the descriptors of the
+//! lookup and for the connection attempts, and each answer joins the race when it arrives.
+//! [`Options::resolver`](crate::Options::resolver) chooses the resolver. A program can bring its own by
+//! implementing [`Resolve`] and [`PendingLookup`].
 //!
 //! ```
 //! use connie_std::resolve::{FamilyAddresses, ResolveEvent, PendingLookup, ResolveRequest, Resolve, WatchSet};
@@ -10,7 +11,7 @@
 //! use std::net::{SocketAddr, TcpListener};
 //! use std::sync::Arc;
 //!
-//! /// Knows every name: all lead here.
+//! /// Resolves every name to this machine.
 //! #[derive(Debug)]
 //! struct Here;
 //!
@@ -18,14 +19,14 @@
 //!     fn lookup(&self, question: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
 //!         let answer = |family, addresses| ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true });
 //!         let here = SocketAddr::from(([127, 0, 0, 1], question.port));
-//!         Box::new(Told(vec![answer(Family::V4, vec![here]), answer(Family::V6, Vec::new())]))
+//!         Box::new(Ready(vec![answer(Family::V4, vec![here]), answer(Family::V6, Vec::new())]))
 //!     }
 //! }
 //!
-//! /// A look-up that waits for nothing.
-//! struct Told(Vec<ResolveEvent>);
+//! /// A lookup whose answers are there already.
+//! struct Ready(Vec<ResolveEvent>);
 //!
-//! impl PendingLookup for Told {
+//! impl PendingLookup for Ready {
 //!     fn watch<'a>(&'a self, _: &mut WatchSet<'a>) {}
 //!
 //!     fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
@@ -44,31 +45,35 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! What the answers mean, and which of them are waited for, are the rules of [`connie_core::connect`].
+//! What the answers mean, and which of them the race waits for, is defined by [`connie_core::connect`].
 //!
-//! # What does not reach a resolver
+//! # What is never passed to a resolver
 //!
 //! Addresses of [`Options::overrides`](crate::Options::overrides), literal addresses, `localhost` and names
 //! below it (RFC 6761 section 6.3), and names below `invalid` (section 6.4) and `onion` (RFC 7686), which
-//! fail at once. Names below `local` reach it: the system's resolver may know them by mDNS, and one that asks
-//! name servers asks those.
+//! fail immediately. Names below `local` are passed: the system's resolver may know them through mDNS, and a
+//! resolver that asks name servers asks those.
 //!
-//! # The rules of a look-up
+//! # The rules of a lookup
 //!
-//! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`PendingLookup`], not its drop. ([`SystemResolver`] does where it can have
-//!    no thread at all.)
-//! 2. **AAAA goes first**, then A "immediately" after it (RFC 8305 section 3). A family that was not asked for is not looked up.
-//! 3. **Answers are told as they come.** Each family that was asked for gets an [`ResolveEvent::Answered`] or [`ResolveEvent::Failed`], in
-//!    any order, neither held back for the other. That a name has no address of a family is an empty answer. Where more is
-//!    learnt later, a family is answered again, and the newest answer takes the place of the others.
-//! 4. **Hints** ([`ResolveEvent::Hinted`]) may come before the answer of their family, which takes their place. They never end the
-//!    wait for it.
-//! 5. **When everything is told nothing is left**: no descriptor, no time to wake at, and `poll` answers `None` for ever.
-//! 6. **Waking for nothing is allowed**: `poll` may be called at any time. What it has to do when a descriptor is ready or
-//!    [`wake_at`](PendingLookup::wake_at) has come, it does then, and it does not spin: after it has answered `None`, `wake_at` is in
-//!    the future, and a descriptor that it watches is ready only where something new has come.
-//! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
-//!    nothing of the caller's, and there is a bound on how many there are.
+//! 1. **Nothing blocks**: not [`Resolve::lookup`], no method of [`PendingLookup`], and not its drop.
+//!    ([`SystemResolver`] blocks if it cannot get any thread.)
+//! 2. **AAAA is asked for first**, then A "immediately" after it (RFC 8305 section 3). A family that was not
+//!    requested is not looked up.
+//! 3. **Answers are reported as they arrive.** Each requested family gets an [`ResolveEvent::Answered`] or
+//!    [`ResolveEvent::Failed`], in any order, and neither waits for the other. If a name has no address of a
+//!    family, the answer is empty. If more is learnt later, the family is answered again, and the newest
+//!    answer replaces the earlier ones.
+//! 4. **Hints** ([`ResolveEvent::Hinted`]) may come before the answer of their family, which replaces them.
+//!    They never end the wait for it.
+//! 5. **When everything has been reported, nothing is left**: no descriptor, no wakeup time, and `poll`
+//!    returns `None` for ever.
+//! 6. **Spurious wakeups are allowed**: `poll` may be called at any time. When a descriptor is ready or
+//!    [`wake_at`](PendingLookup::wake_at) has passed, it does its work, and it does not spin: after it has
+//!    returned `None`, `wake_at` is in the future, and a watched descriptor is ready only if something new
+//!    has arrived.
+//! 7. **Dropping it cancels the lookup** and closes its descriptors at once. A thread that cannot be
+//!    interrupted may go on; it keeps nothing of the caller, and the number of such threads is bounded.
 
 #[cfg(not(target_os = "wasi"))]
 mod calls;
@@ -126,7 +131,7 @@ pub use system::SystemResolver;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Resolver {
-    /// The operating system's ([`SystemResolver`]): hosts file, DNS, mDNS, whatever it is set up to ask.
+    /// The operating system's ([`SystemResolver`]): hosts file, DNS, mDNS, whatever it is configured to ask.
     #[default]
     System,
     /// This one.

@@ -1,4 +1,5 @@
-//! From what a program wants to connect to, to what the machine of `connie_core::connect` is fed: the look-ups of one `connect`.
+//! From what a program wants to connect to, to what the machine of `connie_core::connect` is fed: the lookups
+//! of one `connect`.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ pub(crate) type OsDriver<S> =
 
 type OsConnect = PlannedConnect<MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS, MAX_DESTINATIONS>;
 
-/// A look-up under way.
+/// A lookup under way.
 pub(crate) struct LookupTask {
     pub(crate) lookup: Box<dyn PendingLookup>,
     /// Of which host.
@@ -68,7 +69,8 @@ impl LookupTask {
     }
 }
 
-/// Begins the look-ups that a connect asks for, and feeds it what they learn. What any of it means is decided there.
+/// Begins the lookups that a connect asks for, and feeds it what they learn. What any of it means is decided
+/// there.
 pub(crate) struct NameResolution {
     /// The hosts and their ports. Nearly always it is one.
     hosts: Vec<(String, u16)>,
@@ -81,7 +83,7 @@ pub(crate) struct NameResolution {
     network: Option<Network>,
     resolver: Resolver,
     egress: Egress,
-    /// Where look-ups take the room for their descriptors from.
+    /// Where lookups take the room for their descriptors from.
     #[cfg(not(target_os = "wasi"))]
     budget: Option<SocketBudget>,
     filter: AddressFilter,
@@ -119,8 +121,8 @@ fn invalid(host: &str, invalid: InvalidHost) -> ConnectErrorKind {
     }
 }
 
-/// A connect that has not begun. What follows is for stacks of every kind, and stands once in a program; it is part of no other function, so that
-/// it writes the connect where that stays.
+/// A connect that has not begun. What follows is for stacks of every kind, and stands once in a program; it
+/// is part of no other function, so that it writes the connect where that stays.
 #[inline(never)]
 fn unbegun(start: &Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> OsConnect {
     Connect::unbegun(start, config, facts, now)
@@ -136,7 +138,8 @@ fn tell(connect: &mut OsConnect, input: Input<'_>, now: Instant) {
     connect.handle_input(input, now);
 }
 
-/// A connect to what was read, and what drives it. Its 20 KiB are not moved: there is the room before there is the connect.
+/// A connect to what was read, and what drives it. Its 20 KiB are not moved: there is the room before there
+/// is the connect.
 fn boxed<S: RaceStack>(
     start: Start<'_>,
     config: &Config,
@@ -292,7 +295,7 @@ impl NameResolution {
         self.several.as_mut()?.news()
     }
 
-    /// Takes note of whose the addresses of several hosts are.
+    /// Records whose the addresses of several hosts are.
     fn note_owners(&self, destinations: &[Destination]) {
         let Some(several) = &self.several else { return };
         for address in destinations.iter().map(Destination::address) {
@@ -302,7 +305,7 @@ impl NameResolution {
         }
     }
 
-    /// What the race has for its look-ups, of its budget.
+    /// What the race has for its lookups, of its budget.
     pub(crate) fn loan(&self) -> SparePermits {
         #[cfg(not(target_os = "wasi"))]
         if let Some(loan) = self.budget.as_ref().and_then(SocketBudget::loan) {
@@ -311,8 +314,8 @@ impl NameResolution {
         SparePermits::default()
     }
 
-    /// Sends a query: begins a look-up among `lookups`, or one for each host that is asked for. Both families are one question, which the later
-    /// query begins.
+    /// Sends a query: begins a lookup among `lookups`, or one for each host that is asked for. Both families
+    /// are one question, which the later query begins.
     pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<LookupTask>, clock: OsClock, now: Instant) {
         let (prefix, families) = match query {
             Query::Nat64Prefix => (true, Families::Only(Family::V6)),
@@ -344,8 +347,9 @@ impl NameResolution {
         }
     }
 
-    /// The network that this machine is on, for a race that knows `destinations` before it asks anybody: of each family the source
-    /// address of what it sends to the first of them. Else what it would send to the internet from.
+    /// The network that this machine is on, for a race that knows `destinations` before it asks anybody: of
+    /// each family the source address of what it sends to the first of them. Else what it would send to the
+    /// internet from.
     pub(crate) fn network(&self, destinations: &[Destination]) -> Network {
         self.network.unwrap_or_else(|| network(destinations.iter().map(Destination::address), &self.egress))
     }
@@ -374,7 +378,8 @@ impl NameResolution {
         (host, prefix): (usize, bool),
         now: Instant,
     ) {
-        // A prefix is no destination, and what it makes of an IPv4 address leads to that, which was looked at.
+        // A prefix is not a destination, and what it makes of an IPv4 address leads to that, which was looked
+        // at.
         if let (ResolveEvent::Answered(answer) | ResolveEvent::Hinted(answer), false) = (&mut event, prefix) {
             screen(&mut answer.addresses, &self.filter, &mut self.denied);
         }
@@ -405,7 +410,7 @@ impl NameResolution {
         self.pass_on(driver, now);
     }
 
-    /// Takes note of what was learnt of one of several hosts. Whether it is the only one.
+    /// Records what was learnt of one of several hosts. Whether it is the only one.
     fn note(&mut self, host: usize, input: Input<'_>) -> bool {
         if let Some(several) = &mut self.several {
             several.handle_input(host, input);
@@ -423,7 +428,7 @@ impl NameResolution {
         Order::Any(routes)
     }
 
-    /// How many sockets the budget has, where connections held all of them when a look-up needed one.
+    /// How many sockets the budget has, where connections held all of them when a lookup needed one.
     pub(crate) fn all_held(&self) -> Option<usize> {
         #[cfg(not(target_os = "wasi"))]
         if let Some(budget) = &self.budget {
@@ -471,8 +476,8 @@ impl NameResolution {
     }
 }
 
-/// What a filter leaves of the addresses that are known without a look-up, and what it denies. A host that is an address, or `localhost`, is known
-/// where it is denied: then there is nothing to try.
+/// What a filter leaves of the addresses that are known without a lookup, and what it denies. A host that is
+/// an address, or `localhost`, is known where it is denied: then there is nothing to try.
 fn screened<'a>(
     known: Option<Cow<'a, [SocketAddr]>>,
     host: &str,

@@ -23,7 +23,8 @@ pub(super) fn route(address: &SocketAddr, egress: &Egress) -> Route {
     egress.source(address).map_or_else(|| probe(address, egress), Route::from_source)
 }
 
-/// The families by which this machine can reach the internet, less what a source address leaves out, and what it sends from then.
+/// The families by which this machine can reach the internet, less what a source address leaves out, and what
+/// it sends from then.
 pub(super) fn host_routes(egress: &Egress) -> (Routes, Network) {
     let mut network = Network::default();
     let routes = Routes::of(|ip| {

@@ -1,12 +1,13 @@
-//! The calls of `getaddrinfo` that are to be made or under way in this process, and the threads that make them.
+//! All calls of `getaddrinfo` in this process, waiting or running, and the threads that make them.
 //!
-//! A call cannot be interrupted. One that nobody waits for any more goes on to its end, on a thread that does not count among the
-//! [`MAX_THREADS`] any longer, up to a bound: names whose server is silent must not keep others waiting. And a name of the hosts file, which
-//! needs no server, does not wait for those that do.
+//! A call cannot be interrupted. One that nobody waits for any longer goes on to its end, on a thread that
+//! does not count among the [`MAX_THREADS`] any longer, up to a bound: names whose server is silent must not
+//! keep others waiting. And a name of the hosts file, which needs no server, does not wait for those that do.
 //!
-//! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no place is free, the thread
-//! stands in line for it. Where the system has no thread to give and there is none, whoever asks makes the call. No more than half of a
-//! budget goes to calls, and a quarter to the bells of those who wait, so that whoever needs none is not held up by a silent server.
+//! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no
+//! place is free, the thread waits in line for it. Where the system has no thread to give and there is none,
+//! whoever asks makes the call. No more than half of a budget goes to calls, and a quarter to the bells of
+//! those who wait, so that whoever needs none is not held up by a silent server.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -27,11 +28,12 @@ use crate::budget::{Permits, SocketBudget};
 use crate::clock::OsClock;
 use crate::process::ProcessLock;
 
-/// The most threads that the system's resolver keeps busy for those who wait, in the whole process. Further calls wait for one of
-/// them, but for names of the hosts file. Beside them there are at most 192 for calls that nobody waits for any more, which cannot be
-/// interrupted, and 16 for names of the hosts file.
+/// The most threads that the system's resolver uses for calls that something waits for, in the whole process.
+/// Further calls wait for one of these threads, except those for names in the hosts file. There are at most
+/// 192 more threads for calls that nothing waits for any more, which cannot be interrupted, and 16 for names
+/// in the hosts file.
 pub const MAX_THREADS: usize = 64;
-/// The most threads beside those whose calls nobody waits for any more.
+/// The most threads beside those whose calls nobody waits for any longer.
 const MAX_ABANDONED: usize = 3 * MAX_THREADS;
 /// The most threads beside those for names of the hosts file.
 const MAX_HOSTED: usize = 16;
@@ -48,7 +50,8 @@ pub(super) struct CallPool {
     next_id: u64,
     threads: usize,
     idle: usize,
-    /// The places that bells have, and of which [budgets](SocketBudget::id). Nothing here keeps a budget, which can wake others when it is dropped.
+    /// The places that bells have, and of which [budgets](SocketBudget::id). Nothing here keeps a budget,
+    /// which can wake others when it is dropped.
     bells: Vec<(usize, Weak<Permits>)>,
 }
 
@@ -65,8 +68,8 @@ pub(super) struct CallJob {
     later: u64,
 }
 
-/// The first that this process can lock is its own. One that a thread of the parent held when the process was forked is lost, as are
-/// those that are lost to the parent: one more for each such fork in a line of them.
+/// The first that this process can lock is its own. One that a thread of the parent held when the process was
+/// forked is lost, as are those that are lost to the parent: one more for each such fork in a line of them.
 static POOLS: [ProcessLock<CallPool>; 4] = [
     ProcessLock::unused(CallPool::new(0)),
     ProcessLock::unused(CallPool::new(1)),
@@ -76,8 +79,9 @@ static POOLS: [ProcessLock<CallPool>; 4] = [
 /// What wakes the threads of each.
 static NEWS: [Condvar; 4] = [const { Condvar::new() }; 4];
 
-/// Whoever holds this neither wakes nor drops a waker, nor room in a budget, which wakes others: that can run code of the program's, which may
-/// come back here. What is to be woken and dropped goes to a [`AfterUnlock`]. `None` where all are lost.
+/// Whoever holds this neither wakes nor drops a waker, nor room in a budget, which wakes others: that can run
+/// code of the program's, which may come back here. What is to be woken and dropped goes to a
+/// [`AfterUnlock`]. `None` where all are lost.
 pub(super) fn pool() -> Option<MutexGuard<'static, CallPool>> {
     POOLS.iter().find_map(|pool| pool.lock(CallPool::inherit))
 }
@@ -89,7 +93,7 @@ fn pool_at(index: usize) -> Option<MutexGuard<'static, CallPool>> {
 
 /// Why there is no answer where all are lost.
 pub(super) fn lost() -> ResolverError {
-    let detail = "threads of the process that forked this one were in the middle of look-ups".to_owned();
+    let detail = "the process was forked in the middle of lookups, whose threads are gone".to_owned();
     ResolverError { kind: QueryError::Temporary, detail: Some(detail) }
 }
 
@@ -105,7 +109,8 @@ impl CallPool {
 
     /// The child of a fork has a copy of the pool, and none of its threads.
     fn inherit(&mut self) {
-        // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by now.
+        // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by
+        // now.
         std::mem::forget(std::mem::take(&mut self.calls));
         std::mem::forget(std::mem::take(&mut self.bells));
         *self = CallPool::new(self.index);
@@ -119,14 +124,14 @@ impl CallPool {
             || budget.is_some_and(|budget| of_budget(budget) >= most_of(budget))
     }
 
-    /// Has `replies` wait for a call that is there already, or answers `false`.
+    /// Has `replies` wait for a call that is there already, or returns `false`.
     pub(super) fn join(&mut self, wanted: CallRequest<'_>, replies: &Arc<ReplyQueue>) -> bool {
         let call = self.calls.iter_mut().find(|call| call.is_for(wanted));
         call.map(|call| call.waiting.push(replies.clone())).is_some()
     }
 
-    /// Sees to it that `replies` gets the answer to a call. `room` is for one that need not wait. Answers what the caller has to
-    /// [make](make_here) itself, since there is no thread.
+    /// Makes sure that `replies` gets the answer to a call. `room` is for one that need not wait. Returns
+    /// what the caller has to [make](make_here) itself, since there is no thread.
     #[must_use]
     pub(super) fn ask(
         &mut self,
@@ -195,7 +200,8 @@ impl CallPool {
         self.most_at_once().max(others) + hosted
     }
 
-    /// Which calls may begin now, by index: those of the hosts file's names before all others, then the first.
+    /// Which calls may begin now, by index: those of the hosts file's names before all others, then the
+    /// first.
     fn due(&self) -> Vec<usize> {
         let mut tally = CallCounts::new(&self.calls, self.most_at_once());
         let mut due = Vec::new();
@@ -207,7 +213,7 @@ impl CallPool {
         due
     }
 
-    /// Sees to it that there are threads for the calls that may begin. Where there is none, those fail.
+    /// Makes sure that there are threads for the calls that may begin. Where there is none, those fail.
     fn staff(&mut self, later: &mut AfterUnlock) {
         if let Err(error) = self.add_threads(later) {
             self.fail(&error, later);
@@ -292,7 +298,7 @@ impl CallPool {
         self.calls.iter().any(|call| call.id == id && !call.waiting.is_empty())
     }
 
-    /// The call has its room. Answers whether it is to be made: not where nobody waits for it any more.
+    /// The call has its room. Returns whether it is to be made: not where nobody waits for it any more.
     fn begin(&mut self, id: u64, room: Option<Arc<Permits>>, later: &mut AfterUnlock) -> bool {
         let wanted = self.is_wanted(id);
         match self.calls.iter_mut().find(|call| call.id == id) {
@@ -302,7 +308,7 @@ impl CallPool {
                 self.give_up(id, later);
             }
         }
-        // Another may stand in line.
+        // Another may wait in line.
         self.staff(later);
         wanted
     }
@@ -316,8 +322,9 @@ impl CallPool {
         }
     }
 
-    /// Connections hold all of the budget that the call needs, and are not waited for any longer. That holds for those that were asked for before
-    /// `before` as well, which would have stood in line beside it if there had been threads for them.
+    /// Connections hold all of the budget that the call needs, and are not waited for any longer. That holds
+    /// for those that were asked for before `before` as well, which would have waited in line beside it if
+    /// there had been threads for them.
     fn refuse(&mut self, id: u64, before: u64, held: BudgetHeldError, later: &mut AfterUnlock) {
         let Some(budget) = self.calls.iter().find(|call| call.id == id).and_then(|call| call.budget.clone())
         else {
@@ -389,8 +396,8 @@ fn make(job: &CallJob) {
     finish(job);
 }
 
-/// Makes a call on the thread of who has asked for it, there being no other. In line for room it might wait for what this very thread is to
-/// give back: where there is none at once, the call does without.
+/// Makes a call on the thread of who has asked for it, there being no other. In line for room it might wait
+/// for what this very thread is to give back: where there is none at once, the call does without.
 pub(super) fn make_here(job: &CallJob) {
     let room = DescriptorPermit::at_once(job.needs_room_of.as_ref()).and_then(|room| room.share());
     let mut later = AfterUnlock::default();

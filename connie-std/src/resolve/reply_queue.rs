@@ -12,10 +12,11 @@ use super::{DescriptorPermit, ResolverError};
 use crate::budget::{Permits, SocketBudget};
 use crate::notifier::Notifier;
 
-/// Where the threads leave the answers of one look-up.
+/// Where the threads leave the answers of one lookup.
 #[derive(Default)]
 pub(super) struct ReplyQueue {
-    /// Holds one ring for each letter. Made when a `poll` is to wait for it; `None` where there was no descriptor for it.
+    /// Holds one ring for each letter. Made when a `poll` is to wait for it; `None` where there was no
+    /// descriptor for it.
     bell: OnceLock<Option<ReplyNotifier>>,
     inside: Mutex<QueuedReplies>,
 }
@@ -66,7 +67,7 @@ impl ReplyNotifier {
 }
 
 impl ReplyQueue {
-    /// Answers whom to wake when the caller holds no lock.
+    /// Returns whom to wake when the caller holds no lock.
     #[must_use]
     pub(super) fn put(&self, family: Family, result: Result<Vec<SocketAddr>, CallError>) -> Option<Waker> {
         let mut inside = lock(&self.inside);

@@ -2,28 +2,30 @@
 
 use std::fmt;
 
-/// A service record (RFC 9460) that a look-up has met.
+/// A service record (RFC 9460) that a lookup has received.
 ///
-/// Such a record tells where else a service is to be had, and what it speaks. The look-up follows it by itself; this is for
-/// programs that want to know, or to tell.
+/// Such a record says where else a service is available, and which protocols it speaks. The lookup follows it
+/// by itself; this is for programs that want to show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceRecord {
-    /// The name that the record was asked for.
+    /// The name whose records were asked for.
     pub owner: String,
-    /// 0 for an alias of the whole service; otherwise the least number is preferred.
+    /// 0 for an alias of the whole service; otherwise the lowest number is preferred.
     pub priority: u16,
-    /// The name of the host that has the service.
+    /// The name of the host that offers the service.
     pub target: String,
     /// Its port.
     pub port: u16,
     /// The protocols that the record lists, as TLS names them (ALPN).
     pub alpn: Vec<String>,
-    /// Whether the service speaks `http/1.1`: it does unless the record says that only what it lists is spoken.
+    /// Whether the service speaks `http/1.1`: it does unless the record says that only what it lists is
+    /// spoken.
     pub http1: bool,
-    /// Whether the race goes by it. One that leads to another place where `http/1.1` is not spoken is of no use to it.
+    /// Whether the race uses it. A record that leads to another place which does not speak `http/1.1` is not
+    /// used.
     pub used: bool,
-    /// Why it cannot be used, where it is not because of what it speaks.
+    /// Why it cannot be used, unless that is because of the protocols that it speaks.
     pub fault: Option<String>,
 }
 
@@ -70,7 +72,8 @@ mod tests {
         shows(&useless, "b.test port 8443, speaks h2, h3 but not http/1.1; not used");
         let alias = ServiceRecord { priority: 0, ..record.clone() };
         shows(&alias, "alias of b.test");
-        let faulty = ServiceRecord { fault: Some("its mandatory key 7 is not known".to_owned()), ..alias };
-        shows(&faulty, "its mandatory key 7 is not known");
+        let faulty =
+            ServiceRecord { fault: Some("its mandatory key 7 is not supported".to_owned()), ..alias };
+        shows(&faulty, "its mandatory key 7 is not supported");
     }
 }

@@ -13,7 +13,8 @@ pub(super) struct FileStamp {
 }
 
 impl FileStamp {
-    /// That of the file at `path`. `None` where there is no file, or something else, which could keep a reader waiting.
+    /// That of the file at `path`. `None` where there is no file, or something else, which could keep a
+    /// reader waiting.
     pub(super) fn read(path: &Path) -> Option<Self> {
         Self::of(&std::fs::metadata(path).ok()?)
     }

@@ -1,9 +1,10 @@
-//! The operating system's resolver: `getaddrinfo`, one call for each family, on threads of its own.
+//! The operating system's resolver: `getaddrinfo`, one call for each family, on its own threads.
 //!
-//! `getaddrinfo` blocks and cannot be interrupted; what it does in the meantime (hosts file, DNS, mDNS, a directory) only the
-//! system knows. So the calls are made by a [pool](super::pool) of threads for the whole process. A call that nobody waits
-//! for any more goes on to its end, since it must, and everybody who asks for the same name and family meanwhile waits for that
-//! one: a program that tries again and again while its name server is silent has two calls under way and not thousands.
+//! `getaddrinfo` blocks and cannot be interrupted; what it does in the meantime (hosts file, DNS, mDNS, a
+//! directory) only the system knows. So the calls are made by a [pool](super::pool) of threads for the whole
+//! process. A call that nobody waits for any more goes on to its end, since it must, and everybody who asks
+//! for the same name and family meanwhile waits for that one: a program that tries again and again while its
+//! name server is silent has two calls under way and not thousands.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,29 +23,32 @@ use super::{
 use crate::budget::SocketBudget;
 use crate::process;
 
-/// How often a look-up that could get no descriptor looks for its answer.
+/// How often a lookup without a descriptor checks for its answer.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The operating system's resolver. Hosts files, mDNS and what a VPN sets up hold as they do for every other program.
+/// The operating system's resolver. The hosts file, mDNS and what a VPN sets up apply as for every other
+/// program.
 ///
-/// Each look-up is one `getaddrinfo` for each family, side by side, on [threads](super::MAX_THREADS) that the process shares. Each call
-/// takes a place in the [`SocketBudget`] for what the system opens meanwhile, when it begins; one that waits for a thread has none, and no more
-/// than half of a budget goes to calls. While a `connect` waits for it, it holds another descriptor
-/// (a pipe's two elsewhere than on Linux, a socket on Windows), and no more when its last answer has come or it
-/// was abandoned; in a task of an async runtime it holds none. Where there is no descriptor for that, it looks for its answer each 5 ms. Without
-/// the feature `getaddrinfo` of this crate it is one call for both families, which std offers, and the answers come together.
+/// Each lookup is one `getaddrinfo` for each family, at the same time, on [threads](super::MAX_THREADS) that
+/// the process shares. A call that starts takes a socket of the [`SocketBudget`] for what the system opens
+/// meanwhile; a call that waits for a thread takes none, and calls get at most half of a budget. While a
+/// `connect` waits for it, the lookup holds another descriptor (the two of a pipe on other Unix systems than
+/// Linux, a socket on Windows), until its last answer has arrived or it was dropped; in a task of an async
+/// runtime it holds none. Without such a descriptor it checks for its answer every 5 ms. Without the feature
+/// `getaddrinfo` of this crate, std's call for both families is used, and both answers arrive together.
 ///
-/// Where the system has no thread to give, and the process none of these, the caller makes the call: the look-up blocks then, as long as
-/// `getaddrinfo` does, where it would fail otherwise.
+/// If the system gives no thread and the process has none for lookups, the caller makes the call: the lookup
+/// then blocks as long as `getaddrinfo` does, instead of failing.
 ///
-/// Which family comes first is decided between the answers, by RFC 6724 and what the host would send from. On Linux with glibc that goes by
-/// the administrator's `/etc/gai.conf`, as it is when the look-up begins. Elsewhere it goes by the standard's own table: the order within
-/// each family is the system's, whatever that hears (the prefix policies of Windows, `ip6addrctl` of the BSDs and macOS), and between the
-/// families those are not asked, since a call for both would answer when the later one has.
+/// Which family comes first is decided from the answers, by RFC 6724 and the source addresses that the host
+/// would use. On Linux with glibc this follows the administrator's `/etc/gai.conf`, as it is when the lookup
+/// starts. Elsewhere it follows the standard's own table: the order within each family is the system's (the
+/// prefix policies of Windows, `ip6addrctl` of the BSDs and macOS), but between the families these do not
+/// apply, since a call for both families would return only when the slower one has an answer.
 /// [`preferred_family`](connie_core::Config::preferred_family) puts IPv4 first there.
 ///
-/// What it cannot tell: how long an answer holds; often, whether a name does not exist or has no address of the family, or
-/// which server failed and how.
+/// It does not know how long an answer is valid; often it does not know whether a name does not exist or has
+/// no address of the family, or which server failed and how.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
@@ -80,7 +84,8 @@ fn ask(question: &ResolveRequest<'_>, family: Family, replies: &Arc<ReplyQueue>)
         Some(None) => return,
         None => return later.wake(replies.put(family, Err(lost().into()))),
     };
-    // The hosts file and the budget are not asked while others wait for the pool. Who need not wait has its room at once, if there is some.
+    // The hosts file and the budget are not asked while others wait for the pool. Who need not wait has its
+    // room at once, if there is some.
     let hosted = must_wait && hosts::names(&hosts::system_path(), host, family);
     let room = (!must_wait || hosted).then(|| DescriptorPermit::at_once(budget)).flatten();
     let room = room.and_then(|room| room.share());
@@ -94,7 +99,7 @@ fn ask(question: &ResolveRequest<'_>, family: Family, replies: &Arc<ReplyQueue>)
     }
 }
 
-/// A look-up under way.
+/// A lookup under way.
 struct SystemLookup {
     /// `None` after the last answer.
     replies: Option<Arc<ReplyQueue>>,
@@ -121,7 +126,7 @@ impl PendingLookup for SystemLookup {
         if replies.bell().is_none() {
             if !has_begun(replies) {
                 // What a bell would take from the budget, its own call might wait for.
-                return replies.wakes(&watch.line());
+                return replies.wakes(&watch.queue_waker());
             }
             replies.hang(bell(self.budget.as_ref()));
         }
@@ -146,7 +151,8 @@ impl PendingLookup for SystemLookup {
                 for address in &mut addresses {
                     address.set_port(self.port);
                 }
-                // Every system sorts by RFC 6724 or by what it has for it, which knows more of the system than we do.
+                // Every system sorts by RFC 6724 or by what it has for it, which knows more of the system
+                // than we do.
                 ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true })
             }
             Err(CallError::Resolver(error)) => ResolveEvent::Failed { family, error },
@@ -168,8 +174,8 @@ impl PendingLookup for SystemLookup {
 }
 
 impl SystemLookup {
-    /// Whether it was begun by the process that forked this one. Its threads do not answer it here, where nothing comes any more, and what
-    /// rings is meant for that process.
+    /// Whether it was begun by the process that forked this one. Its threads do not answer it here, where
+    /// nothing comes any more, and what rings is meant for that process.
     fn is_inherited(&self) -> bool {
         self.process != process::this()
     }

@@ -25,12 +25,13 @@ use super::verify::{AnyCertificate, OwnCertificates};
 pub struct TlsOptions {
     /// Whether to trust the authorities that the machine trusts. Default: yes.
     ///
-    /// They are read by rustls-native-certs: from the files of OpenSSL's usual places or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, on
-    /// macOS from the key chain, on Windows from the certificate store.
+    /// They are read by rustls-native-certs: from the files of OpenSSL's usual places or those that
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name, on macOS from the key chain, on Windows from the certificate
+    /// store.
     pub system_roots: bool,
-    /// Files with further certificates to trust, in PEM: authorities, and certificates of servers. A server that shows one of these
-    /// itself is trusted, be it self-signed; what one has signed is trusted where it is an authority (basicConstraints, RFC 5280
-    /// section 4.2.1.9).
+    /// Files with further certificates to trust, in PEM: authorities, and certificates of servers. A server
+    /// that shows one of these itself is trusted, be it self-signed; what one has signed is trusted where it
+    /// is an authority (basicConstraints, RFC 5280 section 4.2.1.9).
     pub ca_files: Vec<PathBuf>,
     /// Further certificates to trust, in PEM, as such a file holds them. Default: none.
     pub ca_pem: Vec<u8>,
@@ -58,7 +59,8 @@ impl Default for TlsOptions {
     }
 }
 
-/// Makes TLS connections, 1.2 and 1.3. Made once, since that reads the machine's list of authorities (some milliseconds); a clone is a reference.
+/// Makes TLS connections, 1.2 and 1.3. Made once, since that reads the machine's list of authorities (some
+/// milliseconds); a clone is a reference.
 ///
 /// Connections of one connector resume each other's sessions where the server offers that.
 #[derive(Clone, Debug)]
@@ -74,8 +76,8 @@ impl TlsConnector {
     ///
     /// # Errors
     ///
-    /// [`TlsSetupError`] where a file cannot be read or holds no certificate, where there is nobody to trust, and where the server name is
-    /// none.
+    /// [`TlsSetupError`] where a file cannot be read or holds no certificate, where there is nobody to trust,
+    /// and where the server name is none.
     pub fn new(options: &TlsOptions) -> Result<Self, TlsSetupError> {
         let server_name = checked(options.server_name.as_deref())?;
         let provider = Arc::new(ring::default_provider());
@@ -93,9 +95,10 @@ impl TlsConnector {
         Ok(TlsConnector { client: Arc::new(client), finish_line, server_name, insecure })
     }
 
-    /// A connector over a configuration of rustls that the caller has made, which is used as it stands: whom it trusts, the certificates that it
-    /// shows servers, the protocols that it offers (`alpn_protocols`, which are none unless it names some), and what it remembers of sessions.
-    /// `server_name` and `finish_line` are as in [`TlsOptions`].
+    /// A connector over a configuration of rustls that the caller has made, which is used as it stands: whom
+    /// it trusts, the certificates that it shows servers, the protocols that it offers (`alpn_protocols`,
+    /// which are none unless it names some), and what it remembers of sessions. `server_name` and
+    /// `finish_line` are as in [`TlsOptions`].
     ///
     /// # Errors
     ///
@@ -235,7 +238,8 @@ pub enum TlsSetupError {
     NoCertificate(Option<PathBuf>),
     /// There is nobody to trust: no authority was given, and the machine has none.
     NoRoots,
-    /// There is nobody to trust: the machine's authorities are turned off ([`TlsOptions::system_roots`]), and none was given.
+    /// There is nobody to trust: the machine's authorities are turned off ([`TlsOptions::system_roots`]), and
+    /// none was given.
     NoRootsGiven,
     /// The server name is neither a name nor an address.
     ServerName(String),
@@ -249,9 +253,9 @@ impl fmt::Display for TlsSetupError {
         match self {
             TlsSetupError::CaFile(path, error) => write!(f, "could not read {}: {error}", path.display()),
             TlsSetupError::NoCertificate(Some(path)) => {
-                write!(f, "{} holds no certificate in PEM, or a broken one", path.display())
+                write!(f, "{} does not contain valid certificates in PEM", path.display())
             }
-            TlsSetupError::NoCertificate(None) => f.write_str("no certificate in PEM, or a broken one"),
+            TlsSetupError::NoCertificate(None) => f.write_str("no valid certificates in PEM"),
             TlsSetupError::NoRoots => f.write_str(
                 "this machine has no list of trusted authorities: install ca-certificates, or name a file with SSL_CERT_FILE",
             ),
@@ -261,7 +265,7 @@ impl fmt::Display for TlsSetupError {
             TlsSetupError::ServerName(name) => {
                 write!(f, "{name:?} is not a server name: give a host name or an address")
             }
-            TlsSetupError::Provider(reason) => write!(f, "no cryptography: {reason}"),
+            TlsSetupError::Provider(reason) => write!(f, "the cryptography of TLS is not available: {reason}"),
         }
     }
 }
@@ -316,9 +320,9 @@ mod tests {
         let nobody = error(only(b""));
         assert!(nobody.starts_with("no authority is trusted: system_roots is off"), "{nobody}");
         assert!(nobody.contains("ca_files") && nobody.contains("ca_pem"), "{nobody}");
-        assert_eq!(error(only(b"not PEM")), "no certificate in PEM, or a broken one");
+        assert_eq!(error(only(b"not PEM")), "no valid certificates in PEM");
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert_eq!(error(only(broken)), "no certificate in PEM, or a broken one");
+        assert_eq!(error(only(broken)), "no valid certificates in PEM");
         let file = TlsOptions { ca_files: vec!["/nonexistent/ca.pem".into()], ..TlsOptions::default() };
         assert!(error(file).starts_with("could not read /nonexistent/ca.pem: "));
         let name = TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() };

@@ -76,8 +76,8 @@ impl TlsError {
         matches!(self.0, TlsErrorKind::Canceled)
     }
 
-    /// What rustls says of it, where it is the protocol that failed. It is no [`source`](std::error::Error::source) where its words stand in
-    /// the line of `{}`.
+    /// What rustls says of it, where it is the protocol that failed. It is no
+    /// [`source`](std::error::Error::source) where its words stand in the line of `{}`.
     #[must_use]
     pub fn as_rustls(&self) -> Option<&rustls::Error> {
         match &self.0 {
@@ -198,7 +198,7 @@ impl fmt::Display for TlsError {
             TlsErrorKind::Tls(error) => describe(error, f),
             TlsErrorKind::ClosedEarly => TlsFailure::ClosedEarly.fmt(f),
             TlsErrorKind::Truncated => TlsFailure::Truncated.fmt(f),
-            TlsErrorKind::TimedOut => f.write_str("timed out within the TLS handshake"),
+            TlsErrorKind::TimedOut => f.write_str("timed out during the TLS handshake"),
             TlsErrorKind::Canceled => f.write_str("canceled"),
         }
     }
@@ -303,9 +303,9 @@ fn signature_fault(algorithm: &[u8]) -> &'static str {
     // Behind the tag and the length of the identifier.
     let is = |identifier: &[u8]| algorithm.get(2..).is_some_and(|rest| rest.starts_with(identifier));
     match () {
-        () if is(RSA_SHA1) || is(ECDSA_SHA1) => "with SHA-1, which is not safe any more",
-        () if is(RSA_MD5) => "with MD5, which is not safe any more",
-        () => "by an algorithm that is not known here",
+        () if is(RSA_SHA1) || is(ECDSA_SHA1) => "with SHA-1, which is no longer safe",
+        () if is(RSA_MD5) => "with MD5, which is no longer safe",
+        () => "with an unsupported algorithm",
     }
 }
 
@@ -384,15 +384,12 @@ mod tests {
         let rsa = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
         assert_eq!(
             signed(&[&rsa[..], &[5]].concat()),
-            format!("{start} with SHA-1, which is not safe any more")
+            format!("{start} with SHA-1, which is no longer safe")
         );
-        assert_eq!(
-            signed(&[&rsa[..], &[4]].concat()),
-            format!("{start} with MD5, which is not safe any more")
-        );
+        assert_eq!(signed(&[&rsa[..], &[4]].concat()), format!("{start} with MD5, which is no longer safe"));
         let ecdsa = signed(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]);
-        assert_eq!(ecdsa, format!("{start} with SHA-1, which is not safe any more"));
-        assert_eq!(signed(&[1, 2]), format!("{start} by an algorithm that is not known here"));
+        assert_eq!(ecdsa, format!("{start} with SHA-1, which is no longer safe"));
+        assert_eq!(signed(&[1, 2]), format!("{start} with an unsupported algorithm"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! TLS connections that win a race.
 //!
-//! [`TlsConnector::connect`] races as [`connect`](crate::connect) does, to another finish line: the TLS handshake, certificate
-//! included. The draft of Happy Eyeballs Version 3 asks for that ([`FinishLine`] has its words). An address that accepts TCP and
-//! then is silent, refuses, speaks no TLS or shows a bad certificate does not stop the others.
+//! [`TlsConnector::connect`] races as [`connect`](crate::connect) does, to another finish line: the TLS
+//! handshake, certificate included. The draft of Happy Eyeballs Version 3 asks for that ([`FinishLine`] has
+//! its words). An address that accepts TCP and then is silent, refuses, speaks no TLS or shows a bad
+//! certificate does not stop the others.
 //!
 //! ```no_run
 //! use connie_std::{Options, TlsConnector, TlsOptions};
@@ -39,8 +40,8 @@ pub use error::TlsError;
 pub use finish_line::FinishLine;
 #[cfg(feature = "tokio-tls")]
 pub(crate) use notes::TlsNotes;
-/// The rustls that [`TlsConnector::from_rustls`] takes a configuration of. It is part of this crate's public face: an incompatible version of
-/// rustls comes with a breaking release.
+/// The rustls that [`TlsConnector::from_rustls`] takes a configuration of. It is part of this crate's public
+/// face: an incompatible version of rustls comes with a breaking release.
 pub use rustls;
 pub(crate) use server_names::ServerNames;
 pub use stack::{TlsSocket, TlsStack};
@@ -53,11 +54,12 @@ use crate::target::split;
 use crate::{ConnectError, Options, OsPoller, OsSocket, Report, Target};
 
 impl TlsConnector {
-    /// Connects to the address of `target` that answers first. Blocks until there is a winner with which TLS is established, until every
-    /// address has failed, until the deadline, or until canceled; afterwards no socket is open but the winner's.
+    /// Connects to the address of `target` that answers first. Blocks until there is a winner with which TLS
+    /// is established, until every address has failed, until the deadline, or until canceled; afterwards no
+    /// socket is open but the winner's.
     ///
-    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it is, or for [`TlsOptions::server_name`]; a list
-    /// of addresses needs the latter.
+    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it
+    /// is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
     ///
     /// # Errors
     ///
@@ -79,8 +81,9 @@ impl TlsConnector {
         connected
     }
 
-    /// As [`connect`](Self::connect), for a program that goes on with the core: the winner stays a non-blocking socket of the stack that is
-    /// handed out with it, such as [`connie_http::HttpConnection`] takes.
+    /// As [`connect`](Self::connect), for a program that goes on with the core: the winner stays a
+    /// non-blocking socket of the stack that is handed out with it, such as [`connie_http::HttpConnection`]
+    /// takes.
     ///
     /// # Errors
     ///
@@ -97,13 +100,14 @@ impl TlsConnector {
         raced
     }
 
-    /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. `socket` is connected, and nothing
-    /// of TLS has passed on it. Blocks until the handshake has completed, or the race's deadline has passed from now.
+    /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. `socket`
+    /// is connected, and nothing of TLS has passed on it. Blocks until the handshake has completed, or the
+    /// race's deadline has passed from now.
     ///
     /// # Errors
     ///
-    /// [`ConnectErrorKind::Tls`], [`ConnectErrorKind::InvalidHost`], [`ConnectErrorKind::InvalidTarget`]; the connection is then
-    /// closed.
+    /// [`ConnectErrorKind::Tls`], [`ConnectErrorKind::InvalidHost`], [`ConnectErrorKind::InvalidTarget`]; the
+    /// connection is then closed.
     pub fn secure<'a>(
         &self,
         target: impl Into<Target<'a>>,
@@ -183,7 +187,8 @@ impl TlsConnector {
     }
 }
 
-/// Completes the handshake of a connection whose TCP is up. Where the race went to the TLS finish line it has completed already.
+/// Completes the handshake of a connection whose TCP is up. Where the race went to the TLS finish line it has
+/// completed already.
 pub(crate) fn finish(
     stack: &mut TlsStack,
     socket: &mut TlsSocket,

@@ -17,7 +17,7 @@ impl TlsNotes {
         }
     }
 
-    /// Hands them over.
+    /// Takes them out.
     pub(crate) fn take(&mut self) -> Vec<Note> {
         self.0.take()
     }

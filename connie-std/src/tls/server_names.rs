@@ -1,4 +1,5 @@
-//! The name that a certificate has to be valid for: the host's. Of several hosts it is the name of the one that the address belongs to.
+//! The name that a certificate has to be valid for: the host's. Of several hosts it is the name of the one
+//! that the address belongs to.
 
 use std::net::SocketAddr;
 

@@ -10,12 +10,13 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::error::TlsError;
 
-/// What is asked of the transport at a time within the handshake. Most of a server's flight fits.
+/// What is asked of the transport at a time during the handshake. Most of a server's flight fits.
 const HANDSHAKE_PIECE: usize = 4 * 1024;
-/// What is asked of the transport at a time after it: two records of the largest size, 2^14 bytes and up to 256 of overhead each
-/// (RFC 8446 section 5.2).
+/// What is asked of the transport at a time after it: two records of the largest size, 2^14 bytes and up to
+/// 256 of overhead each (RFC 8446 section 5.2).
 const PIECE: usize = 2 * (16 * 1024 + 256);
-/// What one [`Session::send`] takes at most: four records of the largest size, and the size of rustls' own buffer.
+/// What one [`Session::send`] takes at most: four records of the largest size, and the size of rustls' own
+/// buffer.
 const SEND_AT_MOST: usize = 64 * 1024;
 
 /// The client's side of one TLS connection. The transport is lent to each call.
@@ -83,7 +84,8 @@ impl Session {
         if self.fault.is_some() || self.start < self.end {
             return TransportNeeds { read: false, write: false };
         }
-        // While there is something to write nothing is awaited but room for it: the server's next flight answers it.
+        // While there is something to write nothing is awaited but room for it: the server's next flight
+        // answers it.
         let write = self.tls.wants_write();
         TransportNeeds { read: !write && self.tls.is_handshaking(), write }
     }
@@ -143,15 +145,16 @@ impl Session {
                 Err(_) => return Err(self.fail(TlsError::truncated())),
             }
             self.check()?;
-            // A peer that does not take what is left to write may still have said something, so only reading counts here.
+            // A peer that does not take what is left to write may still have said something, so only reading
+            // counts here.
             let _ = self.flush(io);
             self.take_in(io)?;
             self.decrypt(io);
         }
     }
 
-    /// Takes bytes to encrypt and sends what the transport takes. What it does not take yet is kept, and no more bytes are
-    /// taken before that is gone.
+    /// Takes bytes to encrypt and sends what the transport takes. What it does not take yet is kept, and no
+    /// more bytes are taken before that is gone.
     pub(super) fn send(&mut self, io: &mut (impl Read + Write), data: &[u8]) -> nb::Result<usize, TlsError> {
         if self.tls.is_handshaking() {
             self.handshake(io)?;
@@ -185,7 +188,8 @@ impl Session {
         let _ = self.flush(io);
     }
 
-    /// Makes sure that there are received bytes to decrypt, and says how many; 0 where the transport is at its end.
+    /// Makes sure that there are received bytes to decrypt, and says how many; 0 where the transport is at
+    /// its end.
     fn take_in(&mut self, io: &mut impl Read) -> nb::Result<usize, TlsError> {
         if self.start == self.end {
             let piece = if self.tls.is_handshaking() { HANDSHAKE_PIECE } else { PIECE };
@@ -199,12 +203,13 @@ impl Session {
         Ok(self.end - self.start)
     }
 
-    /// Decrypts what has been received, until there is something to read. No bytes mean that the transport is at its end.
+    /// Decrypts what has been received, until there is something to read. No bytes mean that the transport is
+    /// at its end.
     fn decrypt(&mut self, io: &mut impl Write) {
         loop {
             let mut rest = self.incoming.get(self.start..self.end).unwrap_or_default();
-            // It takes some kilobytes at a time, and none after a close_notify: what follows that "MUST be ignored" (RFC 8446
-            // section 6.1).
+            // It takes some kilobytes at a time, and none after a close_notify: what follows that "MUST be
+            // ignored" (RFC 8446 section 6.1).
             match self.tls.read_tls(&mut rest) {
                 Ok(0) => self.start = self.end,
                 Ok(_) => self.start = self.end - rest.len(),
@@ -272,8 +277,8 @@ mod tests {
     const WRITE: TransportNeeds = TransportNeeds { read: false, write: true };
     const BOTH: TransportNeeds = TransportNeeds { read: true, write: true };
 
-    /// A transport with a server at its far end, that takes as many bytes as there is room for and hands over as many as
-    /// were let through.
+    /// A transport with a server at its far end, that takes as many bytes as there is room for and hands over
+    /// as many as were let through.
     struct Peer {
         server: ServerConnection,
         /// How many bytes the client can still write.

@@ -27,15 +27,16 @@ use crate::socket::{OsSocket, OsStack};
 
 /// TLS connections to one server over the operating system's sockets.
 ///
-/// `connect` answers `WouldBlock` until TCP **and** TLS have completed their handshakes, so a
-/// [`RaceDriver`](connie_core::RaceDriver) over it races to the TLS finish line: an address that accepts TCP and then stays silent,
-/// refuses, has a bad certificate or speaks no TLS fails like one that refuses TCP, and does not stop the others. With
-/// [`FinishLine::Tcp`] it answers `Ok` as soon as TCP is up, and the first `send` or `receive`, or
-/// [`handshake`](Self::handshake), does the rest.
+/// `connect` returns `WouldBlock` until TCP **and** TLS have completed their handshakes, so a
+/// [`RaceDriver`](connie_core::RaceDriver) over it races to the TLS finish line: an address that accepts TCP
+/// and then stays silent, refuses, has a bad certificate or speaks no TLS fails like one that refuses TCP,
+/// and does not stop the others. With [`FinishLine::Tcp`] it returns `Ok` as soon as TCP is up, and the first
+/// `send` or `receive`, or [`handshake`](Self::handshake), does the rest.
 ///
-/// `send` takes bytes and may keep up to 64 KiB of them, encrypted, when the kernel's buffer is full. The next call on the socket sends
-/// them; [`flush`](Self::flush) tells when they are gone. `close` says `close_notify` and does not wait. `receive` answers `Ok(0)` only after
-/// the server's `close_notify`: a connection that ends without one is [`TlsFailure::Truncated`](connie_core::TlsFailure::Truncated).
+/// `send` takes bytes and may keep up to 64 KiB of them, encrypted, when the kernel's buffer is full. The
+/// next call on the socket sends them; [`flush`](Self::flush) tells when they are gone. `close` says
+/// `close_notify` and does not wait. `receive` returns `Ok(0)` only after the server's `close_notify`: a
+/// connection that ends without one is [`TlsFailure::Truncated`](connie_core::TlsFailure::Truncated).
 #[derive(Debug)]
 pub struct TlsStack {
     os: OsStack,
@@ -66,8 +67,8 @@ enum TlsSocketState {
 }
 
 impl TlsConnector {
-    /// A stack whose sockets are TLS connections to `host`, for a program that drives the core itself. `None` where `host` can be no
-    /// server's name.
+    /// A stack whose sockets are TLS connections to `host`, for a program that drives the core itself. `None`
+    /// where `host` can be no server's name.
     #[must_use]
     pub fn stack(&self, host: &str, options: &Options) -> Option<TlsStack> {
         Some(TlsStack::new(options.into(), self.clone(), self.name_for(host)?.into()))
@@ -84,14 +85,15 @@ impl TlsStack {
         TlsStack::new(self.os.clone(), self.connector.clone(), self.names.clone())
     }
 
-    /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3); of several hosts that of the first.
+    /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066
+    /// section 3); of several hosts that of the first.
     #[must_use]
     pub fn server_name(&self) -> String {
         self.names.first().to_str().into_owned()
     }
 
-    /// A TLS connection over `socket`, whose TCP connection is up: a tunnel through a proxy, say. Nothing is sent yet:
-    /// [`handshake`](Self::handshake) begins.
+    /// A TLS connection over `socket`, whose TCP connection is up: a tunnel through a proxy, say. Nothing is
+    /// sent yet: [`handshake`](Self::handshake) begins.
     ///
     /// # Errors
     ///
@@ -139,7 +141,8 @@ impl TlsStack {
         }
     }
 
-    /// Has the next connections run over `os`, and tells whether they end with TCP and stay plain until [`secure`](Self::secure).
+    /// Has the next connections run over `os`, and tells whether they end with TCP and stay plain until
+    /// [`secure`](Self::secure).
     pub(crate) fn set_up(&mut self, os: OsStack, plain: bool) {
         self.os = os;
         self.plain = plain;
@@ -150,8 +153,8 @@ impl TlsStack {
         if self.plain { Finish::Tcp } else { self.connector.finish() }
     }
 
-    /// Begins TLS on a plain connection. One that is not plain fails: TLS within TLS is not spoken, and without it what is meant for the
-    /// host would be read by whom the connection leads to.
+    /// Begins TLS on a plain connection. One that is not plain fails: TLS within TLS is not spoken, and
+    /// without it what is meant for the host would be read by whom the connection leads to.
     pub(crate) fn secure(&mut self, socket: &mut TlsSocket) -> Result<(), TlsError> {
         match std::mem::take(&mut socket.0) {
             TlsSocketState::Plain(plain) => socket.0 = self.wrap(plain)?.take(),
@@ -220,7 +223,7 @@ impl TlsSocket {
         }
     }
 
-    /// The version of TLS that was agreed on: `TLSv1_2` or `TLSv1_3`. `None` within the handshake.
+    /// The version of TLS that was agreed on: `TLSv1_2` or `TLSv1_3`. `None` during the handshake.
     #[must_use]
     pub fn tls_version(&self) -> Option<&'static str> {
         match &self.0 {
@@ -262,7 +265,8 @@ impl TcpClientStack for TlsStack {
         let mut state = std::mem::take(&mut socket.0);
         let result = self.go_on(&mut state, remote);
         match &result {
-            // The state is dropped, and its descriptor closed in order, so that the alert that says why is delivered.
+            // The state is dropped, and its descriptor closed in order, so that the alert that says why is
+            // delivered.
             Err(nb::Error::Other(error)) => self.notes.note(remote, error),
             Ok(()) | Err(nb::Error::WouldBlock) => socket.0 = state,
         }

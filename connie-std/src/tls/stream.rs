@@ -12,8 +12,9 @@ use crate::Report;
 
 /// A TLS connection that won its race. Blocks, as a `TcpStream` does.
 ///
-/// A read answers `Ok(0)` only after the server's `close_notify`. A connection that ends without one is an error of kind `UnexpectedEof`:
-/// what came may have been cut off by somebody else (RFC 8446 section 6.1). Dropping the stream says `close_notify` and closes.
+/// A read returns `Ok(0)` only after the server's `close_notify`. A connection that ends without one is an
+/// error of kind `UnexpectedEof`: what came may have been cut off by somebody else (RFC 8446 section 6.1).
+/// Dropping the stream says `close_notify` and closes.
 #[derive(Debug)]
 pub struct TlsStream {
     socket: TlsSocket,
@@ -57,7 +58,8 @@ impl TlsStream {
         self.socket.tls_version()
     }
 
-    /// The TCP connection below, for its time-outs and options. What is read from it or written to it directly breaks the session.
+    /// The TCP connection below, for its timeouts and options. What is read from it or written to it directly
+    /// breaks the session.
     ///
     /// # Errors
     ///
@@ -89,7 +91,7 @@ impl Write for TlsStream {
     }
 }
 
-/// A stream that blocks says `WouldBlock` only when its own time-out has passed, and then so does this one.
+/// A stream that blocks says `WouldBlock` only when its own timeout has passed, and then so does this one.
 fn blocked(error: nb::Error<TlsError>) -> io::Error {
     match error {
         nb::Error::WouldBlock => io::ErrorKind::WouldBlock.into(),

@@ -15,11 +15,12 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCer
 
 /// What webpki takes, and beside it the very certificates that the caller trusts.
 ///
-/// A server that was set up with one command shows a certificate that is its own authority. webpki takes no authority for a server
-/// (`CaUsedAsEndEntity`), while OpenSSL, and curl with it, does; and who names that certificate as trusted means just this server.
+/// A server that was set up with one command shows a certificate that is its own authority. webpki takes no
+/// authority for a server (`CaUsedAsEndEntity`), while OpenSSL, and curl with it, does; and who names that
+/// certificate as trusted means just this server.
 ///
-/// webpki asks of a trust anchor nothing but its name and key. A server's certificate that the caller trusts must not become one: its
-/// key is kept by that server, and could sign for every other.
+/// webpki asks of a trust anchor nothing but its name and key. A server's certificate that the caller trusts
+/// must not become one: its key is kept by that server, and could sign for every other.
 #[derive(Debug)]
 pub(super) struct OwnCertificates {
     /// Over what may sign for others; `None` where the caller trusts servers alone.
@@ -43,7 +44,7 @@ impl OwnCertificates {
     }
 }
 
-/// A verifier that builds on `anchors`, those left aside that cannot be one; `None` where none is left.
+/// A verifier that builds on `anchors`, those ignored that cannot be one; `None` where none is left.
 fn verifier<'a>(
     anchors: impl Iterator<Item = &'a CertificateDer<'static>>,
     provider: &Arc<CryptoProvider>,
@@ -54,8 +55,9 @@ fn verifier<'a>(
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()
 }
 
-/// Whether a certificate may sign others (basicConstraints, RFC 5280 section 4.2.1.9). webpki says so in one way only: it takes no
-/// authority for a server. It looks at the dates before that, so it is asked for a day on which they are in order.
+/// Whether a certificate may sign others (basicConstraints, RFC 5280 section 4.2.1.9). webpki says so in one
+/// way only: it takes no authority for a server. It looks at the dates before that, so it is asked for a day
+/// on which they are in order.
 fn is_authority(certificate: &CertificateDer<'static>, provider: &Arc<CryptoProvider>) -> bool {
     let Some(verifier) = verifier(std::iter::once(certificate), provider) else { return false };
     let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
@@ -89,7 +91,8 @@ impl ServerCertVerifier for OwnCertificates {
             (false, Some(it)) => it.verify_server_cert(end_entity, intermediates, name, ocsp, now),
             (false, None) => Err(CertificateError::UnknownIssuer.into()),
         };
-        // webpki looks at the dates before it looks for the issuer, or at whose certificate it is, so those are in order here.
+        // webpki looks at the dates before it looks for the issuer, or at whose certificate it is, so those
+        // are in order here.
         let issuer_only = matches!(
             verdict,
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))

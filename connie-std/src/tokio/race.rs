@@ -53,7 +53,7 @@ pub(super) struct RaceFuture<'w, S: TaskStack> {
     stack: S,
     clock: OsClock,
     lookups: Vec<LookupTask>,
-    /// What wakes the task when a look-up has news.
+    /// What wakes the task when a lookup has news.
     watches: Registrations,
     cancelable: Option<Cancelable>,
     /// What wakes the task when the time has come.
@@ -91,7 +91,8 @@ impl<'w, S: TaskStack> RaceFuture<'w, S> {
         }))
     }
 
-    /// Looks names up and starts nothing. Ready when all answers are there, when some have been for `delay`, and when the race is over.
+    /// Looks names up and starts nothing. Ready when all answers are there, when some have been for `delay`,
+    /// and when the race is over.
     pub(super) fn poll_names(&mut self, delay: Duration, context: &mut Context<'_>) -> Poll<()> {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
@@ -153,7 +154,7 @@ impl<'w, S: TaskStack> RaceFuture<'w, S> {
         self.clock
     }
 
-    /// Does what is to be done now. Answers until when there is nothing more to do.
+    /// Does what is to be done now. Returns until when there is nothing more to do.
     fn turn(&mut self, context: &mut Context<'_>, now: Instant) -> RacePoll<S::TcpSocket> {
         loop {
             let Some(progress) = self.step(context, now) else { return RacePoll::Wait(None) };

@@ -1,4 +1,4 @@
-//! What the look-ups of a race wait for, in tokio's reactor.
+//! What the lookups of a race wait for, in tokio's reactor.
 
 #[cfg(unix)]
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
@@ -18,23 +18,23 @@ use crate::resolve::{LookupTask, WatchSet};
 /// How often to look at what cannot be waited for.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 
-/// Wake-ups that were arranged for after the look-ups were last polled.
+/// Wake-ups that were arranged for after the lookups were last polled.
 #[derive(Default)]
 pub(super) struct Registrations {
     #[cfg(unix)]
     descriptors: Vec<(AsyncFd<RegisteredDescriptor>, Readiness)>,
-    /// Whether a look-up may wake the task by itself, which does not show here.
+    /// Whether a lookup may wake the task by itself, which does not show here.
     took_waker: bool,
-    /// When the look-ups want to be polled.
+    /// When the lookups want to be polled.
     wake_at: Option<Instant>,
 }
 
-/// A descriptor that a look-up has lent, kept until tokio has forgotten it.
+/// A descriptor that a lookup has lent, kept until tokio has forgotten it.
 #[cfg(unix)]
 enum RegisteredDescriptor {
     Shared(Arc<Datagrams>),
-    /// A copy, with its room. A look-up can close its own before this is gone, and its number can be another's then; and two races can be
-    /// lent the same one, which epoll takes only once.
+    /// A copy, with its room. A lookup can close its own before this is gone, and its number can be another's
+    /// then; and two races can be lent the same one, which epoll takes only once.
     Copy {
         copy: OwnedFd,
         _room: DescriptorPermit,
@@ -64,19 +64,20 @@ impl AsRawFd for RegisteredDescriptor {
 }
 
 impl Registrations {
-    /// Takes note that there is a look-up that was not polled yet.
+    /// Records that there is a lookup that was not polled yet.
     pub(super) fn look_at_once(&mut self) {
         self.wake_at = Some(Instant::ZERO);
     }
 
-    /// Whether the look-ups have to be polled. Where not, the task is woken when they have to, but for the [time](Self::wake_at).
+    /// Whether the lookups have to be polled. Where not, the task is woken when they have to, but for the
+    /// [time](Self::wake_at).
     pub(super) fn poll_news(&self, context: &mut Context<'_>, now: Instant) -> bool {
         let due = self.took_waker || self.wake_at.is_some_and(|wake_at| wake_at <= now);
         // Each has to be asked, so that each wakes the task.
         self.is_any_ready(context) || due
     }
 
-    /// When the look-ups want to be polled though nothing has come.
+    /// When the lookups want to be polled though nothing has come.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.wake_at
     }
@@ -84,9 +85,10 @@ impl Registrations {
     #[cfg(unix)]
     fn is_any_ready(&self, context: &mut Context<'_>) -> bool {
         self.descriptors.iter().fold(false, |any, (descriptor, readiness)| {
-            // For one to read too: epoll tells of an error with nothing to read (an ICMP error of a datagram socket) by EPOLLERR alone, and
-            // that is no reason for tokio to wake a reader. It takes it for a closed way to write; ready for more than that it never is,
-            // since it was not registered to be written to.
+            // For one to read too: epoll tells of an error with nothing to read (an ICMP error of a datagram
+            // socket) by EPOLLERR alone, and that is not a reason for tokio to wake a reader. It takes it for
+            // a closed way to write; ready for more than that it never is, since it was not registered to be
+            // written to.
             let write = descriptor.poll_write_ready(context);
             let read = match readiness {
                 Readiness::Read => descriptor.poll_read_ready(context),
@@ -102,9 +104,9 @@ impl Registrations {
         false
     }
 
-    /// Arranges for wake-ups anew, after the look-ups were polled.
+    /// Arranges for wakeups anew, after the lookups were polled.
     pub(super) fn renew(&mut self, lookups: &[LookupTask], context: &mut Context<'_>, now: Instant) {
-        let mut watch = WatchSet::of_task(context.waker());
+        let mut watch = WatchSet::for_task(context.waker());
         for running in lookups {
             running.lookup.watch(&mut watch);
         }
@@ -117,7 +119,7 @@ impl Registrations {
         }
     }
 
-    /// Answers whether tokio waits for all of it.
+    /// Returns whether tokio waits for all of it.
     #[cfg(unix)]
     fn watch(&mut self, watch: &WatchSet<'_>, budget: Option<&SocketBudget>) -> bool {
         self.descriptors.clear();

@@ -24,7 +24,7 @@ pub(super) trait TaskStack: RaceStack<TcpSocket: Retransmitted> + Hosted {
     /// Has the sockets wake this task from now on.
     fn wakes(&mut self, waker: &Waker);
 
-    /// Hands over what has become of attempts, in words, where it has more to say than their errors.
+    /// Returns what has become of attempts, in words, where it has more to say than their errors.
     fn take_notes(&mut self) -> Vec<Note>;
 }
 
@@ -124,8 +124,8 @@ impl TokioStack {
         }
     }
 
-    /// tokio calls a socket ready that is not connected and has no error. It is so, and its error is on the way; or the event was for
-    /// nothing, and another will come.
+    /// tokio calls a socket ready that is not connected and has no error. It is so, and its error is on the
+    /// way; or the event was for nothing, and another will come.
     fn look_again(&self, stream: TcpStream, vain: u16) -> nb::Result<TokioSocketState, OsError> {
         let is_ready = is_writable(stream.as_fd()).unwrap_or(false);
         if is_ready && vain >= MOST_IN_VAIN {
@@ -238,8 +238,8 @@ mod tests {
 
     use super::*;
 
-    /// What an ICMP error looks like while the kernel is still at it: the socket is ready, has no error, and is not connected. Here its
-    /// error has been taken away.
+    /// What an ICMP error looks like while the kernel is still at it: the socket is ready, has no error, and
+    /// is not connected. Here its error has been taken away.
     #[tokio::test(flavor = "current_thread")]
     async fn a_socket_that_is_ready_before_its_error_is_there_has_not_won() {
         let port = closed_port(IpAddr::from(Ipv4Addr::LOCALHOST));

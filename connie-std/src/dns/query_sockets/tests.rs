@@ -1,4 +1,4 @@
-//! Two look-ups of one name.
+//! Two lookups of one name.
 
 use connie_dns::{DnsConfig, Name};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::OsClock;
 use crate::dns::cache::Cache;
 
-/// Two look-ups of a name, and the server, which is asked in real time.
+/// Two lookups of a name, and the server, which is asked in real time.
 struct Two {
     context: LookupContext,
     server: UdpSocket,

@@ -1,7 +1,8 @@
 //! TLS connections that win a race, in a task (feature `tokio-tls`).
 //!
-//! The handshakes are tokio-rustls's, each a future that the race polls: so the winner is a stream that other crates know. Driving the session
-//! that the blocking connections have would end in a stream of our own, since tokio-rustls makes none of a session that has begun.
+//! The handshakes are tokio-rustls's, each a future that the race polls: so the winner is a stream that other
+//! crates know. Driving the session that the blocking connections have would end in a stream of our own,
+//! since tokio-rustls makes none of a session that has begun.
 
 mod stack;
 
@@ -25,11 +26,12 @@ use crate::observation::RaceObservation;
 use crate::tls::{FinishLine, TlsError, TlsOptions, TlsSetupError};
 use crate::{ConnectError, ConnectErrorKind, Options, Target};
 
-/// Makes TLS connections in a task: what [`connie_std::TlsConnector`](crate::TlsConnector) does in a thread, with the same options, errors and finish
-/// lines. A clone is a reference.
+/// Makes TLS connections in a task: what [`connie_std::TlsConnector`](crate::TlsConnector) does in a thread,
+/// with the same options, errors and finish lines. A clone is a reference.
 ///
-/// An address wins when TLS with it is established, certificate included. One that accepts TCP and then is silent, refuses, speaks no TLS or shows a
-/// bad certificate does not stop the others, and what loses within its TLS handshake is sent a reset.
+/// An address wins when TLS with it is established, certificate included. One that accepts TCP and then is
+/// silent, refuses, speaks no TLS or shows a bad certificate does not stop the others, and what loses within
+/// its TLS handshake is sent a reset.
 ///
 /// ```no_run
 /// use connie_std::tokio::TlsConnector;
@@ -49,14 +51,15 @@ use crate::{ConnectError, ConnectErrorKind, Options, Target};
 #[derive(Clone, Debug)]
 pub struct TlsConnector(crate::TlsConnector);
 
-/// A TLS connection that won its race: [`connie_std::Connected`](crate::Connected) over the stream of tokio-rustls, to which it derefs.
-/// [`get_ref`](TlsStream::get_ref) has tokio's stream and rustls's session, with the server's certificates; [`into_stream`](crate::Connected::into_stream)
-/// is for crates that want tokio-rustls's type, which so is part of this crate's public face: an incompatible version of tokio-rustls comes
-/// with a breaking release.
+/// A TLS connection that won its race: [`connie_std::Connected`](crate::Connected) over the stream of
+/// tokio-rustls, to which it derefs. [`get_ref`](TlsStream::get_ref) has tokio's stream and rustls's session,
+/// with the server's certificates; [`into_stream`](crate::Connected::into_stream) is for crates that want
+/// tokio-rustls's type, which so is part of this crate's public face: an incompatible version of tokio-rustls
+/// comes with a breaking release.
 ///
-/// A read answers no bytes only after the server's `close_notify`; a connection that ends without one is an error of kind
-/// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) (RFC 8446 section 6.1). `shutdown` says `close_notify`. Dropping the stream does not: that
-/// could wait.
+/// A read answers no bytes only after the server's `close_notify`; a connection that ends without one is an
+/// error of kind [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) (RFC 8446 section 6.1). `shutdown` says
+/// `close_notify`. Dropping the stream does not: that could wait.
 pub type TlsConnected = Connected<TlsStream<TcpStream>>;
 
 impl TlsConnected {
@@ -74,7 +77,8 @@ impl TlsConnected {
 }
 
 impl From<crate::TlsConnector> for TlsConnector {
-    /// The same connector for tasks: of a configuration of rustls, say, by [`from_rustls`](crate::TlsConnector::from_rustls).
+    /// The same connector for tasks: of a configuration of rustls, say, by
+    /// [`from_rustls`](crate::TlsConnector::from_rustls).
     fn from(connector: crate::TlsConnector) -> Self {
         TlsConnector(connector)
     }
@@ -90,7 +94,8 @@ impl TlsConnector {
         crate::TlsConnector::new(options).map(Self)
     }
 
-    /// The connector with the default options, made at the first call and shared by all, with those that block.
+    /// The connector with the default options, made at the first call and shared by all, with those that
+    /// block.
     ///
     /// # Errors
     ///
@@ -99,11 +104,12 @@ impl TlsConnector {
         crate::TlsConnector::system().map(Self)
     }
 
-    /// Connects to the address of `target` that answers first, as [`connect_with`](super::connect_with) does, to the end of the TLS handshake. Dropping
-    /// the future ends all of it, and the deadline of `options` covers the handshake too.
+    /// Connects to the address of `target` that answers first, as [`connect_with`](super::connect_with) does,
+    /// to the end of the TLS handshake. Dropping the future ends all of it, and the deadline of `options`
+    /// covers the handshake too.
     ///
-    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it is, or for [`TlsOptions::server_name`]; a list
-    /// of addresses needs the latter.
+    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it
+    /// is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
     ///
     /// # Errors
     ///
@@ -128,13 +134,14 @@ impl TlsConnector {
         result
     }
 
-    /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. Nothing of TLS has passed on it. Ends when the
-    /// handshake has completed, or the race's deadline has passed from now.
+    /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. Nothing
+    /// of TLS has passed on it. Ends when the handshake has completed, or the race's deadline has passed from
+    /// now.
     ///
     /// # Errors
     ///
-    /// [`ConnectErrorKind::Tls`], [`ConnectErrorKind::InvalidHost`], [`ConnectErrorKind::InvalidTarget`]; the connection is then
-    /// closed.
+    /// [`ConnectErrorKind::Tls`], [`ConnectErrorKind::InvalidHost`], [`ConnectErrorKind::InvalidTarget`]; the
+    /// connection is then closed.
     ///
     /// # Panics
     ///
@@ -189,7 +196,8 @@ impl TlsConnector {
         Ok(Connected { stream, destination, report, _held })
     }
 
-    /// Completes the handshake. Where the time is up, where the program cancels and where the future is dropped, the connection is reset.
+    /// Completes the handshake. Where the time is up, where the program cancels and where the future is
+    /// dropped, the connection is reset.
     async fn handshake(
         &self,
         name: ServerName<'static>,

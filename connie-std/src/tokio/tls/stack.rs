@@ -21,7 +21,8 @@ use crate::socket::reset;
 use crate::tls::{ServerNames, TlsConnector, TlsError, TlsNotes};
 use crate::tokio::stack::{TaskStack, TokioSocket, TokioStack};
 
-/// TLS connections to one server over [`TokioStack`]. `connect` answers `WouldBlock` until TCP and TLS have completed their handshakes.
+/// TLS connections to one server over [`TokioStack`]. `connect` returns `WouldBlock` until TCP and TLS have
+/// completed their handshakes.
 pub(super) struct TlsStack {
     tcp: TokioStack,
     connector: TlsConnector,
@@ -67,7 +68,8 @@ impl TlsSocket {
         TlsSocket(TlsTaskState::Handshake(Box::new(connector.connect(name, stream))))
     }
 
-    /// Goes on with the handshake. Where it fails the connection is closed in order, so that the alert that says why is delivered.
+    /// Goes on with the handshake. Where it fails the connection is closed in order, so that the alert that
+    /// says why is delivered.
     pub(super) fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TlsError>> {
         let result = match &mut self.0 {
             TlsTaskState::Handshake(handshake) => Pin::new(handshake.as_mut()).poll(context),
