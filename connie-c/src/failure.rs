@@ -9,11 +9,11 @@ use connie_std::core::verdict::{ErrorKind, unknown_zone};
 use connie_std::{ConnectError, Options, Target};
 
 use crate::Connie;
-use crate::visit::Visit;
+use crate::visit::LastVisit;
 
 /// Why there is no connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Failed {
+pub(crate) struct CallError {
     pub(crate) error: Connie,
     /// One line.
     pub(crate) message: String,
@@ -21,17 +21,17 @@ pub(crate) struct Failed {
     pub(crate) addresses: Vec<(Connie, String)>,
 }
 
-impl Failed {
+impl CallError {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Failed { error: Connie::InvalidArgument, message: message.into(), addresses: Vec::new() }
+        CallError { error: Connie::InvalidArgument, message: message.into(), addresses: Vec::new() }
     }
 
     pub(crate) fn other(message: impl Into<String>) -> Self {
-        Failed { error: Connie::Other, message: message.into(), addresses: Vec::new() }
+        CallError { error: Connie::Other, message: message.into(), addresses: Vec::new() }
     }
 
     pub(crate) fn out_of_descriptors(error: io::Error) -> Self {
-        Failed {
+        CallError {
             error: Connie::OutOfDescriptors,
             message: format!("no descriptor left to wait for a cancel: {error}"),
             addresses: Vec::new(),
@@ -39,14 +39,14 @@ impl Failed {
     }
 }
 
-impl From<ConnectError> for Failed {
+impl From<ConnectError> for CallError {
     fn from(error: ConnectError) -> Self {
         // With each address.
-        Failed { error: code(&error), message: format!("{error:?}"), addresses: fates(&error) }
+        CallError { error: code(&error), message: format!("{error:?}"), addresses: address_results(&error) }
     }
 }
 
-fn fates(error: &ConnectError) -> Vec<(Connie, String)> {
+fn address_results(error: &ConnectError) -> Vec<(Connie, String)> {
     let destinations = error.timeline().into_iter().flat_map(|timeline| timeline.destinations());
     let fate = |destination: &connie_std::core::race::Destination| {
         // Of one without an error nothing was heard, or the race has ended before.
@@ -66,39 +66,39 @@ pub(crate) fn connect(
     target: Target<'_>,
     port: u16,
     options: &Options,
-) -> Result<(TcpStream, Option<Visit>), Failed> {
+) -> Result<(TcpStream, Option<LastVisit>), CallError> {
     if port == 0 {
-        return Err(Failed::invalid("nothing listens on port 0: give one from 1 to 65535"));
+        return Err(CallError::invalid("nothing listens on port 0: give one from 1 to 65535"));
     }
     let (stream, report) = connie_std::connect(target, options)?.into_parts();
-    Ok((stream, options.memory.is_some().then(|| Visit::new(report))))
+    Ok((stream, options.memory.is_some().then(|| LastVisit::new(report))))
 }
 
-pub(crate) fn utf8(text: &CStr) -> Result<&str, Failed> {
+pub(crate) fn utf8(text: &CStr) -> Result<&str, CallError> {
     text.to_str()
-        .map_err(|_| Failed::invalid(format!("{text:?} is not a host name or address: it is not UTF-8")))
+        .map_err(|_| CallError::invalid(format!("{text:?} is not a host name or address: it is not UTF-8")))
 }
 
 /// Addresses without a port, as texts.
-pub(crate) fn addresses(texts: &[Option<&CStr>], port: u16) -> Result<Vec<SocketAddr>, Failed> {
+pub(crate) fn addresses(texts: &[Option<&CStr>], port: u16) -> Result<Vec<SocketAddr>, CallError> {
     if texts.is_empty() {
-        return Err(Failed::invalid("no address was given"));
+        return Err(CallError::invalid("no address was given"));
     }
     let one = |text: &Option<&CStr>| {
-        let text = utf8(text.ok_or_else(|| Failed::invalid("an address is NULL"))?)?;
+        let text = utf8(text.ok_or_else(|| CallError::invalid("an address is NULL"))?)?;
         address(text, port)
     };
     texts.iter().map(one).collect()
 }
 
-fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
+fn address(text: &str, port: u16) -> Result<SocketAddr, CallError> {
     let literal = match Host::parse(text) {
         Ok(Host::Address(literal)) => literal,
         Ok(_) => {
             let message = format!("{text:?} is a name, not an address: connie_connect resolves names");
-            return Err(Failed::invalid(message));
+            return Err(CallError::invalid(message));
         }
-        Err(error) => return Err(Failed::invalid(format!("{text:?} is not an address: {error}"))),
+        Err(error) => return Err(CallError::invalid(format!("{text:?} is not an address: {error}"))),
     };
     if let Some(address) = literal.socket_addr(port) {
         return Ok(address);
@@ -106,7 +106,7 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
     // In a zone that has a name, which the system knows. It takes a literal apart without asking anybody.
     let zone = literal.zone.unwrap_or_default();
     let mut found = (format!("{}%{zone}", literal.ip), port).to_socket_addrs().into_iter().flatten();
-    found.next().ok_or_else(|| Failed::invalid(unknown_zone(text, zone).to_string()))
+    found.next().ok_or_else(|| CallError::invalid(unknown_zone(text, zone).to_string()))
 }
 
 fn code(error: &ConnectError) -> Connie {

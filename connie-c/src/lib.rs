@@ -22,10 +22,10 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 
 use connie_std::{MAX_DESTINATIONS, Options, Target};
 
-use failure::Failed;
+use failure::CallError;
 use memory::Memory;
-use options::Settings;
-use visit::Visit;
+use options::CallOptions;
+use visit::LastVisit;
 
 /// What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
 #[repr(C)]
@@ -70,7 +70,7 @@ pub const CONNIE_VERSION_PATCH: u32 = 0;
 
 /// How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also of several threads at once, and freed
 /// once none of them is under way. It must not be changed while a call has it.
-pub struct ConnieOptions(Settings);
+pub struct ConnieOptions(CallOptions);
 
 /// What connections have shown of addresses: which answer, how fast, and which are dead. With it one SYN is enough on nearly every visit to a host but
 /// the first. Made by `connie_memory_new` or `connie_memory_load`, given to options by `connie_options_set_memory`. Any number of
@@ -78,7 +78,7 @@ pub struct ConnieOptions(Settings);
 pub struct ConnieMemory(Memory);
 
 /// A visit to a host that a memory has learnt from, for what its caller finds out of the connection later.
-pub struct ConnieVisit(Visit);
+pub struct ConnieVisit(LastVisit);
 
 /// What a caller found out about the address behind a connection.
 #[repr(C)]
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn connie_connect(
     // SAFETY: the caller's promises about `host` are those of `text`.
     let host = unsafe { text(host) };
     let connect = || {
-        let host = failure::utf8(host.ok_or_else(|| Failed::invalid("the host is NULL"))?)?;
+        let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
         failure::connect(Target::Host(host, port), port, &of(None, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn connie_connect_with(
     // SAFETY: the caller's promises about `host` are those of `text`; `options` is NULL or was made here and not freed.
     let (host, options) = unsafe { (text(host), options.as_ref()) };
     let connect = || {
-        let host = failure::utf8(host.ok_or_else(|| Failed::invalid("the host is NULL"))?)?;
+        let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
         failure::connect(Target::Host(host, port), port, &of(options, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn connie_connect_addresses_with(
 /// Options that are those of `connie_connect`, to be changed. Never NULL; to be freed by `connie_options_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn connie_options_new() -> *mut ConnieOptions {
-    Box::into_raw(Box::new(ConnieOptions(Settings::default())))
+    Box::into_raw(Box::new(ConnieOptions(CallOptions::default())))
 }
 
 /// Frees options. NULL is nothing to free.
@@ -223,10 +223,10 @@ pub unsafe extern "C" fn connie_options_set_cancel_fd(
     // A descriptor that is not open is refused by the duplication. -1 alone could be none.
     // SAFETY: it is borrowed during this call, in which the caller does not close it.
     let descriptor = (cancel_fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(cancel_fd) });
-    let set = |settings: &mut Settings| match (cancel_fd, descriptor) {
+    let set = |settings: &mut CallOptions| match (cancel_fd, descriptor) {
         (-1, _) => settings.cancel_by(None),
         (_, Some(descriptor)) => settings.cancel_by(Some(descriptor)),
-        (_, None) => Err(Failed::invalid(format!("{cancel_fd} is not a file descriptor"))),
+        (_, None) => Err(CallError::invalid(format!("{cancel_fd} is not a file descriptor"))),
     };
     // SAFETY: `options` is NULL or was made here, not freed, and nobody else's during this call, as the caller promises.
     unsafe { change(options, set) }
@@ -240,9 +240,9 @@ pub unsafe extern "C" fn connie_options_set_pacing(
 ) -> c_int {
     // SAFETY: the caller's promises about `name` are those of `text`.
     let name = unsafe { text(name) };
-    let set = |settings: &mut Settings| match options::text(name)? {
+    let set = |settings: &mut CallOptions| match options::text(name)? {
         Some(name) => settings.pacing(name),
-        None => Err(Failed::invalid("the pacing is NULL")),
+        None => Err(CallError::invalid("the pacing is NULL")),
     };
     // SAFETY: as for `connie_options_set_cancel_fd`.
     unsafe { change(options, set) }
@@ -303,7 +303,7 @@ pub unsafe extern "C" fn connie_options_set_interface(
 ) -> c_int {
     // SAFETY: the caller's promises about `name` are those of `text`.
     let name = unsafe { text(name) };
-    let set = |settings: &mut Settings| {
+    let set = |settings: &mut CallOptions| {
         settings.interface(options::text(name)?);
         Ok(())
     };
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn connie_options_set_keepalive(
     interval_seconds: u32,
     count: u32,
 ) -> c_int {
-    let set = |settings: &mut Settings| {
+    let set = |settings: &mut CallOptions| {
         settings.keepalive(idle_seconds, interval_seconds, count);
         Ok(())
     };
@@ -334,7 +334,7 @@ pub unsafe extern "C" fn connie_options_set_buffers(
     send: usize,
     receive: usize,
 ) -> c_int {
-    let set = |settings: &mut Settings| {
+    let set = |settings: &mut CallOptions| {
         settings.buffers(send, receive);
         Ok(())
     };
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn connie_options_set_buffers(
 /// Whether the connection has TCP_NODELAY: yes by default, no for 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_nodelay(options: *mut ConnieOptions, is_set: c_int) -> c_int {
-    let set = |settings: &mut Settings| {
+    let set = |settings: &mut CallOptions| {
         settings.nodelay(is_set != 0);
         Ok(())
     };
@@ -362,7 +362,7 @@ pub unsafe extern "C" fn connie_options_set_memory(
 ) -> c_int {
     // SAFETY: `memory` is NULL or was made here and not freed, as the caller promises.
     let memory = unsafe { memory.as_ref() }.map(|ConnieMemory(memory)| memory.clone());
-    let set = |settings: &mut Settings| {
+    let set = |settings: &mut CallOptions| {
         settings.memory(memory);
         Ok(())
     };
@@ -374,7 +374,7 @@ pub unsafe extern "C" fn connie_options_set_memory(
 /// are bound to a server. No by default, and for 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_incumbent(options: *mut ConnieOptions, is_set: c_int) -> c_int {
-    let set = |settings: &mut Settings| {
+    let set = |settings: &mut CallOptions| {
         settings.incumbent(is_set != 0);
         Ok(())
     };
@@ -403,13 +403,13 @@ pub unsafe extern "C" fn connie_memory_free(memory: *mut ConnieMemory) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_load(path: *const c_char, memory: *mut *mut ConnieMemory) -> c_int {
     if memory.is_null() {
-        return message::remember(Err(Failed::invalid("memory is NULL: there is nowhere to store it")));
+        return message::record(Err(CallError::invalid("memory is NULL: there is nowhere to store it")));
     }
     // SAFETY: the caller's promises about `path` are those of `text`.
     let path = unsafe { text(path) };
     let (made, error) = match memory::load(path) {
-        Ok(loaded) => (Box::into_raw(Box::new(ConnieMemory(loaded))), message::remember(Ok(()))),
-        Err(failed) => (std::ptr::null_mut(), message::remember(Err(failed))),
+        Ok(loaded) => (Box::into_raw(Box::new(ConnieMemory(loaded))), message::record(Ok(()))),
+        Err(failed) => (std::ptr::null_mut(), message::record(Err(failed))),
     };
     // SAFETY: not NULL, and so a pointer of the caller's.
     unsafe { memory.write(made) };
@@ -422,7 +422,7 @@ pub unsafe extern "C" fn connie_memory_load(path: *const c_char, memory: *mut *m
 pub unsafe extern "C" fn connie_memory_save(memory: *const ConnieMemory, path: *const c_char) -> c_int {
     // SAFETY: the caller's promises about `path` are those of `text`; `memory` is NULL or was made here and not freed.
     let (path, memory) = unsafe { (text(path), memory.as_ref()) };
-    message::remember(memory::save(memory.map(|ConnieMemory(memory)| memory), path))
+    message::record(memory::save(memory.map(|ConnieMemory(memory)| memory), path))
 }
 
 /// The same memory for the part of a program that `number` stands for, another user say: what one part learns the others do not use. The part with
@@ -542,39 +542,39 @@ unsafe fn text<'a>(string: *const c_char) -> Option<&'a CStr> {
 }
 
 /// The options of one call.
-fn of(options: Option<&ConnieOptions>, timeout_ms: u32) -> Result<Options, Failed> {
+fn of(options: Option<&ConnieOptions>, timeout_ms: u32) -> Result<Options, CallError> {
     match options {
         Some(ConnieOptions(settings)) => settings.for_call(timeout_ms),
-        None => Settings::default().for_call(timeout_ms),
+        None => CallOptions::default().for_call(timeout_ms),
     }
 }
 
 /// Changes options, and keeps what was wrong for `connie_last_error`.
 unsafe fn change(
     options: *mut ConnieOptions,
-    set: impl FnOnce(&mut Settings) -> Result<(), Failed>,
+    set: impl FnOnce(&mut CallOptions) -> Result<(), CallError>,
 ) -> c_int {
     // SAFETY: NULL, or made by `connie_options_new`, not freed, and nobody else's during this call, as the caller promises.
     let options = unsafe { options.as_mut() };
     let changed = match options {
         Some(ConnieOptions(settings)) => set(settings),
-        None => Err(Failed::invalid("the options are NULL: make them with connie_options_new")),
+        None => Err(CallError::invalid("the options are NULL: make them with connie_options_new")),
     };
-    message::remember(changed)
+    message::record(changed)
 }
 
 /// Connects, and stores the outcome: the descriptor in `*fd`, what went wrong for `connie_last_error`.
 unsafe fn answer(
-    connect: impl FnOnce() -> Result<(TcpStream, Option<Visit>), Failed>,
+    connect: impl FnOnce() -> Result<(TcpStream, Option<LastVisit>), CallError>,
     fd: *mut c_int,
 ) -> c_int {
     if fd.is_null() {
-        let failed = Failed::invalid("fd is NULL: there is nowhere to store the descriptor");
-        return message::remember_connect(Err(failed));
+        let failed = CallError::invalid("fd is NULL: there is nowhere to store the descriptor");
+        return message::record_connect(Err(failed));
     }
     let (descriptor, error) = match connect() {
-        Ok((stream, visit)) => (stream.into_raw_fd(), message::remember_connect(Ok(visit))),
-        Err(failed) => (-1, message::remember_connect(Err(failed))),
+        Ok((stream, visit)) => (stream.into_raw_fd(), message::record_connect(Ok(visit))),
+        Err(failed) => (-1, message::record_connect(Err(failed))),
     };
     // SAFETY: not NULL, and so an int of the caller's.
     unsafe { fd.write(descriptor) };

@@ -4,48 +4,48 @@ use std::cell::RefCell;
 use std::ffi::c_int;
 
 use crate::Connie;
-use crate::failure::Failed;
-use crate::visit::Visit;
+use crate::failure::CallError;
+use crate::visit::LastVisit;
 
 thread_local! {
-    static LAST: RefCell<Last> = const { RefCell::new(Last::NONE) };
+    static LAST: RefCell<LastCall> = const { RefCell::new(LastCall::NONE) };
 }
 
 /// What the last call has left.
 #[derive(Debug)]
-struct Last {
+struct LastCall {
     message: String,
     /// What became of each address.
     addresses: Vec<(Connie, String)>,
     /// Of the last call that was to connect, where it has and had a memory.
-    visit: Option<Visit>,
+    visit: Option<LastVisit>,
 }
 
-impl Last {
-    const NONE: Last = Last { message: String::new(), addresses: Vec::new(), visit: None };
+impl LastCall {
+    const NONE: LastCall = LastCall { message: String::new(), addresses: Vec::new(), visit: None };
 }
 
 /// Keeps the message of a call that has failed, and forgets the one before. Answers the code.
-pub(crate) fn remember(result: Result<(), Failed>) -> c_int {
+pub(crate) fn record(result: Result<(), CallError>) -> c_int {
     let (error, message, addresses) = match result {
         Ok(()) => (Connie::Ok, String::new(), Vec::new()),
-        Err(Failed { error, message, addresses }) => (error, message, addresses),
+        Err(CallError { error, message, addresses }) => (error, message, addresses),
     };
     change(|last| (last.message, last.addresses) = (message, addresses));
     error as c_int
 }
 
 /// The same for a call that was to connect.
-pub(crate) fn remember_connect(result: Result<Option<Visit>, Failed>) -> c_int {
+pub(crate) fn record_connect(result: Result<Option<LastVisit>, CallError>) -> c_int {
     let (visit, result) = match result {
         Ok(visit) => (visit, Ok(())),
         Err(failed) => (None, Err(failed)),
     };
     change(|last| last.visit = visit);
-    remember(result)
+    record(result)
 }
 
-fn change(change: impl FnOnce(&mut Last)) {
+fn change(change: impl FnOnce(&mut LastCall)) {
     // A thread that is ending has no place for it any more.
     let _ = LAST.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
@@ -55,7 +55,7 @@ fn change(change: impl FnOnce(&mut Last)) {
 }
 
 /// That of the last call of this thread that was to connect.
-pub(crate) fn last_visit() -> Option<Visit> {
+pub(crate) fn last_visit() -> Option<LastVisit> {
     LAST.try_with(|last| last.try_borrow().ok()?.visit.clone()).ok().flatten()
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn with_last(read: impl Fn(&str) -> usize) -> usize {
 
 /// What became of an address in the last call of this thread: the code, and the line. `None` where there were not so many.
 pub(crate) fn with_address<T>(index: usize, read: impl Fn(Connie, &str) -> T) -> Option<T> {
-    let told = |last: &RefCell<Last>| {
+    let told = |last: &RefCell<LastCall>| {
         let last = last.try_borrow().ok()?;
         last.addresses.get(index).map(|(error, line)| read(*error, line))
     };
@@ -101,18 +101,18 @@ mod tests {
         let (address, memory) = (server.local_addr().unwrap(), Some(connie_std::Memory::new()));
         let options = connie_std::Options { memory, ..Default::default() };
         let (_, visit) = crate::failure::connect(address.into(), address.port(), &options).unwrap();
-        assert_eq!(remember_connect(Ok(visit)), 0);
-        assert_eq!((remember(Err(Failed::invalid("no"))), remember(Ok(()))), (-1, 0));
+        assert_eq!(record_connect(Ok(visit)), 0);
+        assert_eq!((record(Err(CallError::invalid("no"))), record(Ok(()))), (-1, 0));
         assert!(last_visit().is_some());
-        assert_eq!(remember_connect(Err(Failed::invalid("no"))), -1);
+        assert_eq!(record_connect(Err(CallError::invalid("no"))), -1);
         assert!(last_visit().is_none() && with_last(str::len) == 2);
     }
 
     #[test]
     fn a_success_forgets_the_failure_before() {
-        assert_eq!(remember(Err(Failed::invalid("no"))), -1);
+        assert_eq!(record(Err(CallError::invalid("no"))), -1);
         assert_eq!(with_last(str::len), 2);
-        assert_eq!(remember(Ok(())), 0);
+        assert_eq!(record(Ok(())), 0);
         assert_eq!(with_last(str::len), 0);
     }
 }

@@ -7,47 +7,47 @@ use std::time::Duration;
 use connie_std::core::{Config, Families, Family, Pacing};
 use connie_std::{Canceler, Keepalive, MAX_IN_FLIGHT, Memory, Options};
 
-use crate::failure::{Failed, utf8};
+use crate::failure::{CallError, utf8};
 
 /// What the handle stands for.
 #[derive(Debug, Default)]
-pub(crate) struct Settings {
+pub(crate) struct CallOptions {
     options: Options,
     /// The program's descriptor by which calls are canceled, as a duplicate of it.
     cancel: Option<OwnedFd>,
 }
 
-impl Settings {
+impl CallOptions {
     /// The options of one call. Each has a canceler of its own, so that a call which was canceled is nothing to the next.
-    pub(crate) fn for_call(&self, timeout_ms: u32) -> Result<Options, Failed> {
+    pub(crate) fn for_call(&self, timeout_ms: u32) -> Result<Options, CallError> {
         let mut options = self.options.clone();
         options.race.deadline = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
         if let Some(cancel) = &self.cancel {
-            let descriptor = cancel.try_clone().map_err(Failed::out_of_descriptors)?;
-            let canceler = Canceler::when_readable(descriptor).map_err(Failed::out_of_descriptors)?;
+            let descriptor = cancel.try_clone().map_err(CallError::out_of_descriptors)?;
+            let canceler = Canceler::when_readable(descriptor).map_err(CallError::out_of_descriptors)?;
             options.canceler = Some(canceler);
         }
         Ok(options)
     }
 
     /// `None` takes it away.
-    pub(crate) fn cancel_by(&mut self, descriptor: Option<BorrowedFd<'_>>) -> Result<(), Failed> {
+    pub(crate) fn cancel_by(&mut self, descriptor: Option<BorrowedFd<'_>>) -> Result<(), CallError> {
         let duplicate = descriptor.map(|descriptor| {
             let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
             let duplicate = descriptor.try_clone_to_owned();
             duplicate.map_err(|error| {
-                Failed::invalid(format!("the descriptor {number} cannot be used to cancel: {error}"))
+                CallError::invalid(format!("the descriptor {number} cannot be used to cancel: {error}"))
             })
         });
         self.cancel = duplicate.transpose()?;
         Ok(())
     }
 
-    pub(crate) fn pacing(&mut self, name: &str) -> Result<(), Failed> {
+    pub(crate) fn pacing(&mut self, name: &str) -> Result<(), CallError> {
         let known = || Pacing::ALL.map(Pacing::name).join(", ");
         let pacing: Pacing = name
             .parse()
-            .map_err(|_| Failed::invalid(format!("{name:?} is not a pacing: give one of {}", known())))?;
+            .map_err(|_| CallError::invalid(format!("{name:?} is not a pacing: give one of {}", known())))?;
         let before = self.options.race.clone();
         self.options.race = Config::from(pacing)
             .max_in_flight(before.max_in_flight)
@@ -56,10 +56,10 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn max_in_flight(&mut self, count: u32) -> Result<(), Failed> {
+    pub(crate) fn max_in_flight(&mut self, count: u32) -> Result<(), CallError> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if !(1..=MAX_IN_FLIGHT).contains(&count) {
-            return Err(Failed::invalid(format!(
+            return Err(CallError::invalid(format!(
                 "the most attempts in flight cannot be {count}: give 1 to {MAX_IN_FLIGHT}"
             )));
         }
@@ -67,10 +67,10 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn patience(&mut self, milliseconds: u32) -> Result<(), Failed> {
+    pub(crate) fn patience(&mut self, milliseconds: u32) -> Result<(), CallError> {
         let patience = Duration::from_millis(milliseconds.into());
         if !(Config::MIN_DELAY..=Config::MAX_PATIENCE).contains(&patience) {
-            return Err(Failed::invalid(format!(
+            return Err(CallError::invalid(format!(
                 "the patience cannot be {milliseconds} ms: give 10 to 600000"
             )));
         }
@@ -78,13 +78,13 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn family(&mut self, family: u32) -> Result<(), Failed> {
+    pub(crate) fn family(&mut self, family: u32) -> Result<(), CallError> {
         self.options.race.families = match family {
             0 => Families::Both,
             4 => Families::Only(Family::V4),
             6 => Families::Only(Family::V6),
             _ => {
-                return Err(Failed::invalid(format!(
+                return Err(CallError::invalid(format!(
                     "{family} is not an address family: give 4, 6, or 0 for both"
                 )));
             }
@@ -93,7 +93,7 @@ impl Settings {
     }
 
     /// `None` takes those of both families away.
-    pub(crate) fn source(&mut self, address: Option<&str>) -> Result<(), Failed> {
+    pub(crate) fn source(&mut self, address: Option<&str>) -> Result<(), CallError> {
         let Some(text) = address else {
             (self.options.source_v4, self.options.source_v6) = (None, None);
             return Ok(());
@@ -101,19 +101,19 @@ impl Settings {
         match text.parse() {
             Ok(IpAddr::V4(address)) => self.options.source_v4 = Some(address),
             Ok(IpAddr::V6(address)) => self.options.source_v6 = Some(address),
-            Err(_) => return Err(Failed::invalid(format!("{text:?} is not an address to connect from"))),
+            Err(_) => return Err(CallError::invalid(format!("{text:?} is not an address to connect from"))),
         }
         Ok(())
     }
 
-    pub(crate) fn local_ports(&mut self, first: u16, last: u16) -> Result<(), Failed> {
+    pub(crate) fn local_ports(&mut self, first: u16, last: u16) -> Result<(), CallError> {
         self.options.socket.local_ports = match (first, last) {
             (0, 0) => None,
             (first, last) if first == 0 || last < first => {
                 let message = format!(
                     "the local ports {first} to {last} are not a range: give the lower first, or 0 and 0"
                 );
-                return Err(Failed::invalid(message));
+                return Err(CallError::invalid(message));
             }
             (first, last) => Some(first..=last),
         };
@@ -156,7 +156,7 @@ impl Settings {
 }
 
 /// A text of the program's.
-pub(crate) fn text(text: Option<&std::ffi::CStr>) -> Result<Option<&str>, Failed> {
+pub(crate) fn text(text: Option<&std::ffi::CStr>) -> Result<Option<&str>, CallError> {
     text.map(utf8).transpose()
 }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_and_changes_nothing() {
-        let mut settings = Settings::default();
+        let mut settings = CallOptions::default();
         settings.max_in_flight(3).unwrap();
         let refused = [
             settings.max_in_flight(0),
@@ -192,12 +192,12 @@ mod tests {
     #[test]
     fn settings_are_for_all_threads() {
         fn shared<T: Send + Sync>() {}
-        shared::<Settings>();
+        shared::<CallOptions>();
     }
 
     #[test]
     fn a_pacing_leaves_what_else_was_set() {
-        let mut settings = Settings::default();
+        let mut settings = CallOptions::default();
         settings.max_in_flight(64).unwrap();
         settings.patience(10).unwrap();
         settings.family(6).unwrap();

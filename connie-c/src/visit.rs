@@ -9,11 +9,11 @@ use crate::ConnieVerdict;
 
 /// What a memory has learnt from.
 #[derive(Clone, Debug)]
-pub(crate) struct Visit(Report);
+pub(crate) struct LastVisit(Report);
 
-impl Visit {
+impl LastVisit {
     pub(crate) fn new(report: Report) -> Self {
-        Visit(report)
+        LastVisit(report)
     }
 
     /// A number of `ConnieVerdict`; any other is told to nobody.

@@ -23,7 +23,7 @@ pub const GO_ON: &str = "try again, with -C - to resume";
 
 /// The way that an exchange took.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Way<'a> {
+pub struct ExchangeRoute<'a> {
     /// The proxy that was asked for it, without a tunnel.
     pub proxy: Option<&'a Proxy>,
     /// Whether the connection had been kept from an exchange before.
@@ -33,7 +33,7 @@ pub struct Way<'a> {
 }
 
 /// For an exchange that failed; empty where there is nothing to add.
-pub fn http(error: &HttpError, way: Way<'_>) -> &'static str {
+pub fn http(error: &HttpError, way: ExchangeRoute<'_>) -> &'static str {
     match error {
         HttpError::TimedOut => "allow it more time with --max-time",
         // An exchange that may be repeated has been by now.
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_port_is_doubted_only_where_it_may_be_another() {
-        let none = Way::default();
+        let none = ExchangeRoute::default();
         for error in [HttpError::EmptyReply, HttpError::NotHttp] {
             assert!(http(&error, none).contains("a web server"), "{error}");
         }
@@ -273,10 +273,10 @@ mod tests {
         ] {
             assert!(http(&error, none).starts_with("the fault is on the other side"), "{error}");
         }
-        let kept = http(&HttpError::EmptyReply, Way { kept: true, ..none });
+        let kept = http(&HttpError::EmptyReply, ExchangeRoute { kept: true, ..none });
         assert!(kept.contains("doing it twice") && !kept.contains("the port"), "{kept}");
         let partial = HttpError::IncompleteRead { got: 1, expected: Some(2) };
         assert_eq!(http(&partial, none), "try again");
-        assert_eq!(http(&partial, Way { resumes: true, ..none }), GO_ON);
+        assert_eq!(http(&partial, ExchangeRoute { resumes: true, ..none }), GO_ON);
     }
 }

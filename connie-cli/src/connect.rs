@@ -15,7 +15,7 @@ use crate::output::write_file;
 use crate::svg::Svg;
 
 /// A race that is over.
-pub struct Raced {
+pub struct FinishedRace {
     host: String,
     port: u16,
     /// How it was run.
@@ -34,7 +34,7 @@ pub fn connect(
     port: u16,
     racing: &ConnectArgs,
     max_time: Option<Duration>,
-) -> (Raced, Result<OsSocket, Error>) {
+) -> (FinishedRace, Result<OsSocket, Error>) {
     let clock = OsClock::start();
     let options = racing.options(max_time);
     let (report, result) = match connect_plain_socket((host, port), &options) {
@@ -42,20 +42,20 @@ pub fn connect(
         Err(error) => (report_of(&error), Err(Error::connect(&error).by(racing.interface_name()))),
     };
     let elapsed = clock.now().duration_since(Instant::ZERO);
-    (Raced::new((host, port), racing, options.race, report, elapsed), result)
+    (FinishedRace::new((host, port), racing, options.race, report, elapsed), result)
 }
 
 fn report_of(error: &ConnectError) -> Option<Report> {
     error.report().cloned()
 }
 
-impl Raced {
+impl FinishedRace {
     /// The race of the last opening of a connection.
     pub fn of(client: &mut AnyConnection, racing: &ConnectArgs) -> Option<Self> {
         let now = client.now();
         let opening = client.opening()?;
         let elapsed = now.duration_since(opening.began);
-        Some(Raced::new(client.hop(), racing, opening.config.clone(), opening.report.clone(), elapsed))
+        Some(FinishedRace::new(client.hop(), racing, opening.config.clone(), opening.report.clone(), elapsed))
     }
 
     fn new(
@@ -67,7 +67,7 @@ impl Raced {
     ) -> Self {
         let by_name = !is_address(host) && !racing.overrides(host, port);
         let by_file = racing.memory.is_some();
-        Raced { host: host.to_owned(), port, config, by_name, by_file, elapsed, report }
+        FinishedRace { host: host.to_owned(), port, config, by_name, by_file, elapsed, report }
     }
 
     /// What it did; a name that could not be resolved makes a race that never had an address.

@@ -11,7 +11,7 @@ use connie_sim::demo::{self, HOST, Lane, PORT, SHOWN};
 use crate::args::Demo;
 use crate::error::Error;
 use crate::output::{is_stdout, print, write_file};
-use crate::svg::{Entry, Sheet, Summary, Svg};
+use crate::svg::{Sheet, SummaryChart, SummaryRow, Svg};
 use crate::terminal;
 
 pub fn run(args: &Demo) -> Result<(), Error> {
@@ -50,7 +50,7 @@ fn picture(lanes: &[Lane; 3]) -> Sheet {
         Svg::titled(visit.recording.timeline(), &title, PORT).noting(plan.clone())
     };
     let fastest = fastest(lanes);
-    let entry = |name: String, visit: &Visit, is_ours: bool| Entry {
+    let entry = |name: String, visit: &Visit, is_ours: bool| SummaryRow {
         name,
         time: time(visit.took),
         length: visit.took.as_secs_f64(),
@@ -67,7 +67,7 @@ fn picture(lanes: &[Lane; 3]) -> Sheet {
         others.iter().map(|lane| entry(format!("{}, each visit", lane.name), &lane.visits[0], false));
     let addresses = demo::addresses();
     let which = |does: &str| addresses.iter().filter(|address| address.does.starts_with(does)).count();
-    let summary = Summary {
+    let summary = SummaryChart {
         title: format!("Time to connect to {HOST}, which has {} addresses", addresses.len()),
         about: format!(
             "simulated · {} are dead, {} refuse, {} cannot be reached, {} answer",

@@ -12,7 +12,7 @@ use connie_std::http::ClientError;
 use connie_std::{ConnectError, ConnectErrorKind, Report};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
-use crate::advice::{self, MORE_TIME, Way};
+use crate::advice::{self, ExchangeRoute, MORE_TIME};
 use crate::exit_code;
 
 /// Why the program ends without success.
@@ -56,7 +56,7 @@ impl Error {
     }
 
     /// An exchange failed that took this way.
-    pub fn exchange(error: HttpError, way: Way<'_>) -> Self {
+    pub fn exchange(error: HttpError, way: ExchangeRoute<'_>) -> Self {
         let line = match advice::http(&error, way) {
             "" => error.to_string(),
             advice => format!("{error}; {advice}"),
@@ -90,7 +90,8 @@ impl Error {
             ),
             error if error.is_usage() || matches!(error, HttpError::Connect(_)) => return Error::from(error),
             error => {
-                let advice = advice::http(&error, Way { proxy: Some(proxy), ..Way::default() });
+                let advice =
+                    advice::http(&error, ExchangeRoute { proxy: Some(proxy), ..ExchangeRoute::default() });
                 format!("no tunnel through the proxy {proxy}: {error}; {advice}")
             }
         };
@@ -111,7 +112,7 @@ impl Error {
     /// The body could not be read, or not decoded. `resumes` says whether what has come is in a file.
     pub fn body(error: io::Error, resumes: bool) -> Self {
         match error.downcast::<HttpError>() {
-            Ok(error) => Error::exchange(error, Way { resumes, ..Way::default() }),
+            Ok(error) => Error::exchange(error, ExchangeRoute { resumes, ..ExchangeRoute::default() }),
             Err(error) => Error::new(exit_code::CODING, format!("{error}; try again without --compressed")),
         }
     }
@@ -274,7 +275,7 @@ impl From<&ConnectError> for Error {
 
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
-        Error::exchange(error, Way::default())
+        Error::exchange(error, ExchangeRoute::default())
     }
 }
 

@@ -8,7 +8,7 @@ use connie_std::http::{AnyStack, Response};
 
 /// The head of an answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ResponseHead {
     pub status: u16,
     pub reason: String,
     /// The head as it was sent, but for white space around values.
@@ -18,7 +18,7 @@ pub struct Answer {
     pub length: Option<u64>,
 }
 
-impl Answer {
+impl ResponseHead {
     /// The value of the first field with this name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let mut headers = self.headers.iter();
@@ -59,7 +59,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-impl From<&Response<'_, AnyStack>> for Answer {
+impl From<&Response<'_, AnyStack>> for ResponseHead {
     fn from(response: &Response<'_, AnyStack>) -> Self {
         let head = response.head();
         let version = match head.version() {
@@ -76,7 +76,7 @@ impl From<&Response<'_, AnyStack>> for Answer {
             headers.push((header.name.to_owned(), header.value.to_vec()));
         }
         bytes.extend_from_slice(b"\r\n");
-        Answer {
+        ResponseHead {
             status: head.status(),
             reason: head.reason().to_owned(),
             head: bytes,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use connie_core::Instant;
 use connie_std::http::OpeningRecord;
 
-use crate::exchange::Answer;
+use crate::exchange::ResponseHead;
 
 /// What is known of the answer.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Trace {
     }
 
     /// An answer's head has come from `peer`.
-    pub fn answered(&mut self, now: Duration, peer: Option<SocketAddr>, answer: &Answer) {
+    pub fn answered(&mut self, now: Duration, peer: Option<SocketAddr>, answer: &ResponseHead) {
         self.answered = now;
         self.peer = peer;
         self.heads += answer.head.len() as u64;

@@ -18,7 +18,7 @@ use crate::output::{Output, Stdout, Target, is_stdout, print};
 use crate::session::Session;
 use crate::transfer::Transfer;
 use crate::urls::{Wanted, urls};
-use crate::write_out::{self, Done};
+use crate::write_out::{self, FinishedTransfer};
 
 pub fn run(args: &Get) -> Result<(), Error> {
     check(args)?;
@@ -45,9 +45,12 @@ fn run_all(args: &Get) -> Result<(), Error> {
     while let Some(wanted) = urls.next() {
         let wanted = wanted?;
         let (fetched, result) = fetch(args, &wanted, query.as_deref(), &data, &mut session, &mut dump);
-        let done = Done { url: &wanted.url, number: wanted.number, fetched: &fetched, result: &result };
+        let done =
+            FinishedTransfer { url: &wanted.url, number: wanted.number, fetched: &fetched, result: &result };
         let told = match &write_out {
-            Some(format) if !result.as_ref().is_err_and(Error::is_final) => write_out::tell(format, &done),
+            Some(format) if !result.as_ref().is_err_and(Error::is_final) => {
+                write_out::print_format(format, &done)
+            }
             _ => Ok(()),
         };
         let fetched = result.and(told);

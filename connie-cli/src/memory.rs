@@ -20,7 +20,8 @@ pub fn run(args: &MemoryArgs) -> Result<(), Error> {
     let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let written = written.map_err(|error| Error::read(path, &error))?;
     let memory = load(path)?;
-    let shown = Shown { entries: sorted(&memory), life: memory.settings().life, paid: memory.in_hand() };
+    let shown =
+        MemoryReport { entries: sorted(&memory), life: memory.settings().life, paid: memory.in_hand() };
     let age = since(written);
     match args.json {
         true => print(format_args!("{}\n", shown.json(age))),
@@ -51,7 +52,7 @@ fn sorted(memory: &Memory) -> Vec<Remembered> {
 }
 
 /// What a memory holds. Where it has a word for what a race's plan also reports, it is the same.
-struct Shown {
+struct MemoryReport {
     entries: Vec<Remembered>,
     /// How long it uses what it has learnt.
     life: Duration,
@@ -59,7 +60,7 @@ struct Shown {
     paid: usize,
 }
 
-impl Shown {
+impl MemoryReport {
     fn table(&self, path: &Path, age: Duration) -> String {
         let mut hosts: Vec<u32> = self.entries.iter().map(|it| it.host).collect();
         hosts.dedup();

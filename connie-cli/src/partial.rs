@@ -5,12 +5,12 @@ use connie_web::{ByteRange, ContentRange, PartialContent, partial_content};
 use crate::advice::GO_ON;
 use crate::args::Get;
 use crate::error::Error;
-use crate::exchange::Answer;
+use crate::exchange::ResponseHead;
 use crate::exit_code;
 use crate::request::Request;
 
 /// The Content-Range of an answer's body.
-pub fn content_range(answer: &Answer) -> Option<&[u8]> {
+pub fn content_range(answer: &ResponseHead) -> Option<&[u8]> {
     // RFC 9110 section 15.3.7.2: a server "MUST NOT generate a Content-Range header field in the HTTP header
     // section of a multiple part response". Where one does, it is not that of the body.
     let multipart = answer.header("content-type").is_some_and(|value| {
@@ -24,7 +24,7 @@ const MULTIPART: &[u8] = b"multipart/byteranges";
 /// What part the body is, where a range in bytes was asked for, or the whole and a part comes. `None` where
 /// there is nothing to hold the answer to: a server may well send the whole, and several ranges come in a
 /// form of their own.
-pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<PartialContent>, Error> {
+pub fn part_of(request: &Request, answer: &ResponseHead) -> Result<Option<PartialContent>, Error> {
     // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
     if answer.status != 206 || request.method != "GET" {
         return Ok(None);
@@ -78,7 +78,7 @@ pub struct Version {
 }
 
 impl Version {
-    pub fn of(answer: &Answer, part: Option<&PartialContent>) -> Self {
+    pub fn of(answer: &ResponseHead, part: Option<&PartialContent>) -> Self {
         let text = |name| answer.header(name).map(|value| String::from_utf8_lossy(value).into_owned());
         let complete = part.map_or(answer.length, |part| part.complete);
         Version { etag: text("etag"), modified: text("last-modified"), complete }

@@ -8,9 +8,9 @@ use connie_std::dns::HttpsRecords;
 use connie_std::http::{AnyConnection, ClientError, OpeningRecord};
 use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 
-use crate::advice::Way;
+use crate::advice::ExchangeRoute;
 use crate::args::Get;
-use crate::connect::Raced;
+use crate::connect::FinishedRace;
 use crate::error::Error;
 use crate::exit_code;
 use crate::request::{Via, credentials};
@@ -52,19 +52,19 @@ pub struct Session<'a> {
     args: &'a Get,
     proxies: Proxies,
     proxy_user: Option<Credentials>,
-    kept: Vec<Kept>,
+    kept: Vec<KeptConnection>,
     /// Made for the first https URL, since that reads the list of the machine's authorities.
     #[cfg(feature = "tls")]
     tls: Option<TlsConnector>,
     /// The last race for the URL that is up.
-    pub raced: Option<Raced>,
+    pub raced: Option<FinishedRace>,
     /// What bodies are read through, kept from one URL to the next.
     pub piece: Vec<u8>,
     written: Result<(), Error>,
 }
 
 /// A connection and where it leads. One that has ended opens again, and has its buffer still.
-pub struct Kept {
+pub struct KeptConnection {
     pub client: AnyConnection,
     route: Route,
     /// How long a head of a request may be.
@@ -73,14 +73,18 @@ pub struct Kept {
     told: u32,
 }
 
-impl Kept {
+impl KeptConnection {
     /// The error for a failed exchange. `reused` says whether the connection had served another before.
     pub fn error(&self, error: ClientError, reused: bool) -> Error {
         let tunneled = self.client.opening().is_some_and(|opening| opening.tunneled.is_some());
         let proxy = self.route.proxy.as_ref();
         match (error, proxy) {
             (ClientError::Http(error), _) => {
-                let way = Way { proxy: self.route.asked_proxy(), kept: reused, ..Way::default() };
+                let way = ExchangeRoute {
+                    proxy: self.route.asked_proxy(),
+                    kept: reused,
+                    ..ExchangeRoute::default()
+                };
                 Error::exchange(error, way)
             }
             (ClientError::Connect(error), Some(proxy)) if tunneled => {
@@ -151,8 +155,8 @@ impl<'a> Session<'a> {
 
     /// A connection that leads there, with room for a request's head of `size` bytes: one that was kept, or a new one,
     /// which opens when it is needed.
-    pub fn connection(&mut self, route: Route, size: usize) -> Result<Kept, Error> {
-        let fits = |kept: &Kept| kept.route == route && kept.room >= size;
+    pub fn connection(&mut self, route: Route, size: usize) -> Result<KeptConnection, Error> {
+        let fits = |kept: &KeptConnection| kept.route == route && kept.room >= size;
         let Some(at) = self.kept.iter().position(fits) else { return self.new_connection(route, size) };
         let kept = self.kept.remove(at);
         if self.args.verbose && kept.client.is_open() {
@@ -163,7 +167,7 @@ impl<'a> Session<'a> {
 
     /// Keeps a connection for the next request, once what nobody wants of its last answer has been read and dropped. Where that is
     /// much, or the connection ends with it, there is nothing to wait for: its buffer is kept.
-    pub fn keep(&mut self, mut kept: Kept) {
+    pub fn keep(&mut self, mut kept: KeptConnection) {
         let answer = kept.client.response();
         if !answer.and_then(|mut answer| answer.discard_at_most(PASSED_OVER)).unwrap_or(false) {
             kept.client.close();
@@ -176,7 +180,7 @@ impl<'a> Session<'a> {
         self.kept.push(kept);
     }
 
-    fn new_connection(&mut self, route: Route, size: usize) -> Result<Kept, Error> {
+    fn new_connection(&mut self, route: Route, size: usize) -> Result<KeptConnection, Error> {
         let room = size + HEAD_ROOM;
         // A head of the request and one of the answer are never there at the same time, but for CONNECT.
         let buffer = vec![0; room + HEAD_ROOM];
@@ -196,7 +200,7 @@ impl<'a> Session<'a> {
         if let Some(proxy) = route.proxy.as_ref().filter(|_| route.tunnels) {
             self.tunnel(&mut client, proxy)?;
         }
-        Ok(Kept { client, route, room, told: 0 })
+        Ok(KeptConnection { client, route, room, told: 0 })
     }
 
     /// Has the connection go through a tunnel that the proxy opens.
@@ -240,12 +244,12 @@ impl<'a> Session<'a> {
 
     /// Reports, where `-v` or a file asks for it, how the connection was opened since the last call, or why it was not. `None` where no opening
     /// was tried.
-    pub fn tell_opening<'k>(&mut self, kept: &'k mut Kept) -> Option<&'k OpeningRecord> {
+    pub fn report_opening<'k>(&mut self, kept: &'k mut KeptConnection) -> Option<&'k OpeningRecord> {
         let number = kept.client.opening()?.number;
         if std::mem::replace(&mut kept.told, number) == number {
             return None;
         }
-        let raced = Raced::of(&mut kept.client, &self.args.race)?;
+        let raced = FinishedRace::of(&mut kept.client, &self.args.race)?;
         let opening = kept.client.opening()?;
         let written = raced.write_files(&self.args.race);
         if self.written.is_ok() {

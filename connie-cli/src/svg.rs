@@ -8,7 +8,7 @@ use connie_core::{Outcome, Timeline};
 
 mod summary;
 
-pub use summary::{Entry, Summary};
+pub use summary::{SummaryChart, SummaryRow};
 
 /// The width of the picture, in pixels as all figures here.
 pub const WIDTH: f64 = 960.0;
@@ -192,7 +192,7 @@ impl Display for Svg {
 /// Pictures one below the other, as one.
 pub struct Sheet {
     /// Above the others.
-    pub summary: Summary,
+    pub summary: SummaryChart,
     /// Below.
     pub races: Vec<Svg>,
 }

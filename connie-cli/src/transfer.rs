@@ -17,14 +17,14 @@ use connie_web::{PartialContent, Redirect, Redirects, Resume, Url, resume};
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::{Body, Upload};
 use crate::error::Error;
-use crate::exchange::{Answer, Counted};
+use crate::exchange::{Counted, ResponseHead};
 use crate::exit_code;
 use crate::fetched::Fetched;
 use crate::output::Output;
 use crate::partial::{self, Version};
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
-use crate::session::{Kept, Route, Session};
+use crate::session::{KeptConnection, Route, Session};
 use crate::tries::Tries;
 use crate::verbose::show_head;
 
@@ -51,7 +51,7 @@ pub struct Transfer<'a> {
 }
 
 /// What came of a try.
-enum Tried {
+enum TryOutcome {
     Done,
     /// The answer may well be another one after this time.
     Again(Duration, String),
@@ -99,8 +99,8 @@ impl<'a> Transfer<'a> {
     fn run_tries(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
         loop {
             let (pause, reason) = match self.attempt(session) {
-                Ok(Tried::Done) => return Ok(()),
-                Ok(Tried::Again(pause, reason)) => (pause, reason),
+                Ok(TryOutcome::Done) => return Ok(()),
+                Ok(TryOutcome::Again(pause, reason)) => (pause, reason),
                 Err(error) => match self.tries.after_error(&error) {
                     Some(pause) if self.take_back()? => {
                         (pause, error.lines.first().cloned().unwrap_or_default())
@@ -113,7 +113,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// One try, redirects included.
-    fn attempt(&mut self, session: &mut Session<'_>) -> Result<Tried, Error> {
+    fn attempt(&mut self, session: &mut Session<'_>) -> Result<TryOutcome, Error> {
         self.clock = OsClock::start();
         self.fetched = Fetched { url: self.url.to_string(), ..Fetched::default() };
         self.offset = self.resumes_at();
@@ -163,7 +163,7 @@ impl<'a> Transfer<'a> {
         route: Route,
         request: &Request,
         hop: &Hop,
-    ) -> Result<(Kept, Answer), Error> {
+    ) -> Result<(KeptConnection, ResponseHead), Error> {
         let mut kept = session.connection(route, request.size())?;
         kept.client.set_deadline(self.left());
         if let Some(limit) = self.args.expect100_timeout.and_then(Limit::get) {
@@ -182,15 +182,15 @@ impl<'a> Transfer<'a> {
         let reused = reused && !self.note_opening(session, &mut kept);
         match result {
             Ok(answer) => Ok((kept, answer)),
-            Err(Failed::Client(error)) => Err(kept.error(error, reused)),
-            Err(Failed::Other(error)) => Err(error),
+            Err(TryError::Client(error)) => Err(kept.error(error, reused)),
+            Err(TryError::Other(error)) => Err(error),
         }
     }
 
     /// Records how the connection was opened since the last call, and returns whether it was.
-    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut Kept) -> bool {
+    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut KeptConnection) -> bool {
         let (now, theirs) = (self.elapsed(), kept.client.now());
-        let opening = session.tell_opening(kept);
+        let opening = session.report_opening(kept);
         if let Some(opening) = opening {
             self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.duration_since(moment)));
         }
@@ -198,7 +198,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Records the target of a redirect that is not followed.
-    fn note_redirect(&mut self, hop: &Hop, answer: &Answer) {
+    fn note_redirect(&mut self, hop: &Hop, answer: &ResponseHead) {
         let leads = answer.header("location").and_then(|to| std::str::from_utf8(to).ok());
         let to = leads.filter(|_| (300..400).contains(&answer.status)).and_then(|to| hop.url.join(to).ok());
         self.fetched.trace.redirect = to.map(|url| url.to_string());
@@ -209,7 +209,7 @@ impl<'a> Transfer<'a> {
         client: &mut AnyConnection,
         request: &Request,
         hop: &Hop,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<ResponseHead, TryError> {
         self.fetched.trace.sent = self.elapsed();
         self.fetched.trace.uploaded = 0;
         if self.args.verbose {
@@ -227,20 +227,20 @@ impl<'a> Transfer<'a> {
                 let sent = client.request_from(method, target, &fields, &mut upload, request.length());
                 self.fetched.trace.uploaded = upload.sent;
                 sent.map_err(|error| match error {
-                    ClientError::Body(error) => Failed::Other(upload.failed(&error)),
-                    ClientError::Http(HttpError::BodyTooShort { .. }) => Failed::Other(body.too_short()),
-                    error => Failed::Client(error),
+                    ClientError::Body(error) => TryError::Other(upload.failed(&error)),
+                    ClientError::Http(HttpError::BodyTooShort { .. }) => TryError::Other(body.too_short()),
+                    error => TryError::Client(error),
                 })?;
             }
         }
-        Ok(Answer::from(&client.response()?))
+        Ok(ResponseHead::from(&client.response()?))
     }
 
     /// Where the answer leads, if that is to be followed.
     fn redirect(
         &self,
         hop: &Hop,
-        answer: &Answer,
+        answer: &ResponseHead,
         redirects: &mut Redirects,
     ) -> Result<Option<Redirect>, Error> {
         let location = answer.header("location").filter(|location| !location.is_empty());
@@ -253,7 +253,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Shows the head of an answer wherever heads are wanted, but for where the body goes.
-    fn show_answer(&mut self, answer: &Answer) -> Result<(), Error> {
+    fn show_answer(&mut self, answer: &ResponseHead) -> Result<(), Error> {
         if self.args.verbose {
             show_head('<', &answer.head);
         }
@@ -268,10 +268,10 @@ impl<'a> Transfer<'a> {
         &mut self,
         client: &mut AnyConnection,
         request: &Request,
-        answer: &Answer,
-    ) -> Result<Tried, Error> {
+        answer: &ResponseHead,
+    ) -> Result<TryOutcome, Error> {
         if let Some(pause) = self.tries.after_answer(answer) {
-            return Ok(Tried::Again(pause, answer.said()));
+            return Ok(TryOutcome::Again(pause, answer.said()));
         }
         let failed = StatusClass::from_status(answer.status).is_error();
         let part = if self.offset > 0 && (!failed || answer.status == 416) {
@@ -283,7 +283,7 @@ impl<'a> Transfer<'a> {
                     Some(part)
                 }
                 Ok(Resume::Unrelated) => return Err(self.left_alone(answer)),
-                Ok(Resume::Complete) => return Ok(Tried::Done),
+                Ok(Resume::Complete) => return Ok(TryOutcome::Done),
                 Err(error) => return Err(Error::resume(error)),
             }
         } else if failed && self.args.fail {
@@ -304,12 +304,12 @@ impl<'a> Transfer<'a> {
         }
         match failed && self.args.fail_with_body {
             true => Err(Error::status(answer.status, &answer.reason)),
-            false => Ok(Tried::Done),
+            false => Ok(TryOutcome::Done),
         }
     }
 
     /// A page about an error or a redirect is no part of a file.
-    fn left_alone(&self, answer: &Answer) -> Error {
+    fn left_alone(&self, answer: &ResponseHead) -> Error {
         let advice = if answer.header("location").is_some() { "; follow redirects with -L" } else { "" };
         let line = format!("{}; the {} bytes already here were kept{advice}", answer.said(), self.offset);
         Error::new(exit_code::RANGE, line)
@@ -319,7 +319,7 @@ impl<'a> Transfer<'a> {
     fn receive_body(
         &mut self,
         client: &mut AnyConnection,
-        answer: &Answer,
+        answer: &ResponseHead,
         part: Option<&PartialContent>,
     ) -> Result<u64, Error> {
         self.version = Some(Version::of(answer, part));
@@ -391,13 +391,13 @@ impl<'a> Transfer<'a> {
 }
 
 /// Why an exchange failed.
-enum Failed {
+enum TryError {
     Client(ClientError),
     Other(Error),
 }
 
-impl From<ClientError> for Failed {
+impl From<ClientError> for TryError {
     fn from(error: ClientError) -> Self {
-        Failed::Client(error)
+        TryError::Client(error)
     }
 }

@@ -9,7 +9,7 @@ use connie_web::{Backoff, is_transient_status, retry_after};
 
 use crate::args::{Get, Limit};
 use crate::error::Error;
-use crate::exchange::Answer;
+use crate::exchange::ResponseHead;
 use crate::exit_code;
 
 /// The tries of one transfer.
@@ -45,7 +45,7 @@ impl<'a> Tries<'a> {
     }
 
     /// The pause before another try after this answer, where there is to be one.
-    pub fn after_answer(&mut self, answer: &Answer) -> Option<Duration> {
+    pub fn after_answer(&mut self, answer: &ResponseHead) -> Option<Duration> {
         if !is_transient_status(answer.status) {
             return None;
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use connie_std::http::{AnyConnection, OpeningRecord};
 use connie_web::Proxy;
 
-use crate::connect::Raced;
+use crate::connect::FinishedRace;
 use crate::terminal;
 
 /// Shows a line on stderr, as `-v` does.
@@ -15,7 +15,12 @@ pub fn say(line: &str) {
 }
 
 /// Shows how a connection was opened: the race, the tunnel and TLS.
-pub fn show_opening(raced: &Raced, opening: &OpeningRecord, client: &AnyConnection, proxy: Option<&Proxy>) {
+pub fn show_opening(
+    raced: &FinishedRace,
+    opening: &OpeningRecord,
+    client: &AnyConnection,
+    proxy: Option<&Proxy>,
+) {
     show_race(raced);
     if let (Some(_), Some(proxy)) = (opening.tunneled, proxy) {
         say(&format!("tunnel through {proxy} to {} port {}", client.host(), client.port()));
@@ -26,7 +31,7 @@ pub fn show_opening(raced: &Raced, opening: &OpeningRecord, client: &AnyConnecti
 }
 
 /// Shows the race on stderr, each line after a `*`.
-pub fn show_race(raced: &Raced) {
+pub fn show_race(raced: &FinishedRace) {
     let mut stderr = io::stderr().lock();
     let width = terminal::width(&stderr).saturating_sub(2);
     let picture = raced.timeline().waterfall(width, terminal::style(&stderr)).to_string();

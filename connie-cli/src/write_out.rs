@@ -10,7 +10,7 @@ use crate::output::print_bytes;
 use crate::stdio::stdin;
 
 /// A transfer that is over.
-pub struct Done<'a> {
+pub struct FinishedTransfer<'a> {
     /// The URL as it was given, and its number, from 0.
     pub url: &'a str,
     pub number: usize,
@@ -33,14 +33,14 @@ pub fn format(argument: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Tells of `done` as `format` asks. What is no variable is told on stderr, and stands for nothing.
-pub fn tell(format: &[u8], done: &Done<'_>) -> Result<(), Error> {
+pub fn print_format(format: &[u8], done: &FinishedTransfer<'_>) -> Result<(), Error> {
     let texts = render(format, done);
     // Without a stderr there is nobody to tell.
     let _ = io::stderr().lock().write_all(&texts.stderr);
     print_bytes(&texts.stdout)
 }
 
-fn render(format: &[u8], done: &Done<'_>) -> Texts {
+fn render(format: &[u8], done: &FinishedTransfer<'_>) -> Texts {
     let mut texts = Texts::default();
     let mut rest = format;
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'%' | b'\\')) {
@@ -72,7 +72,7 @@ impl Texts {
     }
 
     /// Takes what stands at the start of `text`, which begins with `%` or `\`, and answers the rest.
-    fn special<'t>(&mut self, text: &'t [u8], done: &Done<'_>) -> &'t [u8] {
+    fn special<'t>(&mut self, text: &'t [u8], done: &FinishedTransfer<'_>) -> &'t [u8] {
         for (escape, meaning) in [("\\n", b"\n"), ("\\r", b"\r"), ("\\t", b"\t"), ("%%", b"%")] {
             if let Some(rest) = text.strip_prefix(escape.as_bytes()) {
                 self.push(meaning);
@@ -110,7 +110,7 @@ fn variable(text: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     Some((String::from_utf8_lossy(&rest[..end]), &rest[end + 1..]))
 }
 
-impl Done<'_> {
+impl FinishedTransfer<'_> {
     /// The value of a variable; `None` where there is no such variable.
     fn value(&self, name: &str) -> Option<String> {
         let trace = &self.fetched.trace;
@@ -168,7 +168,8 @@ mod tests {
     fn says(format: &str, result: Result<(), Error>, stdout: &str, stderr: &str) {
         let trace = Trace { ended: Duration::from_micros(2_000_034), received: 100, ..Trace::default() };
         let fetched = Fetched { status: Some(404), trace, ..Fetched::default() };
-        let done = Done { url: "http://me:secret@h/x", number: 2, fetched: &fetched, result: &result };
+        let done =
+            FinishedTransfer { url: "http://me:secret@h/x", number: 2, fetched: &fetched, result: &result };
         let texts = render(format.as_bytes(), &done);
         let texts = [texts.stdout, texts.stderr].map(|text| String::from_utf8(text).unwrap());
         assert_eq!(texts, [stdout, stderr], "{format}");

@@ -20,7 +20,7 @@ use connie_std::{Keepalive, SocketOptions};
 use super::value::dns_server;
 #[cfg(not(target_os = "wasi"))]
 use super::value::local_ports;
-use super::value::{Limit, Way, interface, memory_file, pacing, resolve, seconds, whole};
+use super::value::{BindTo, Limit, interface, memory_file, pacing, resolve, seconds, whole};
 use crate::error::Error;
 use crate::memory;
 use crate::output::is_stdout;
@@ -62,7 +62,7 @@ pub struct ConnectArgs {
     pub patience: Option<u32>,
     /// Connect from this interface or address: 'eth0', '192.0.2.7', 'if!eth0', 'host!192.0.2.7'. An address excludes the other family
     #[arg(long, value_name = "NAME|ADDR", value_parser = interface)]
-    pub interface: Option<Way>,
+    pub interface: Option<BindTo>,
     /// Connect from this port, or the first of these that is free
     #[cfg(not(target_os = "wasi"))]
     #[arg(long, value_name = "PORT[-PORT]", value_parser = local_ports)]
@@ -114,7 +114,7 @@ impl ConnectArgs {
             .max_in_flight(self.max_in_flight.map_or(defaults.race.max_in_flight, |most| most as usize))
             .patience(patience.unwrap_or(preset.patience))
             .deadline(self.connect_time(max_time));
-        let (source_v4, source_v6) = self.interface.as_ref().map_or((None, None), Way::sources);
+        let (source_v4, source_v6) = self.interface.as_ref().map_or((None, None), BindTo::sources);
         Options {
             race,
             source_v4,
@@ -168,7 +168,7 @@ impl ConnectArgs {
     /// The interface that connections leave by, where one is named.
     pub fn interface_name(&self) -> Option<String> {
         #[cfg(not(target_os = "wasi"))]
-        return self.interface.as_ref().and_then(Way::name);
+        return self.interface.as_ref().and_then(BindTo::name);
         #[cfg(target_os = "wasi")]
         None
     }

@@ -66,7 +66,7 @@ pub fn memory_file() -> impl TypedValueParser<Value = PathBuf> {
 
 /// Where connections leave the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum BindTo {
     /// From this address.
     Address(IpAddr),
     /// By the interface of this name.
@@ -74,14 +74,14 @@ pub enum Way {
     Interface(String),
 }
 
-impl Way {
+impl BindTo {
     /// The source address of each family.
     pub fn sources(&self) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
         match self {
-            Way::Address(IpAddr::V4(address)) => (Some(*address), None),
-            Way::Address(IpAddr::V6(address)) => (None, Some(*address)),
+            BindTo::Address(IpAddr::V4(address)) => (Some(*address), None),
+            BindTo::Address(IpAddr::V6(address)) => (None, Some(*address)),
             #[cfg(not(target_os = "wasi"))]
-            Way::Interface(_) => (None, None),
+            BindTo::Interface(_) => (None, None),
         }
     }
 
@@ -89,16 +89,16 @@ impl Way {
     #[cfg(not(target_os = "wasi"))]
     pub fn name(&self) -> Option<String> {
         match self {
-            Way::Address(_) => None,
-            Way::Interface(name) => Some(name.clone()),
+            BindTo::Address(_) => None,
+            BindTo::Interface(name) => Some(name.clone()),
         }
     }
 }
 
 /// An interface or an address, as curl has them (`--interface`, and CURLOPT_INTERFACE(3) for what stands before `!`), but for names of
 /// hosts, which curl looks up, and for both in one.
-pub fn interface(text: &str) -> Result<Way, String> {
-    let address = |text: &str| text.trim_matches(['[', ']']).parse().map(Way::Address);
+pub fn interface(text: &str) -> Result<BindTo, String> {
+    let address = |text: &str| text.trim_matches(['[', ']']).parse().map(BindTo::Address);
     match text.split_once('!') {
         Some(("host", host)) => address(host).map_err(|_| {
             format!(
@@ -116,13 +116,13 @@ pub fn interface(text: &str) -> Result<Way, String> {
 
 /// Linux has no longer names. It would cut one off, to what may be another interface's.
 #[cfg(not(target_os = "wasi"))]
-fn named(name: &str) -> Result<Way, String> {
+fn named(name: &str) -> Result<BindTo, String> {
     let is_one = !name.is_empty() && !name.contains(['/', ' ', '\0']);
     match is_one {
         true if name.len() > 15 => Err(format!(
             "{name:?} is too long for the name of an interface: give one, such as eth0, or an IP address of this machine"
         )),
-        true => Ok(Way::Interface(name.to_owned())),
+        true => Ok(BindTo::Interface(name.to_owned())),
         false => {
             Err("give the name of an interface, such as eth0, or an IP address of this machine".to_owned())
         }
@@ -130,7 +130,7 @@ fn named(name: &str) -> Result<Way, String> {
 }
 
 #[cfg(target_os = "wasi")]
-fn named(_: &str) -> Result<Way, String> {
+fn named(_: &str) -> Result<BindTo, String> {
     Err("give an IP address of this machine".to_owned())
 }
 
@@ -206,14 +206,14 @@ mod tests {
 
     #[test]
     fn an_interface_is_a_name_or_an_address() {
-        let from = |text: &str| Ok(Way::Address(text.parse().unwrap()));
+        let from = |text: &str| Ok(BindTo::Address(text.parse().unwrap()));
         assert_eq!(interface("192.0.2.7"), from("192.0.2.7"));
         assert_eq!(interface("2001:db8::7"), from("2001:db8::7"));
         assert_eq!(interface("host![2001:db8::7]"), from("2001:db8::7"));
         for name in ["eth0", "if!eth0"] {
-            assert_eq!(interface(name), Ok(Way::Interface("eth0".to_owned())));
+            assert_eq!(interface(name), Ok(BindTo::Interface("eth0".to_owned())));
         }
-        assert_eq!(interface("if!192.0.2.7"), Ok(Way::Interface("192.0.2.7".to_owned())));
+        assert_eq!(interface("if!192.0.2.7"), Ok(BindTo::Interface("192.0.2.7".to_owned())));
         assert_eq!(interface("192.0.2.7").unwrap().sources(), (Some(Ipv4Addr::new(192, 0, 2, 7)), None));
         assert_eq!(interface("::1").unwrap().sources(), (None, Some(Ipv6Addr::LOCALHOST)));
         for text in ["", "if!", "host!eth0", "host!", "a b", "a/b"] {
@@ -225,7 +225,7 @@ mod tests {
         says("host!www.example.org", "not resolved here");
         says("a-host.example.org", "too long for the name of an interface");
         // 15 octets, and an address of more.
-        assert_eq!(interface("enp0s31f6.12345"), Ok(Way::Interface("enp0s31f6.12345".to_owned())));
+        assert_eq!(interface("enp0s31f6.12345"), Ok(BindTo::Interface("enp0s31f6.12345".to_owned())));
         assert_eq!(interface("2001:db8:1:2:3:4:5:6"), from("2001:db8:1:2:3:4:5:6"));
     }
 

@@ -27,8 +27,8 @@ use crate::output::{Stdout, is_stdout, print, write_file};
 use crate::terminal;
 use plot::Plot;
 use progress::Progress;
-use report::Report;
-use trial::{Rules, Site, Trial, look_up};
+use report::BenchReport;
+use trial::{Site, Trial, TrialOptions, look_up};
 
 /// The most rounds that servers of others are asked to bear.
 const MAX_ROUNDS: u32 = 50;
@@ -107,14 +107,14 @@ impl Bench {
         Ok(())
     }
 
-    fn report(&self, sites: Vec<(String, String)>, trials: Vec<Trial>) -> Report {
+    fn report(&self, sites: Vec<(String, String)>, trials: Vec<Trial>) -> BenchReport {
         let measures = match (self.mode, self.dns) {
             (Mode::Connect, false) => "time to connect",
             (Mode::Connect, true) => "time to resolve and connect",
             (Mode::Get, false) => "time to the last byte",
             (Mode::Get, true) => "time to resolve, connect and receive the last byte",
         };
-        Report {
+        BenchReport {
             measures,
             limit: self.limit(),
             rounds: self.rounds(),
@@ -137,7 +137,7 @@ fn shuffled(sites: usize, contenders: &[Contender], rng: &mut Rng) -> Vec<(usize
     order
 }
 
-fn measure(args: &Bench) -> Result<Report, Error> {
+fn measure(args: &Bench) -> Result<BenchReport, Error> {
     args.check_manners()?;
     let memory = args.memory.as_deref().map(memory::load).transpose()?;
     let families = match (args.ipv4, args.ipv6) {
@@ -152,7 +152,7 @@ fn measure(args: &Bench) -> Result<Report, Error> {
     options.race.families = families;
     let sites = args.urls.iter().map(|url| site(url, &options, args)).collect::<Result<Vec<_>, _>>()?;
     let fetches_https = args.mode == Mode::Get && sites.iter().any(|site| site.scheme == Scheme::Https);
-    let rules = Rules {
+    let rules = TrialOptions {
         mode: args.mode,
         limit: args.limit(),
         max_in_flight: args.max_in_flight as usize,
@@ -212,7 +212,7 @@ fn about(site: &Site) -> String {
     clippy::disallowed_methods,
     reason = "the program leaves other people's servers alone between rounds"
 )]
-fn run_rounds(args: &Bench, sites: &[Site], rules: &Rules, memory: Option<&Memory>) -> Vec<Trial> {
+fn run_rounds(args: &Bench, sites: &[Site], rules: &TrialOptions, memory: Option<&Memory>) -> Vec<Trial> {
     let contenders = args.contenders();
     let mut rng = Rng::new(args.seed);
     let total = args.connections() as usize * sites.len() * contenders.len();

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::report::{Part, Report};
+use super::report::{BenchReport, Part};
 use super::statistics::percentile;
 use super::trial::Trial;
 use crate::args::Contender;
@@ -35,7 +35,7 @@ const OWN_STYLE: &str = "
 ";
 
 /// A report that prints as SVG.
-pub struct Plot<'a>(pub &'a Report);
+pub struct Plot<'a>(pub &'a BenchReport);
 
 impl Display for Plot<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -83,7 +83,7 @@ struct Axis {
 }
 
 impl Axis {
-    fn of(report: &Report) -> Self {
+    fn of(report: &BenchReport) -> Self {
         let succeeded = report.trials.iter().filter(|trial| trial.result.is_ok());
         let millis = succeeded.map(|trial| (trial.elapsed.as_secs_f64() * 1_000.0).max(0.01));
         let (least, most) =
@@ -136,7 +136,7 @@ impl Axis {
 
 fn write_row(
     f: &mut Formatter<'_>,
-    report: &Report,
+    report: &BenchReport,
     axis: &Axis,
     site: usize,
     contender: Contender,

@@ -10,7 +10,7 @@ use super::trial::Trial;
 use crate::args::Contender;
 
 /// All that was measured.
-pub struct Report {
+pub struct BenchReport {
     /// What the times are: `time to connect`.
     pub measures: &'static str,
     /// What a trial was allowed, and what one that failed counts as.
@@ -35,7 +35,7 @@ pub enum Part {
     Later,
 }
 
-impl Report {
+impl BenchReport {
     /// The trials of one contender at one site, in the order of the rounds.
     pub fn of(&self, site: usize, contender: Contender, part: Part) -> impl Iterator<Item = &Trial> + Clone {
         let is_meant = move |trial: &Trial| match part {
@@ -257,8 +257,8 @@ pub mod samples {
         }
     }
 
-    fn report(trials: Vec<Trial>) -> Report {
-        Report {
+    fn report(trials: Vec<Trial>) -> BenchReport {
+        BenchReport {
             measures: "time to connect",
             limit: Duration::from_secs(2),
             rounds: 2,
@@ -270,7 +270,7 @@ pub mod samples {
         }
     }
 
-    pub fn measured() -> Report {
+    pub fn measured() -> BenchReport {
         report(vec![
             trial(0, Contender::Connie, 30, Ok("192.0.2.1:80")),
             trial(0, Contender::Plain, 60, Ok("192.0.2.2:80")),
@@ -280,7 +280,7 @@ pub mod samples {
     }
 
     /// Two rounds of two visits: a first of 12 SYNs and one that knows.
-    pub fn visited() -> Report {
+    pub fn visited() -> BenchReport {
         let visit = |round, visit, contender, millis, sockets, wasted| Trial {
             visit,
             sockets,
@@ -295,7 +295,7 @@ pub mod samples {
             let plain = [0, 1].map(|number| visit(round, number, Contender::Plain, 60, 1, 0));
             connie.into_iter().chain(plain)
         });
-        Report { visits: Some(2), ..report(trials.collect()) }
+        BenchReport { visits: Some(2), ..report(trials.collect()) }
     }
 }
 

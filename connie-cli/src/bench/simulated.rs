@@ -5,11 +5,11 @@ use std::time::Duration;
 use connie_sim::Visit;
 use connie_sim::sites::{self, Client};
 
-use super::report::Report;
+use super::report::BenchReport;
 use super::trial::Trial;
 use crate::args::{Bench, Contender};
 
-pub fn simulate(args: &Bench) -> Report {
+pub fn simulate(args: &Bench) -> BenchReport {
     let sites = sites::all();
     let mut trials = Vec::new();
     for (place, site) in sites.iter().enumerate() {

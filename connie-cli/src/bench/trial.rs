@@ -70,7 +70,7 @@ pub struct Site {
 
 /// How trials are run.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct TrialOptions {
     pub mode: Mode,
     pub limit: Duration,
     pub max_in_flight: usize,
@@ -85,36 +85,36 @@ pub struct Rules {
 struct Arrived {
     socket: OsSocket,
     destination: SocketAddr,
-    opened: Opened,
+    opened: OpenedConnection,
 }
 
 /// A trial that failed, and what it had opened by then.
-struct Failed {
+struct TrialError {
     reason: String,
-    opened: Opened,
+    opened: OpenedConnection,
 }
 
 /// What a trial has opened.
 #[derive(Default)]
-struct Opened {
+struct OpenedConnection {
     sockets: u32,
     given_up: Vec<SocketAddr>,
 }
 
-impl Opened {
+impl OpenedConnection {
     fn of(timeline: Timeline<'_>) -> Self {
         let given_up =
             timeline.attempts().filter(|it| matches!(it.outcome, Some(Outcome::Canceled | Outcome::Evicted)));
-        Opened {
+        OpenedConnection {
             sockets: timeline.summary().attempts,
             given_up: given_up.map(|attempt| attempt.destination).collect(),
         }
     }
 }
 
-impl Failed {
+impl TrialError {
     fn new(reason: impl Into<String>) -> Self {
-        Failed { reason: reason.into(), opened: Opened::default() }
+        TrialError { reason: reason.into(), opened: OpenedConnection::default() }
     }
 }
 
@@ -122,7 +122,7 @@ impl Failed {
 pub fn run(
     contender: Contender,
     site: &Site,
-    rules: &Rules,
+    rules: &TrialOptions,
     memory: Option<&Memory>,
     rng: &mut Rng,
 ) -> Trial {
@@ -147,12 +147,17 @@ pub fn run(
         }
     };
     let elapsed = clock.now().duration_since(Instant::ZERO);
-    let Opened { sockets, given_up } = opened;
+    let OpenedConnection { sockets, given_up } = opened;
     Trial { elapsed, sockets, given_up, result, ..Trial::of(contender) }
 }
 
 /// connie's race or Happy Eyeballs, through connie's own `connect`.
-fn race(site: &Site, rules: &Rules, config: Config, memory: Option<&Memory>) -> Result<Arrived, Failed> {
+fn race(
+    site: &Site,
+    rules: &TrialOptions,
+    config: Config,
+    memory: Option<&Memory>,
+) -> Result<Arrived, TrialError> {
     let families = rules.options.race.families;
     let race = config.clone().deadline(Some(rules.limit)).families(families);
     let options = Options { race, memory: memory.cloned(), ..rules.options.clone() };
@@ -162,10 +167,10 @@ fn race(site: &Site, rules: &Rules, config: Config, memory: Option<&Memory>) -> 
     };
     match connect_plain_socket(target, &options) {
         Ok((socket, destination, report)) => {
-            Ok(Arrived { socket, destination, opened: Opened::of(report.timeline()) })
+            Ok(Arrived { socket, destination, opened: OpenedConnection::of(report.timeline()) })
         }
-        Err(error) => Err(Failed {
-            opened: error.timeline().map(Opened::of).unwrap_or_default(),
+        Err(error) => Err(TrialError {
+            opened: error.timeline().map(OpenedConnection::of).unwrap_or_default(),
             reason: first_line(&error),
         }),
     }
@@ -176,20 +181,19 @@ fn race(site: &Site, rules: &Rules, config: Config, memory: Option<&Memory>) -> 
 fn one_after_the_other(
     contender: Contender,
     site: &Site,
-    rules: &Rules,
+    rules: &TrialOptions,
     clock: &OsClock,
     rng: &mut Rng,
-) -> Result<Arrived, Failed> {
+) -> Result<Arrived, TrialError> {
     let mut addresses = match &site.addresses {
         Some(addresses) => addresses.clone(),
-        None => {
-            look_up(&site.host, site.port, &rules.options).map_err(|error| Failed::new(error.to_string()))?
-        }
+        None => look_up(&site.host, site.port, &rules.options)
+            .map_err(|error| TrialError::new(error.to_string()))?,
     };
     if contender == Contender::Random && !addresses.is_empty() {
         addresses = vec![addresses[rng.below(addresses.len() as u64) as usize]];
     }
-    let mut failed = Failed::new("the name has no address");
+    let mut failed = TrialError::new("the name has no address");
     for destination in addresses {
         let left = rules.limit.saturating_sub(clock.now().duration_since(Instant::ZERO));
         if left.is_zero() {
@@ -226,7 +230,7 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
     not(feature = "tls"),
     expect(clippy::useless_conversion, reason = "without TLS there is one kind of socket")
 )]
-fn fetch(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result<(), String> {
+fn fetch(site: &Site, socket: OsSocket, rules: &TrialOptions, left: Duration) -> Result<(), String> {
     let (host, port) = (site.host.as_str(), site.port);
     let race = rules.options.race.clone().deadline(Some(left));
     let options = Options { race, ..rules.options.clone() };
@@ -248,7 +252,7 @@ fn fetch(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result
 fn over_tls(
     (host, port): (&str, u16),
     socket: OsSocket,
-    rules: &Rules,
+    rules: &TrialOptions,
     options: Options,
     buffer: Vec<u8>,
 ) -> Result<(AnyConnection, AnySocket), String> {
@@ -263,7 +267,7 @@ fn over_tls(
 fn over_tls(
     _: (&str, u16),
     _: OsSocket,
-    _: &Rules,
+    _: &TrialOptions,
     _: Options,
     _: Vec<u8>,
 ) -> Result<(AnyConnection, AnySocket), String> {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::report::{Part, Report};
+use super::report::{BenchReport, Part};
 use super::statistics::Figures;
 use super::trial::Trial;
 use crate::args::Contender;
 
-impl Report {
+impl BenchReport {
     pub fn json(&self) -> String {
         let results: Vec<Value> = (0..self.sites.len()).map(|site| self.json_of(site)).collect();
         let trials: Vec<Value> = self.trials.iter().map(|trial| self.json_trial(trial)).collect();

@@ -11,17 +11,17 @@ const NOTE: f64 = 150.0;
 const CUT: f64 = 40.0;
 
 /// How long each of several took, on one scale.
-pub struct Summary {
+pub struct SummaryChart {
     /// What was compared.
     pub title: String,
     /// One line about it.
     pub about: String,
     /// Each of them.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<SummaryRow>,
 }
 
 /// One of those that are compared.
-pub struct Entry {
+pub struct SummaryRow {
     /// What to call it.
     pub name: String,
     /// How long it took, in words.
@@ -36,7 +36,7 @@ pub struct Entry {
     pub is_ours: bool,
 }
 
-impl Summary {
+impl SummaryChart {
     /// The height of the picture.
     pub(super) fn height(&self) -> f64 {
         TOP + ROW * self.entries.len() as f64 + 12.0
@@ -45,7 +45,7 @@ impl Summary {
     /// Writes the picture, `top` pixels below the top of what it stands in.
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, top: f64) -> fmt::Result {
         frame(f, top, self.height(), [&self.title, &self.title, &self.about])?;
-        let widest = |text: fn(&Entry) -> &str| {
+        let widest = |text: fn(&SummaryRow) -> &str| {
             let characters = self.entries.iter().map(|entry| text(entry).chars().count()).max().unwrap_or(0);
             characters as f64 * CHARACTER
         };
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn longest(lengths: &[f64]) -> f64 {
-        let entry = |length: &f64| Entry {
+        let entry = |length: &f64| SummaryRow {
             name: String::new(),
             time: String::new(),
             length: *length,
@@ -112,7 +112,7 @@ mod tests {
             is_ours: false,
         };
         let (title, about) = (String::new(), String::new());
-        Summary { title, about, entries: lengths.iter().map(entry).collect() }.longest()
+        SummaryChart { title, about, entries: lengths.iter().map(entry).collect() }.longest()
     }
 
     #[test]

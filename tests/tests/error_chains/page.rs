@@ -83,7 +83,7 @@ const PARTS: &[(&str, &[(&str, &[Texts])])] = &[
         &[(
             "connie-c/src",
             &[
-                Functions(".rs", &["Failed::", "Failed {", "ALL."]),
+                Functions(".rs", &["CallError::", "CallError {", "ALL."]),
                 Between("failure.rs", "const ALL: ", "];"),
             ],
         )],
