@@ -41,11 +41,13 @@ pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error>
 
 /// What `-V` prints: the version, and what this program was built with, in a line of each kind.
 pub fn version() -> String {
-    const FEATURES: [(&str, bool); 4] = [
+    const FEATURES: [(&str, bool); 6] = [
+        ("br", cfg!(feature = "br")),
         ("dns", cfg!(feature = "dns")),
         ("gzip", cfg!(feature = "gzip")),
         ("progress", cfg!(feature = "progress")),
         ("tls", cfg!(feature = "tls")),
+        ("zstd", cfg!(feature = "zstd")),
     ];
     let built = FEATURES.iter().filter(|(_, is_built)| *is_built).map(|(name, _)| *name).collect::<Vec<_>>();
     let features = if built.is_empty() { "none".to_owned() } else { built.join(" ") };

@@ -40,6 +40,7 @@
 //! |---|---|---|
 //! | `tls` | TLS by rustls, and HTTPS | yes |
 //! | `gzip` | bodies that were sent compressed: `http::Decoded` | yes |
+//! | `br`, `zstd` | such bodies in Brotli and Zstandard, too | no |
 //! | `getaddrinfo` | the system's resolver asked for each family by itself | yes |
 //! | `dns` | DNS spoken directly: `dns` | no |
 //! | `tokio` | the race as a future of tokio: `tokio` | no |

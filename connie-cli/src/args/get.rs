@@ -87,7 +87,7 @@ pub struct Get {
     /// Resume at byte OFFSET; '-' for where the file ends
     #[arg(short = 'C', long, value_name = "OFFSET", value_parser = continue_at)]
     pub continue_at: Option<ContinueAt>,
-    /// Ask the server to compress the body (gzip, deflate), and decompress it
+    /// Ask the server to compress the body, in one of the ways that -V lists, and decompress it
     #[cfg(feature = "gzip")]
     #[arg(long)]
     pub compressed: bool,

@@ -1,5 +1,6 @@
 //! The program beside curl: the same command line against the same server has the same exit code and the same output.
 
+mod codings;
 mod patterns;
 
 use std::process::Command;
@@ -97,6 +98,7 @@ fn the_two_agree() {
     tls(&mut table);
     written_out(&mut table);
     patterns::patterns(&mut table);
+    codings::codings(&mut table);
     assert!(table.differences.is_empty(), "of {} rows:\n{}", table.rows, table.differences.join("\n"));
     for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 45, 47, 52, 56, 60, 61, 65, 77] {
         assert!(table.codes.contains(&code), "no row has the exit code {code}");

@@ -1,12 +1,26 @@
 //! Bodies that were sent compressed (RFC 9110 section 8.4).
 
+#[cfg(feature = "br")]
+mod brotli;
+#[cfg(feature = "zstd")]
+mod zstd;
+
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+#[cfg(feature = "br")]
+use brotli::BrotliReader;
 use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
+#[cfg(feature = "zstd")]
+use zstd::ZstdReader;
 
 /// The value of an `Accept-Encoding` field that asks for what [`Decoded`] can undo.
-pub const ACCEPT_ENCODING: &str = "gzip, deflate";
+pub const ACCEPT_ENCODING: &str = match (cfg!(feature = "br"), cfg!(feature = "zstd")) {
+    (true, true) => "gzip, deflate, br, zstd",
+    (true, false) => "gzip, deflate, br",
+    (false, true) => "gzip, deflate, zstd",
+    (false, false) => "gzip, deflate",
+};
 
 /// The most codings that one body may have. curl allows as many; nobody needs two.
 pub const MAX_CODINGS: usize = 5;
@@ -14,9 +28,12 @@ pub const MAX_CODINGS: usize = 5;
 /// How much compressed data is taken in at a time.
 const PIECE: usize = 16 * 1024;
 
-/// A body without the codings that its `Content-Encoding` names: `gzip` (and `x-gzip`), `deflate`, or several of them.
+/// A body without the codings that its `Content-Encoding` names: `gzip` (and `x-gzip`), `deflate`, with the
+/// features of these names `br` and `zstd`, or several of them. `identity` and `none`, which some servers send,
+/// are no coding.
 ///
-/// It decodes as it is read, in some 64 KiB of memory for each coding, whatever the body grows to. A few bytes can grow to gigabytes: who
+/// It decodes as it is read, in some 64 KiB of memory for each coding, whatever the body grows to; `br` takes up
+/// to 16 MiB, and `zstd` 8, where the body was made for that. A few bytes can grow to gigabytes: a program that
 /// keeps what is read bounds it with [`Read::take`].
 ///
 /// After the last byte it has read the coded body to its end, so that the connection can serve another request.
@@ -59,8 +76,12 @@ impl<'a> Decoded<'a> {
                 // "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"" (section 8.4.1.3).
                 _ if is("gzip") || is("x-gzip") => Coding::Gzip,
                 _ if is("deflate") => Coding::Deflate,
-                // Reserved for Accept-Encoding, and sent all the same.
-                _ if is("identity") => continue,
+                #[cfg(feature = "br")]
+                _ if is("br") => Coding::Brotli,
+                #[cfg(feature = "zstd")]
+                _ if is("zstd") => Coding::Zstd,
+                // The first is reserved for Accept-Encoding, the second is none, and both are sent all the same.
+                _ if is("identity") || is("none") => continue,
                 other => return Err(UnsupportedCoding(other.escape_ascii().to_string())),
             };
             decoded = Box::new(CodingReader::new(kind, decoded));
@@ -137,6 +158,10 @@ impl From<DecodeError> for io::Error {
 enum Coding {
     Gzip,
     Deflate,
+    #[cfg(feature = "br")]
+    Brotli,
+    #[cfg(feature = "zstd")]
+    Zstd,
 }
 
 /// One coding, undone.
@@ -152,6 +177,10 @@ enum DecoderState<R> {
     Gzip(GzDecoder<BufReader<CodedSource<R>>>),
     Zlib(ZlibDecoder<BufReader<CodedSource<R>>>),
     Raw(DeflateDecoder<BufReader<CodedSource<R>>>),
+    #[cfg(feature = "br")]
+    Brotli(Box<BrotliReader<BufReader<CodedSource<R>>>>),
+    #[cfg(feature = "zstd")]
+    Zstd(Box<ZstdReader<BufReader<CodedSource<R>>>>),
     /// The body is at its end.
     Done,
 }
@@ -193,6 +222,10 @@ impl<R: Read> CodingReader<R> {
                 DecoderState::Zlib(ZlibDecoder::new(source))
             }
             (Coding::Deflate, Some(_)) => DecoderState::Raw(DeflateDecoder::new(source)),
+            #[cfg(feature = "br")]
+            (Coding::Brotli, Some(_)) => DecoderState::Brotli(Box::new(BrotliReader::new(source))),
+            #[cfg(feature = "zstd")]
+            (Coding::Zstd, Some(_)) => DecoderState::Zstd(Box::new(ZstdReader::new(source))),
         };
         Ok(())
     }
@@ -206,6 +239,10 @@ impl<R: Read> CodingReader<R> {
             DecoderState::Gzip(decoder) => decoder.read(into),
             DecoderState::Zlib(decoder) => decoder.read(into),
             DecoderState::Raw(decoder) => decoder.read(into),
+            #[cfg(feature = "br")]
+            DecoderState::Brotli(decoder) => decoder.read(into),
+            #[cfg(feature = "zstd")]
+            DecoderState::Zstd(decoder) => decoder.read(into),
             DecoderState::Start(..) | DecoderState::Done => Ok(0),
         }
     }
@@ -216,6 +253,10 @@ impl<R: Read> CodingReader<R> {
             DecoderState::Gzip(decoder) => Some(decoder.get_mut()),
             DecoderState::Zlib(decoder) => Some(decoder.get_mut()),
             DecoderState::Raw(decoder) => Some(decoder.get_mut()),
+            #[cfg(feature = "br")]
+            DecoderState::Brotli(decoder) => Some(decoder.get_mut()),
+            #[cfg(feature = "zstd")]
+            DecoderState::Zstd(decoder) => Some(decoder.get_mut()),
             DecoderState::Done => None,
         }
     }
@@ -226,6 +267,10 @@ impl<R: Read> CodingReader<R> {
             DecoderState::Gzip(decoder) => Some(decoder.into_inner()),
             DecoderState::Zlib(decoder) => Some(decoder.into_inner()),
             DecoderState::Raw(decoder) => Some(decoder.into_inner()),
+            #[cfg(feature = "br")]
+            DecoderState::Brotli(decoder) => Some(decoder.into_inner()),
+            #[cfg(feature = "zstd")]
+            DecoderState::Zstd(decoder) => Some(decoder.into_inner()),
             DecoderState::Done => None,
         }
     }
@@ -290,6 +335,9 @@ impl<R: Read> Read for CodingReader<R> {
     }
 }
 
+#[cfg(all(test, feature = "br", feature = "zstd"))]
+mod modern_tests;
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -342,7 +390,7 @@ mod tests {
         for level in [Compression::none(), Compression::fast(), Compression::best()] {
             assert_eq!(decode("deflate", &raw(&text, level)).expect("raw"), text);
         }
-        for encoding in ["", "identity", ","] {
+        for encoding in ["", "identity", "none", "None, identity", ","] {
             assert_eq!(decode(encoding, &text).expect(encoding), text);
         }
     }
@@ -357,7 +405,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_before_anything_is_read() {
-        for encoding in ["br", "gzip, br", "gzip;q=1", "gzip, gzip, gzip, gzip, gzip, gzip"] {
+        for encoding in ["x-zip", "gzip, x-zip", "gzip;q=1", "gzip, gzip, gzip, gzip, gzip, gzip"] {
             let error = decode(encoding, b"").expect_err(encoding);
             assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{encoding}");
         }
