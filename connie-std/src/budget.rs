@@ -1,4 +1,4 @@
-//! How many sockets all races of a program may have open together.
+//! How many sockets all races of a program may have open at the same time.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,16 +14,16 @@ mod spare_permits;
 
 pub(crate) use spare_permits::SparePermits;
 
-/// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`.
-/// Clones share the same.
+/// A number of sockets that races share, so that a program with thousands of races never sees `EMFILE`.
+/// Clones share the same number.
 ///
-/// A race takes its sockets from the budget, waits in line where none is free, and gives them back when it
-/// ends, all but the winner's. That one comes back when the [`OsSocket`](crate::OsSocket) or
-/// [`Connected`](crate::Connected) is dropped, or turned into a plain stream, which the budget knows nothing
-/// of.
+/// A race takes its sockets from the budget, waits in line if none is free, and gives them back when it ends,
+/// except the winner's. That one comes back when the [`OsSocket`](crate::OsSocket) or
+/// [`Connected`](crate::Connected) is dropped, or turned into a plain stream, which the budget does not
+/// count.
 ///
-/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. A race has one for
-/// each address that it knows and that has not failed, as far as
+/// It is fair: the race that has waited longest is next, and no race waits for more than one socket. A race
+/// has one for each address that it knows and that has not failed, as far as
 /// [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow. One that is a task
 /// and found fewer has the next that come free, within its [patience](connie_core::Config::patience). A
 /// thread, which nothing wakes while it waits for the network, takes more only where nobody waits in line,
@@ -168,8 +168,8 @@ impl SocketBudget {
         SocketBudget { waits: at_most, ..self }
     }
 
-    /// The one that all races of this process share unless told otherwise: three quarters of the descriptors
-    /// that it was allowed when this was first called (`RLIMIT_NOFILE`), which leaves the rest to its files
+    /// The budget that all races of this process share by default: three quarters of the descriptors that the
+    /// process was allowed when this was first called (`RLIMIT_NOFILE`), which leaves the rest to its files
     /// and servers; 4,096 where the system sets no limit. The rest is at least 16, since a runtime and the
     /// standard streams alone take seven: of 64 descriptors and fewer it has what is beyond 16, and of 17 and
     /// fewer one.
@@ -197,13 +197,13 @@ impl SocketBudget {
         Arc::as_ptr(&self.shared).addr()
     }
 
-    /// How many are free now.
+    /// How many are free.
     #[must_use]
     pub fn free(&self) -> usize {
         self.shared.state().map_or(self.shared.sockets, |state| state.free)
     }
 
-    /// How many connections hold now. The rest of what is not free belongs to races and lookups.
+    /// How many connections hold. The other sockets that are not free belong to races and lookups.
     #[must_use]
     pub fn held(&self) -> usize {
         self.shared.state_again().map_or(0, |state| state.held(self.shared.sockets))
@@ -564,7 +564,7 @@ impl Drop for SocketPermit {
     }
 }
 
-/// What can keep a connection's place in a budget as long as it lives.
+/// Something that keeps the socket permit of a connection as long as it lives.
 pub trait KeepPermit {
     /// Keeps `held`.
     fn hold(&mut self, held: SocketPermit);

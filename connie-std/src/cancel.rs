@@ -26,8 +26,8 @@ pub struct Canceler {
 struct Shared {
     canceled: AtomicBool,
     /// Rung once, and never answered: it wakes every wait from then on.
-    bell: Notifier,
-    /// Whose bell that is. The child of a fork would hear its parent in it, and ring there.
+    notifier: Notifier,
+    /// The process that made the notifier. The child of a fork would share it with its parent.
     process: u32,
     /// What cancels this one too.
     parent: Option<Canceler>,
@@ -93,15 +93,15 @@ impl Canceler {
     /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
     pub fn cancel(&self) {
         if !self.shared.canceled.swap(true, Ordering::SeqCst) {
-            self.ring();
+            self.notify();
             #[cfg(feature = "tokio")]
             self.wake_tasks();
         }
     }
 
-    fn ring(&self) {
+    fn notify(&self) {
         if self.shared.process == process::this() {
-            self.shared.bell.ring();
+            self.shared.notifier.notify();
         }
     }
 
@@ -118,12 +118,12 @@ impl Canceler {
     }
 
     /// What is ready to read from the cancel on: of each that can cancel this.
-    pub(crate) fn bells(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let bells = self.of_this_process().map(|canceler| canceler.shared.bell.as_fd());
-        bells.chain(self.lineage().filter_map(|canceler| canceler.shared.descriptor()))
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let own = self.of_this_process().map(|canceler| canceler.shared.notifier.as_fd());
+        own.chain(self.lineage().filter_map(|canceler| canceler.shared.descriptor()))
     }
 
-    /// Whether one that can cancel this has no bell in this process, which has to look from time to time then.
+    /// Whether one that can cancel this has no notifier in this process, which has to look from time to time then.
     pub(crate) fn is_inherited(&self) -> bool {
         self.lineage().count() > self.of_this_process().count()
     }
@@ -143,7 +143,7 @@ impl Shared {
     fn new(parent: Option<Canceler>) -> std::io::Result<Self> {
         Ok(Shared {
             canceled: AtomicBool::new(false),
-            bell: Notifier::new()?,
+            notifier: Notifier::new()?,
             process: process::this(),
             parent,
             #[cfg(unix)]

@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 
 use rustix::fd::{AsFd, BorrowedFd};
 
-/// Something that `poll` can wait for and that any thread can ring. An eventfd on Linux, a pipe on other Unix
-/// systems, elsewhere a socket that is connected to itself, since `poll` takes nothing else there.
+/// Something that `poll` can wait for and that any thread can notify. An eventfd on Linux, a pipe on other
+/// Unix systems, elsewhere a socket that is connected to itself, since `poll` takes nothing else there.
 #[derive(Debug)]
 pub(crate) struct Notifier(NotifierFd);
 
@@ -37,15 +37,15 @@ impl Notifier {
         NotifierFd::new().map(Notifier)
     }
 
-    /// Rings. A bell that has rung wakes every `poll` until it is [answered](Notifier::answer).
-    pub(crate) fn ring(&self) {
+    /// Wakes every `poll` that waits for it, until it is [cleared](Notifier::clear).
+    pub(crate) fn notify(&self) {
         // The few octets that it ever holds do not fill it, so it cannot block; both ends live as long as
         // this does.
         let _ = self.0.send();
     }
 
-    /// Takes one ring back, which must have been made.
-    pub(crate) fn answer(&self) {
+    /// Takes back one notification, which must have been made.
+    pub(crate) fn clear(&self) {
         let _ = self.0.receive();
     }
 }
@@ -60,7 +60,7 @@ impl AsFd for Notifier {
 impl NotifierFd {
     fn new() -> io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
-        // As a semaphore: each read takes one ring back.
+        // As a semaphore: each read takes back one notification.
         let flags = EventfdFlags::SEMAPHORE | EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(NotifierFd(eventfd(0, flags)?))
     }

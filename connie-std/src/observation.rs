@@ -1,4 +1,4 @@
-//! Makes sure that who observes is told of a race once, however it ends.
+//! Reports each race to its observer once, however it ends.
 
 use std::net::SocketAddr;
 
@@ -11,8 +11,8 @@ use crate::options::Options;
 use crate::report::Report;
 use crate::target::Target;
 
-/// A race that somebody observes; nothing where nobody does. Dropped before it is
-/// [told](RaceObservation::tell) how the race ended, it says that it was canceled, where there was a race.
+/// A race with an observer; empty without one. If it is dropped before the [end](RaceObservation::tell) of
+/// the race, it reports that the race was canceled, if it had started.
 #[derive(Debug)]
 pub(crate) struct RaceObservation(Option<Box<ObservedRace>>);
 
@@ -28,7 +28,7 @@ struct ObservedRace {
 }
 
 impl RaceObservation {
-    /// Watches a race that begins now, by the operating system's clock.
+    /// Observes a race that starts now, by the operating system's clock.
     pub(crate) fn begin(target: Target<'_>, options: &Options) -> Self {
         Self::begin_by(target, options, OsClock::start, |clock| clock.now())
     }
@@ -46,20 +46,20 @@ impl RaceObservation {
         RaceObservation(Some(ObservedRace::begin(target, options, clock(), now)))
     }
 
-    /// Whether somebody observes.
+    /// Whether there is an observer.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Keeps what the race did, for where its end does not say it.
+    /// Keeps what the race did, in case its end does not say it.
     pub(crate) fn keep(&mut self, report: &Report) {
         if let Some(watched) = &mut self.0 {
             watched.report = Some(report.clone());
         }
     }
 
-    /// Tells how the race ended. Afterwards there is nothing more to tell.
+    /// Reports how the race ended.
     pub(crate) fn tell(mut self, result: Result<(SocketAddr, &Report), &ConnectError>) {
         let Some(watched) = self.0.take() else { return };
         match result {

@@ -1,4 +1,4 @@
-//! Who waits: what holds on every system, where how to wait is the system's ([`crate::wait`]).
+//! The poller: what is the same on every system. How to wait differs ([`crate::wait`]).
 
 use std::fmt;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl OsPoller {
         self.clock
     }
 
-    /// Has `canceler` end every wait from here on, in place of the one before.
+    /// Sets the canceler that can end every wait from now on.
     pub(crate) fn set_canceler(&mut self, canceler: Option<Canceler>) {
         self.canceler = canceler;
     }

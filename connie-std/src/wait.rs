@@ -77,8 +77,8 @@ impl OsPoller {
             };
             fds.push(PollFd::from_borrowed_fd(fd, events));
         }
-        for bell in self.canceler.iter().flat_map(Canceler::bells) {
-            fds.push(PollFd::from_borrowed_fd(bell, PollFlags::IN));
+        for descriptor in self.canceler.iter().flat_map(Canceler::descriptors) {
+            fds.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
         }
         let beside_at = fds.len();
         if let Some(PollNeed::Events(fd, events)) = looked_for {
@@ -123,7 +123,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// How often a lookup that waits in line looks whether its turn has come, while something else is waited for.
 const LOOK_IN_LINE: Duration = Duration::from_millis(5);
 
-/// How often it is looked whether a canceler without a bell was canceled.
+/// How often it is looked whether a canceler without a notifier was canceled.
 const LOOK: Duration = Duration::from_millis(20);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);

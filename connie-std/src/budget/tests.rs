@@ -87,20 +87,20 @@ fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     let mut all = take(&budget, 4).unwrap();
     assert!(matches!((first.poll(3), second.poll(2)), (Acquire::Queued, Acquire::Queued)));
     all.keep(2);
-    assert_eq!((first.bell.rung(), second.bell.rung()), (1, 0));
+    assert_eq!((first.waker.woken(), second.waker.woken()), (1, 0));
     let mut share = taken(first.poll(3));
-    assert_eq!((share.sockets(), second.bell.rung()), (2, 0), "it stays first");
+    assert_eq!((share.sockets(), second.waker.woken()), (2, 0), "it stays first");
     all.keep(1);
     assert!(matches!(second.poll(2), Acquire::Queued), "which is the first's");
     share.join(taken(first.poll(1)));
     assert_eq!(
-        (share.sockets(), first.bell.rung(), second.bell.rung()),
+        (share.sockets(), first.waker.woken(), second.waker.woken()),
         (3, 2, 0),
         "nothing is left for the second"
     );
     // The second is content with less than it asked for, and so leaves the rest to who comes.
     drop(all);
-    assert_eq!(second.bell.rung(), 1);
+    assert_eq!(second.waker.woken(), 1);
     let less = taken(second.poll(2));
     assert!(take(&budget, 1).is_none() && budget.try_acquire(1).is_none());
     drop(second.place.take());
@@ -118,11 +118,11 @@ fn who_stays_in_line_with_some_is_woken_where_it_asked_last() {
     assert!(matches!(waiter.poll(3), Acquire::Queued));
     all.keep(3);
     // A future that was moved to another task since.
-    let before = std::mem::take(&mut waiter.bell);
+    let before = std::mem::take(&mut waiter.waker);
     let mut share = taken(waiter.poll(3));
-    let rung = (before.rung(), waiter.bell.rung());
+    let rung = (before.woken(), waiter.waker.woken());
     all.keep(2);
-    assert_eq!((share.sockets(), before.rung(), waiter.bell.rung()), (1, rung.0, rung.1 + 1));
+    assert_eq!((share.sockets(), before.woken(), waiter.waker.woken()), (1, rung.0, rung.1 + 1));
     share.join(taken(waiter.poll(2)));
     assert_eq!(Arc::strong_count(&before), 1, "its waker was let go");
 }
@@ -141,7 +141,7 @@ fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
     assert_eq!((loan.in_line(), loan.has_lent()), (2, false));
     loan.lend(&mut race);
     assert_eq!((race.sockets(), loan.in_line(), loan.has_lent()), (2, 1, true));
-    assert_eq!((first.bell.rung(), second.bell.rung(), other.bell.rung()), (1, 1, 0));
+    assert_eq!((first.waker.woken(), second.waker.woken(), other.waker.woken()), (1, 1, 0));
     assert!(matches!(other.poll(1), Acquire::Queued));
     assert!(matches!(TestWaiter::of(&look_ups).poll(1), Acquire::Queued), "it is for who was in line before");
     let lent = taken(first.poll(1));
@@ -150,7 +150,7 @@ fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
     // Where the lookup gives up, it goes to who is next.
     loan.lend(&mut race);
     drop(second.place.take());
-    assert_eq!((loan.in_line(), loan.has_lent(), budget.free(), other.bell.rung()), (0, false, 1, 1));
+    assert_eq!((loan.in_line(), loan.has_lent(), budget.free(), other.waker.woken()), (0, false, 1, 1));
     drop((race, lent));
     assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (3, 0));
 }
@@ -203,7 +203,7 @@ impl Wake for CountedWaker {
 }
 
 impl CountedWaker {
-    fn rung(&self) -> usize {
+    fn woken(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -212,16 +212,16 @@ impl CountedWaker {
 struct TestWaiter {
     budget: SocketBudget,
     place: Option<QueueTicket>,
-    bell: Arc<CountedWaker>,
+    waker: Arc<CountedWaker>,
 }
 
 impl TestWaiter {
     fn of(budget: &SocketBudget) -> Self {
-        TestWaiter { budget: budget.clone(), place: None, bell: Arc::default() }
+        TestWaiter { budget: budget.clone(), place: None, waker: Arc::default() }
     }
 
     fn poll(&mut self, most: usize) -> Acquire {
-        self.budget.poll_acquire(&mut self.place, most, &self.bell.clone().into())
+        self.budget.poll_acquire(&mut self.place, most, &self.waker.clone().into())
     }
 }
 
@@ -241,12 +241,12 @@ fn nobody_waits_for_connections_alone() {
     let mut waiter = TestWaiter::of(&budget);
     assert!(matches!(waiter.poll(1), Acquire::Queued), "a race has one");
     let second = second.hold();
-    assert_eq!((budget.free(), budget.held(), waiter.bell.rung()), (0, 2, 1));
+    assert_eq!((budget.free(), budget.held(), waiter.waker.woken()), (0, 2, 1));
     assert!(matches!(waiter.poll(1), Acquire::AllHeld));
     assert!(matches!(TestWaiter::of(&budget).poll(1), Acquire::AllHeld), "and so for who comes later");
     // Who stays in line is next all the same.
     drop(first);
-    assert_eq!(waiter.bell.rung(), 2);
+    assert_eq!(waiter.waker.woken(), 2);
     assert!(matches!(TestWaiter::of(&budget).poll(1), Acquire::Queued), "its turn has not come");
     assert!(budget.try_acquire(1).is_none(), "it is not spare");
     drop(taken(waiter.poll(1)));
@@ -260,7 +260,7 @@ fn all_in_line_learn_that_connections_hold_all_and_learn_it_once() {
     let race = take(&budget, 1).unwrap();
     let mut waiters: Vec<_> = (0..5).map(|_| TestWaiter::of(&budget)).collect();
     assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Acquire::Queued)));
-    let rung = |waiters: &[TestWaiter]| waiters.iter().map(|it| it.bell.rung()).collect::<Vec<_>>();
+    let rung = |waiters: &[TestWaiter]| waiters.iter().map(|it| it.waker.woken()).collect::<Vec<_>>();
     let held = race.hold();
     assert_eq!(rung(&waiters), [1; 5]);
     assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Acquire::AllHeld)));
@@ -283,7 +283,7 @@ fn a_share_that_is_given_up_whole_wakes_the_next_alone() {
     let mut waiters: Vec<_> = (0..3).map(|_| TestWaiter::of(&budget)).collect();
     assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Acquire::Queued)));
     drop(race);
-    let rung = |waiters: &[TestWaiter]| waiters.iter().map(|it| it.bell.rung()).collect::<Vec<_>>();
+    let rung = |waiters: &[TestWaiter]| waiters.iter().map(|it| it.waker.woken()).collect::<Vec<_>>();
     assert_eq!(rung(&waiters), [1, 0, 0]);
     let share = taken(waiters[0].poll(1));
     assert_eq!(rung(&waiters), [1, 1, 0], "which wakes the one behind it");

@@ -17,7 +17,7 @@ impl Wake for CountedWaker {
 /// A race of which nothing is known but what it asks its allowance.
 struct Racer {
     allowance: BudgetState,
-    bell: Arc<CountedWaker>,
+    waker: Arc<CountedWaker>,
     in_flight: usize,
     most: usize,
     by_plan: Option<(usize, Instant)>,
@@ -29,7 +29,7 @@ impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
         let look_ups = budget.for_lookups();
         let allowance = BudgetState::new(budget.clone(), look_ups.loan().expect("of lookups"), race);
-        Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, look_ups }
+        Racer { allowance, waker: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, look_ups }
     }
 
     /// Looks after its sockets as a task, and puts as many to use as it may.
@@ -37,7 +37,7 @@ impl Racer {
         let to =
             SocketDemand { addresses, in_flight: self.in_flight, most: self.most, by_plan: self.by_plan };
         let now = Instant::from_millis(millis);
-        let sockets = self.allowance.poll(to, true, &self.bell.clone().into(), now);
+        let sockets = self.allowance.poll(to, true, &self.waker.clone().into(), now);
         self.in_flight = self.in_flight.max(self.allowance.limit().unwrap_or(0).min(addresses));
         sockets
     }
@@ -52,8 +52,8 @@ impl Racer {
         self.allowance.looks_at().map(|at| at.as_micros() / 1_000)
     }
 
-    fn rung(&self) -> usize {
-        self.bell.0.load(Ordering::Relaxed)
+    fn woken(&self) -> usize {
+        self.waker.0.load(Ordering::Relaxed)
     }
 }
 
@@ -145,18 +145,18 @@ fn who_has_less_than_it_can_use_is_next_until_its_patience_has_passed() {
     // One of the first's addresses fails.
     first.in_flight = 3;
     first.look(3, 20);
-    assert_eq!((second.rung(), third.rung()), (1, 0));
+    assert_eq!((second.woken(), third.woken()), (1, 0));
     second.look(4, 20);
     assert_eq!(second.has(), (3, 3));
     second.look(4, 260);
     assert_eq!(
-        (second.has(), third.rung()),
+        (second.has(), third.woken()),
         ((3, 2), 0),
         "it has to lend then, as soon as one is not in flight"
     );
     first.in_flight = 2;
     first.look(2, 261);
-    assert_eq!(third.rung(), 1, "and then it is the next one's turn");
+    assert_eq!(third.woken(), 1, "and then it is the next one's turn");
     assert_eq!((third.look(4, 261), third.has()), (SocketSupply::Ready, (1, 1)));
 }
 
@@ -186,10 +186,10 @@ fn a_race_whose_patience_has_passed_keeps_its_part_where_others_stand_in_line() 
     early.look(12, 249);
     assert_eq!(early.has(), (8, 8), "it can use them");
     early.look(12, 250);
-    assert_eq!((early.has(), late.rung()), ((8, 4), 0), "all are in flight");
+    assert_eq!((early.has(), late.woken()), ((8, 4), 0), "all are in flight");
     early.in_flight = 7;
     early.allowance.give_back(7);
-    assert_eq!((early.has(), late.rung()), ((7, 4), 1));
+    assert_eq!((early.has(), late.woken()), ((7, 4), 1));
     assert_eq!((late.look(2, 260), late.has()), (SocketSupply::Ready, (1, 1)));
     // It is the late one's turn as long as that can use more.
     early.in_flight = 4;
@@ -218,7 +218,7 @@ fn it_waits_for_connections_as_long_as_the_budget_says() {
     let mut race = Racer::new(&budget, &all_at_once());
     assert_eq!(race.look(1, 100), SocketSupply::InLine(Some(until)));
     drop(held);
-    assert_eq!((race.rung(), race.look(1, 500)), (1, SocketSupply::Ready));
+    assert_eq!((race.woken(), race.look(1, 500)), (1, SocketSupply::Ready));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn what_the_system_does_not_have_for_it_goes_back_until_it_tries_again() {
     assert_eq!((race.has(), next.has()), ((5, 5), (1, 1)));
     (race.in_flight, race.most) = (2, 2);
     race.look(5, 10);
-    assert_eq!((race.has(), race.looks_at(), next.rung()), ((2, 2), None, 1));
+    assert_eq!((race.has(), race.looks_at(), next.woken()), ((2, 2), None, 1));
     next.look(3, 10);
     assert_eq!((next.has(), budget.free()), ((3, 3), 1));
     race.most = usize::MAX;
@@ -277,7 +277,7 @@ fn a_race_lends_its_look_up_what_is_not_in_flight_but_for_one() {
     race.look(3, 10);
     assert_eq!((race.has(), race.allowance.loan.has_lent()), ((1, 0), true));
     let lent: Vec<_> = look_ups.iter_mut().filter_map(|poll| poll()).collect();
-    assert_eq!((lent.len(), race.allowance.loan.has_lent(), other.rung()), (2, false, 0));
+    assert_eq!((lent.len(), race.allowance.loan.has_lent(), other.woken()), (2, false, 0));
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn an_attempt_yields_to_a_look_up_of_its_race_that_stands_in_line() {
     assert_eq!(race.look(2, 500), SocketSupply::InLine(None));
     assert_eq!((race.has(), race.allowance.limit(), race.in_flight), ((0, 0), None, 0));
     drop(second().expect("it was lent"));
-    assert_eq!((race.rung(), race.look(2, 510), race.has()), (1, SocketSupply::Ready, (1, 1)));
+    assert_eq!((race.woken(), race.look(2, 510), race.has()), (1, SocketSupply::Ready, (1, 1)));
     drop(lent);
     race.look(2, 520);
     assert_eq!(race.has(), (2, 2));
@@ -400,11 +400,11 @@ impl Crowd {
             for index in 0..self.lives.len() {
                 let Life::Racing { racer, addresses, rung } = &mut self.lives[index] else { continue };
                 let due = racer.looks_at().is_some_and(|at| at <= self.millis);
-                if *rung == racer.rung() && !due {
+                if *rung == racer.woken() && !due {
                     continue;
                 }
                 asked = true;
-                *rung = racer.rung();
+                *rung = racer.woken();
                 if racer.look(*addresses, self.millis) == SocketSupply::AllHeld {
                     assert_eq!(self.budget.held(), self.budget.sockets(), "something comes back");
                     self.refused += 1;

@@ -1,8 +1,8 @@
-//! DNS spoken directly: [`Dns`] asks name servers itself, side by side for each kind of record, and without a
+//! A DNS client: [`Dns`] asks name servers itself, for all record types at the same time, and without a
 //! thread.
 //!
-//! The system's resolver answers when the slowest of its questions is answered or given up. [`Dns`] gives a
-//! race the first answer when it comes, and the others later.
+//! The system's resolver returns when the slowest of its queries has ended. [`Dns`] gives a race the first
+//! answer when it arrives, and the others later.
 //!
 //! ```no_run
 //! use connie_std::dns::Dns;
@@ -16,30 +16,32 @@
 //!
 //! # What it does
 //!
-//! [`connie_dns`] decides what is asked of whom and when, and what an answer means; this module has the
-//! sockets, and the name's place among those that are asked for.
+//! [`connie_dns`] decides which server is asked what and when, and what an answer means; this module has the
+//! sockets and the cache.
 //!
-//! - **AAAA and A are asked side by side**, AAAA first (RFC 8305 section 3), each from a port of its own with
-//!   a random id. An answer counts only where it comes from the server that was asked and repeats id and
-//!   question.
-//! - **A question is asked once for all who wait for it**: a thousand connections to one host that begin
-//!   together send one query for each family. The answers are [kept](Cache) for their time to live, for at
-//!   most a minute, for all connections that share the [`Dns`].
-//! - **A silent server holds nothing up**: the next one is asked after 250 ms, and at once where one fails; a
-//!   server is asked again after 1 s, then after twice that and so on. One that was silent while another
-//!   answered comes last for 30 s.
-//! - **What may pass is asked again after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed.
-//!   NXDOMAIN is an answer, and one about all kinds of records (RFC 8020): it ends the other questions, at
-//!   once where it is about IPv4, and after two seconds otherwise.
-//! - **A lame answer is none**: a server that says nothing of a name, and asks nobody, is ignored. One
-//!   malformed record costs itself alone.
-//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again
-//!   without, and so is one that is silent, the last time. What is longer is fetched over TCP (RFC 7766).
-//! - **Aliases** (CNAME) are followed within an answer, in any order, and asked for where the server has not.
-//! - **The search list** of resolv.conf is tried where there is one ([`Dns::system`]); with servers that were
-//!   given by hand ([`Dns::new`]) names are taken as they are.
-//! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it
-//!   says of a name is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
+//! - **AAAA and A are asked at the same time**, AAAA first (RFC 8305 section 3), each from a port of its own
+//!   with a random id. An answer counts only if it comes from the server that was asked and repeats the id
+//!   and the question.
+//! - **A question is asked once for all lookups that wait for it**: a thousand connections to one host that
+//!   start together send one query for each family. The answers are [cached](Cache) for their time to live,
+//!   for at most a minute, for all connections that share the [`Dns`].
+//! - **A silent server delays nothing for long**: the next one is asked after 250 ms, and immediately if one
+//!   fails; a silent server is asked again after 1 s, then after twice that, and so on. A server that was
+//!   silent while another one answered is asked last for 30 s.
+//! - **Temporary failures are retried after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed.
+//!   NXDOMAIN is an answer about all record types (RFC 8020): it ends the other questions, immediately if it
+//!   is about IPv4, and otherwise after two seconds.
+//! - **Lame answers are discarded**: those of a server that has no data for a name and does not recurse. A
+//!   malformed record affects only itself.
+//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not support it is asked again
+//!   without, and the last query to a silent server goes without. Longer answers are fetched over TCP
+//!   (RFC 7766).
+//! - **Aliases** (CNAME) are followed within an answer, in any order, and queried where the server did not
+//!   follow them.
+//! - **The search list** of resolv.conf is tried if there is one ([`Dns::system`]); with servers given by the
+//!   program ([`Dns::new`]) names are taken as they are.
+//! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: a name
+//!   in it is not asked for. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
 //! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where
 //!   [`Dns::https_records`] says so: their address hints join the race until the addresses are there, and
 //!   their target names and ports are followed. A late one, or none, keeps no attempt waiting: until the
@@ -69,10 +71,9 @@
 //!
 //! # What it does not
 //!
-//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case
-//! of letters is used against forgers ("0x20") only where [asked for](Dns::randomise_case), since some
-//! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or
-//! HTTPS, and no DNSSEC.
+//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) need the system's resolver. Letters in
+//! random case ("0x20") are used only if [enabled](Dns::randomise_case), since some servers change the case.
+//! Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
 
 mod cache;
 mod config;
@@ -119,18 +120,18 @@ const MAX_CANDIDATES: usize = 33;
 /// A resolver that asks name servers itself. Clones share their [`Cache`].
 #[derive(Clone, Debug)]
 pub struct Dns {
-    /// The servers, the first to be asked first; more than eight are left out. With none every lookup fails.
+    /// The servers, in the order in which they are asked; more than eight are ignored. Without any, every
+    /// lookup fails.
     pub servers: Vec<SocketAddr>,
-    /// How often a server is asked that is silent, or has a trouble that may pass: 1 to 16 times; more count
-    /// as 16, and 0 as 1. Default: 3.
+    /// How often a server is asked that is silent or fails temporarily: 1 to 16 times; values outside are
+    /// clamped. Default: 3.
     pub attempts: u8,
-    /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in
-    /// all, and the longest pause before it is asked again. Counts as 10 ms at least and 60 s at most.
-    /// Default: 5 s.
+    /// The timeout of the last query to a server and of a whole TCP connection to it, and the longest pause
+    /// before it is asked again. Clamped to 10 ms to 60 s. Default: 5 s.
     pub timeout: Duration,
-    /// Whether everything is asked over TCP (`use-vc` in resolv.conf). Default: no.
+    /// Whether all queries go over TCP (`use-vc` in resolv.conf). Default: no.
     pub tcp: bool,
-    /// The domains below which a name is looked for too. Default: none, so that names are taken as they are.
+    /// The domains below which a name is also looked up. Default: none, so that names are taken as they are.
     ///
     /// The names are tried one after the other, until one has an address. A name with a final dot is taken as
     /// it is.
@@ -138,15 +139,15 @@ pub struct Dns {
     /// How many dots a name must have to be tried as it is before the [search list](Self::search) is.
     /// Default: 1.
     pub ndots: u8,
-    /// The hosts file, which beats the servers. Default: the system's.
+    /// The hosts file, which takes precedence over the servers. Default: the system's.
     pub hosts_file: Option<PathBuf>,
     /// When service records are asked for.
     pub https_records: HttpsRecords,
-    /// Whether letters of a name are written as capitals at random, which the answer must repeat: some bits
-    /// more to guess for who forges one ("0x20"). The last query to a server goes without, since some servers
-    /// answer in a case of their own. Default: no.
+    /// Whether the letters of a name are sent in random case, which the answer must repeat: some more bits
+    /// that a forger has to guess ("0x20"). The last query to a server is sent without, since some servers
+    /// change the case. Default: no.
     pub randomise_case: bool,
-    /// The answers that came lately, and the questions that are asked now.
+    /// The cached answers, and the questions that are open.
     pub cache: Cache,
 }
 
@@ -165,9 +166,9 @@ pub enum HttpsRecords {
 }
 
 impl Dns {
-    /// How often a silent server is asked unless told otherwise.
+    /// The default number of queries to a silent server.
     pub const DEFAULT_ATTEMPTS: u8 = 3;
-    /// How long the last query waits unless told otherwise: as long as the C library's resolver.
+    /// The default timeout of the last query: that of the C library's resolver.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// A resolver that asks these servers, with a cache of its own.

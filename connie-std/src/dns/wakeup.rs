@@ -33,14 +33,14 @@ impl Wakeup {
     pub(super) fn wake(&self) {
         let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut *is_set, true) {
-            self.notifier.ring();
+            self.notifier.notify();
         }
     }
 
     pub(super) fn clear(&self) {
         let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut *is_set) {
-            self.notifier.answer();
+            self.notifier.clear();
         }
     }
 }

@@ -255,7 +255,7 @@ mod tests {
         coalesced: Coalesced,
         race: OsRace,
         why: Why,
-        bell: Arc<CountedWaker>,
+        waker: Arc<CountedWaker>,
     }
 
     impl Racer {
@@ -268,7 +268,7 @@ mod tests {
                 (1..=12).map(|n| SocketAddr::from(([192, 0, 2, n], 80))).collect();
             race.handle_addresses(&addresses, Instant::ZERO);
             let coalesced = Coalesced::new(recall.expect("the memory"), &config);
-            let mut racer = Racer { coalesced, race, why: Why::default(), bell: Arc::default() };
+            let mut racer = Racer { coalesced, race, why: Why::default(), waker: Arc::default() };
             racer.plans();
             racer
         }
@@ -288,7 +288,7 @@ mod tests {
         }
 
         fn poll(&mut self, now: Instant) -> StartDecision {
-            self.coalesced.poll(&self.race, &mut self.why, &self.bell.clone().into(), now)
+            self.coalesced.poll(&self.race, &mut self.why, &self.waker.clone().into(), now)
         }
 
         fn waits(&mut self) -> bool {
@@ -296,7 +296,7 @@ mod tests {
         }
 
         fn woken(&self) -> usize {
-            self.bell.0.load(Ordering::Relaxed)
+            self.waker.0.load(Ordering::Relaxed)
         }
     }
 

@@ -1,5 +1,4 @@
-//! What races have learnt, for the races to come: with it one SYN is enough on nearly every visit but the
-//! first.
+//! What races have learnt, for later races: with it one SYN is enough on nearly every visit after the first.
 //!
 //! ```
 //! use connie_std::{Memory, Options, connect};
@@ -73,7 +72,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A memory that knows nothing.
+    /// An empty memory.
     #[must_use]
     pub fn new() -> Self {
         let clock = MemoryClock::start();
@@ -113,7 +112,7 @@ impl Memory {
         Memory { host: Some(host.into()), ..self.clone() }
     }
 
-    /// Forgets all, in every partition.
+    /// Forgets everything, in every partition.
     pub fn forget(&self) {
         if let Some(mut state) = self.shared.state() {
             state.core.forget();
@@ -127,13 +126,13 @@ impl Memory {
         self.forget();
     }
 
-    /// What it is told by its user.
+    /// The settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.shared.state().map(|state| state.core.settings().clone()).unwrap_or_default()
     }
 
-    /// The same, to change: for races that begin from now on.
+    /// Changes the settings, for races that start from now on.
     pub fn set_settings(&self, settings: Settings) {
         if let Some(mut state) = self.shared.state() {
             state.core.set_settings(&settings);

@@ -6,8 +6,8 @@
 //!
 //! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no
 //! place is free, the thread waits in line for it. Where the system has no thread to give and there is none,
-//! whoever asks makes the call. No more than half of a budget goes to calls, and a quarter to the bells of
-//! those who wait, so that whoever needs none is not held up by a silent server.
+//! whoever asks makes the call. No more than half of a budget goes to calls, and a quarter to the notifiers
+//! of those who wait, so that whoever needs none is not held up by a silent server.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -50,9 +50,9 @@ pub(super) struct CallPool {
     next_id: u64,
     threads: usize,
     idle: usize,
-    /// The places that bells have, and of which [budgets](SocketBudget::id). Nothing here keeps a budget,
+    /// The places that notifiers have, and of which [budgets](SocketBudget::id). Nothing here keeps a budget,
     /// which can wake others when it is dropped.
-    bells: Vec<(usize, Weak<Permits>)>,
+    notifiers: Vec<(usize, Weak<Permits>)>,
 }
 
 /// A call that is to be made.
@@ -99,7 +99,7 @@ pub(super) fn lost() -> ResolverError {
 
 impl CallPool {
     const fn new(index: usize) -> Self {
-        CallPool { index, calls: Vec::new(), next_id: 0, threads: 0, idle: 0, bells: Vec::new() }
+        CallPool { index, calls: Vec::new(), next_id: 0, threads: 0, idle: 0, notifiers: Vec::new() }
     }
 
     fn news(&self) -> &'static Condvar {
@@ -112,7 +112,7 @@ impl CallPool {
         // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by
         // now.
         std::mem::forget(std::mem::take(&mut self.calls));
-        std::mem::forget(std::mem::take(&mut self.bells));
+        std::mem::forget(std::mem::take(&mut self.notifiers));
         *self = CallPool::new(self.index);
     }
 
@@ -176,13 +176,13 @@ impl CallPool {
         self.calls.iter().filter(waits).all(|call| call.is_made() || call.room.is_some())
     }
 
-    /// Whether a bell may have these places of `budget`: bells have no more than a quarter of one.
-    pub(super) fn lends(&mut self, budget: &SocketBudget, places: &[Arc<Permits>]) -> bool {
-        self.bells.retain(|(_, place)| place.strong_count() > 0);
-        let lent = self.bells.iter().filter(|(other, _)| *other == budget.id()).count();
-        let may = lent + places.len() <= budget.sockets() / 4;
+    /// Whether a notifier may have these places of `budget`: notifiers have no more than a quarter of one.
+    pub(super) fn admits_notifier(&mut self, budget: &SocketBudget, places: &[Arc<Permits>]) -> bool {
+        self.notifiers.retain(|(_, place)| place.strong_count() > 0);
+        let taken = self.notifiers.iter().filter(|(other, _)| *other == budget.id()).count();
+        let may = taken + places.len() <= budget.sockets() / 4;
         if may {
-            self.bells.extend(places.iter().map(|place| (budget.id(), Arc::downgrade(place))));
+            self.notifiers.extend(places.iter().map(|place| (budget.id(), Arc::downgrade(place))));
         }
         may
     }
@@ -464,8 +464,8 @@ mod tests {
     fn answer(replies: &ReplyQueue) -> Result<Vec<SocketAddr>, CallError> {
         let clock = OsClock::start();
         loop {
-            if let Some(letter) = replies.take() {
-                return letter.result;
+            if let Some(reply) = replies.take() {
+                return reply.result;
             }
             assert!(clock.now() < connie_core::Instant::ZERO + LIMIT, "no answer");
             pause(Duration::from_millis(1));
@@ -545,14 +545,14 @@ mod tests {
     }
 
     #[test]
-    fn bells_have_a_quarter_and_those_that_are_gone_count_no_more() {
+    fn notifiers_have_a_quarter_and_those_that_are_gone_count_no_more() {
         let (mut pool, budget, other) = (CallPool::new(0), SocketBudget::new(8), SocketBudget::new(3));
         let place = |budget| vec![DescriptorPermit::at_once(Some(budget)).unwrap().share().unwrap()];
         let (first, second, third) = (place(&budget), place(&budget), place(&budget));
-        assert!(pool.lends(&budget, &first) && pool.lends(&budget, &second));
-        assert!(!pool.lends(&budget, &third) && !pool.lends(&other, &place(&other)));
+        assert!(pool.admits_notifier(&budget, &first) && pool.admits_notifier(&budget, &second));
+        assert!(!pool.admits_notifier(&budget, &third) && !pool.admits_notifier(&other, &place(&other)));
         drop(first);
-        assert!(pool.lends(&budget, &third));
+        assert!(pool.admits_notifier(&budget, &third));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where the threads of the system's resolver leave their answers.
+//! The replies of the threads of the system's resolver.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,24 +12,24 @@ use super::{DescriptorPermit, ResolverError};
 use crate::budget::{Permits, SocketBudget};
 use crate::notifier::Notifier;
 
-/// Where the threads leave the answers of one lookup.
+/// The queue of the replies to one lookup.
 #[derive(Default)]
 pub(super) struct ReplyQueue {
-    /// Holds one ring for each letter. Made when a `poll` is to wait for it; `None` where there was no
+    /// Has one notification for each reply. Made when a `poll` is to wait for it; `None` where there was no
     /// descriptor for it.
-    bell: OnceLock<Option<ReplyNotifier>>,
-    inside: Mutex<QueuedReplies>,
+    notifier: OnceLock<Option<ReplyNotifier>>,
+    queued: Mutex<QueuedReplies>,
 }
 
-/// A doorbell with its room in a budget.
+/// A notifier with its permits of a budget.
 pub(super) struct ReplyNotifier {
     notifier: Notifier,
-    rooms: Vec<Arc<Permits>>,
+    permits: Vec<Arc<Permits>>,
 }
 
 #[derive(Default)]
 struct QueuedReplies {
-    letters: VecDeque<CallReply>,
+    replies: VecDeque<CallReply>,
     /// The task that waits.
     waker: Option<Waker>,
 }
@@ -56,13 +56,14 @@ impl From<ResolverError> for CallError {
 impl ReplyNotifier {
     /// `None` where there is no descriptor for it, or no room for one.
     pub(super) fn new(budget: Option<&SocketBudget>) -> Option<Self> {
-        let rooms = (0..Notifier::DESCRIPTORS).map(|_| DescriptorPermit::at_once(budget));
-        let rooms = rooms.collect::<Option<Vec<_>>>()?.iter().filter_map(DescriptorPermit::share).collect();
-        Some(ReplyNotifier { notifier: Notifier::new().ok()?, rooms })
+        let permits = (0..Notifier::DESCRIPTORS).map(|_| DescriptorPermit::at_once(budget));
+        let permits =
+            permits.collect::<Option<Vec<_>>>()?.iter().filter_map(DescriptorPermit::share).collect();
+        Some(ReplyNotifier { notifier: Notifier::new().ok()?, permits })
     }
 
-    pub(super) fn rooms(&self) -> &[Arc<Permits>] {
-        &self.rooms
+    pub(super) fn permits(&self) -> &[Arc<Permits>] {
+        &self.permits
     }
 }
 
@@ -70,49 +71,49 @@ impl ReplyQueue {
     /// Returns whom to wake when the caller holds no lock.
     #[must_use]
     pub(super) fn put(&self, family: Family, result: Result<Vec<SocketAddr>, CallError>) -> Option<Waker> {
-        let mut inside = lock(&self.inside);
-        inside.letters.push_back(CallReply { family, result });
-        if let Some(Some(bell)) = self.bell.get() {
-            bell.notifier.ring();
+        let mut queued = lock(&self.queued);
+        queued.replies.push_back(CallReply { family, result });
+        if let Some(Some(notifier)) = self.notifier.get() {
+            notifier.notifier.notify();
         }
-        inside.waker.take()
+        queued.waker.take()
     }
 
     pub(super) fn take(&self) -> Option<CallReply> {
-        let mut inside = lock(&self.inside);
-        let letter = inside.letters.pop_front()?;
-        if let Some(Some(bell)) = self.bell.get() {
-            bell.notifier.answer();
+        let mut queued = lock(&self.queued);
+        let reply = queued.replies.pop_front()?;
+        if let Some(Some(notifier)) = self.notifier.get() {
+            notifier.notifier.clear();
         }
-        Some(letter)
+        Some(reply)
     }
 
-    /// What rings for a letter: `Some(None)` where nothing does.
-    pub(super) fn bell(&self) -> Option<Option<&Notifier>> {
-        self.bell.get().map(|bell| bell.as_ref().map(|bell| &bell.notifier))
+    /// The notifier of the replies: `Some(None)` if there is none.
+    pub(super) fn notifier(&self) -> Option<Option<&Notifier>> {
+        self.notifier.get().map(|notifier| notifier.as_ref().map(|notifier| &notifier.notifier))
     }
 
-    /// Has `bell` ring for each letter.
-    pub(super) fn hang(&self, bell: Option<ReplyNotifier>) {
-        let inside = lock(&self.inside);
-        if let Some(bell) = &bell {
-            inside.letters.iter().for_each(|_| bell.notifier.ring());
+    /// Has `notifier` notified of each reply.
+    pub(super) fn set_notifier(&self, notifier: Option<ReplyNotifier>) {
+        let queued = lock(&self.queued);
+        if let Some(notifier) = &notifier {
+            queued.replies.iter().for_each(|_| notifier.notifier.notify());
         }
-        let unused = self.bell.set(bell);
+        let unused = self.notifier.set(notifier);
         // To give room back wakes others.
-        drop(inside);
+        drop(queued);
         drop(unused);
     }
 
-    /// Has the next letter wake `waker`, which one that is there already does.
-    pub(super) fn wakes(&self, waker: &Waker) {
-        let mut inside = lock(&self.inside);
-        if inside.letters.is_empty() {
-            let before = inside.waker.replace(waker.clone());
-            drop(inside);
+    /// Has the next reply wake `waker`, immediately if there is one already.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        let mut queued = lock(&self.queued);
+        if queued.replies.is_empty() {
+            let before = queued.waker.replace(waker.clone());
+            drop(queued);
             drop(before);
         } else {
-            drop(inside);
+            drop(queued);
             waker.wake_by_ref();
         }
     }

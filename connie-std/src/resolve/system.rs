@@ -120,18 +120,18 @@ impl PendingLookup for SystemLookup {
         self.looks.set(None);
         let Some(replies) = self.replies.as_ref().filter(|_| !self.is_inherited()) else { return };
         if let Some(waker) = watch.waker() {
-            replies.wakes(waker);
+            replies.set_waker(waker);
             return;
         }
-        if replies.bell().is_none() {
+        if replies.notifier().is_none() {
             if !has_begun(replies) {
-                // What a bell would take from the budget, its own call might wait for.
-                return replies.wakes(&watch.queue_waker());
+                // What a notifier would take from the budget, its own call might wait for.
+                return replies.set_waker(&watch.queue_waker());
             }
-            replies.hang(bell(self.budget.as_ref()));
+            replies.set_notifier(new_notifier(self.budget.as_ref()));
         }
-        match replies.bell().flatten() {
-            Some(bell) => watch.read(bell),
+        match replies.notifier().flatten() {
+            Some(notifier) => watch.read(notifier),
             None => self.looks.set(Some(LOOK)),
         }
     }
@@ -192,11 +192,12 @@ impl SystemLookup {
     }
 }
 
-/// `None` also where bells have their part of the budget already.
-fn bell(budget: Option<&SocketBudget>) -> Option<ReplyNotifier> {
-    let bell = ReplyNotifier::new(budget)?;
-    let may = budget.is_none_or(|budget| pool().is_some_and(|mut pool| pool.lends(budget, bell.rooms())));
-    may.then_some(bell)
+/// `None` also if notifiers already have their part of the budget.
+fn new_notifier(budget: Option<&SocketBudget>) -> Option<ReplyNotifier> {
+    let notifier = ReplyNotifier::new(budget)?;
+    let may = budget
+        .is_none_or(|budget| pool().is_some_and(|mut pool| pool.admits_notifier(budget, notifier.permits())));
+    may.then_some(notifier)
 }
 
 fn has_begun(replies: &Arc<ReplyQueue>) -> bool {
