@@ -37,7 +37,7 @@ pub use bench::{Bench, Contender, Mode};
 pub use connect_args::ConnectArgs;
 #[cfg(not(target_os = "wasi"))]
 pub use doctor::{Doctor, DoctorLine};
-pub use get::{ContinueAt, Get};
+pub use get::{ContinueAt, FinishLineName, Get};
 pub use ordered::{DataArg, DataKind, OutputArg};
 pub use value::Limit;
 

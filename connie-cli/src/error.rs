@@ -8,7 +8,7 @@ use std::path::Path;
 use connie_core::resolution::{Host, is_onion};
 use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
-use connie_std::http::ClientError;
+use connie_std::http::{ClientError, NoResponse};
 use connie_std::{ConnectError, ConnectErrorKind, Report};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
@@ -65,6 +65,19 @@ impl Error {
         match way.proxy {
             Some(proxy) => told.through_proxy(proxy),
             None => told,
+        }
+    }
+
+    /// Two addresses were tried for a request, and neither has answered.
+    pub fn no_response(both: &NoResponse, proxy: Option<&Proxy>) -> Self {
+        let advice = match both.error() {
+            HttpError::TimedOut => "allow it more time with --max-time",
+            _ => "try again",
+        };
+        let error = Error::new(exit_code::of_http(both.error()), format!("{both}; {advice}"));
+        match proxy {
+            Some(proxy) => error.through_proxy(proxy),
+            None => error,
         }
     }
 

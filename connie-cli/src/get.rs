@@ -7,6 +7,7 @@ use std::rc::Rc;
 use connie_std::OsClock;
 use connie_web::Url;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::args::{Get, OutputArg};
@@ -15,6 +16,7 @@ use crate::error::{Error, without_login};
 use crate::exit_code;
 use crate::fetched::Fetched;
 use crate::output::{Output, Stdout, Target, is_stdout, print};
+use crate::response;
 use crate::session::Session;
 use crate::transfer::Transfer;
 use crate::urls::{Wanted, urls};
@@ -209,6 +211,8 @@ struct Json<'a> {
     elapsed_us: u64,
     /// As `connie race --json` prints it.
     race: Option<Box<RawValue>>,
+    /// The race to the first byte of the answer, where there was one.
+    response: Option<Value>,
 }
 
 fn json(
@@ -230,6 +234,7 @@ fn json(
         final_url: &fetched.url,
         elapsed_us,
         race: session.raced.as_ref().and_then(|raced| RawValue::from_string(raced.json().to_string()).ok()),
+        response: session.response.as_ref().map(response::json),
     };
     // Nothing in it has no JSON.
     serde_json::to_string(&json).unwrap_or_default()

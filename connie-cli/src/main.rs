@@ -25,6 +25,7 @@ mod partial;
 mod progress;
 mod race;
 mod request;
+mod response;
 mod session;
 mod stdio;
 mod svg;

@@ -5,11 +5,11 @@ use connie_std::Options;
 use connie_std::TlsConnector;
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
-use connie_std::http::{AnyConnection, ClientError, OpeningRecord};
+use connie_std::http::{AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord};
 use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 
 use crate::advice::ExchangeRoute;
-use crate::args::Get;
+use crate::args::{FinishLineName, Get};
 use crate::connect::FinishedRace;
 use crate::error::Error;
 use crate::exit_code;
@@ -58,6 +58,10 @@ pub struct Session<'a> {
     tls: Option<TlsConnector>,
     /// The last race for the URL that is up.
     pub raced: Option<FinishedRace>,
+    /// The last race to the first byte of an answer of that URL, where there was one.
+    pub response: Option<ResponseRecord>,
+    /// Whether requests race to that, and what pays for the requests more of the whole run.
+    response_finish: Option<ResponseFinish>,
     /// What bodies are read through, kept from one URL to the next.
     pub piece: Vec<u8>,
     written: Result<(), Error>,
@@ -87,6 +91,7 @@ impl KeptConnection {
                 };
                 Error::exchange(error, way)
             }
+            (ClientError::NoResponse(both), _) => Error::no_response(&both, self.route.asked_proxy()),
             (ClientError::Connect(error), Some(proxy)) if tunneled => {
                 Error::from(&*error).through_proxy(proxy)
             }
@@ -118,6 +123,8 @@ impl<'a> Session<'a> {
             #[cfg(feature = "tls")]
             tls: None,
             raced: None,
+            response: None,
+            response_finish: (args.finish_line == FinishLineName::Response).then(ResponseFinish::new),
             piece: Vec::new(),
             written: Ok(()),
         })
@@ -125,7 +132,7 @@ impl<'a> Session<'a> {
 
     /// A new URL begins: the race of the last one is no longer reported.
     pub fn begin(&mut self) {
-        self.raced = None;
+        (self.raced, self.response) = (None, None);
     }
 
     /// Whether the files that report the races could be written.
@@ -197,6 +204,7 @@ impl<'a> Session<'a> {
             // It has one of its own where none is given.
             client.options_mut().memory = None;
         }
+        client.set_response_finish(self.response_finish.clone());
         if let Some(proxy) = route.proxy.as_ref().filter(|_| route.tunnels) {
             self.tunnel(&mut client, proxy)?;
         }
@@ -260,5 +268,14 @@ impl<'a> Session<'a> {
         }
         self.raced = Some(raced);
         Some(opening)
+    }
+
+    /// Reports, where `-v` asks for it, how the race to the first byte of the answer went.
+    pub fn tell_response(&mut self, kept: &mut KeptConnection) {
+        let now = kept.client.now();
+        self.response = kept.client.response_record().cloned();
+        if let Some(record) = self.response.as_ref().filter(|_| self.args.verbose) {
+            verbose::show_response(record, now);
+        }
     }
 }

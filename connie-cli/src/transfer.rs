@@ -180,6 +180,7 @@ impl<'a> Transfer<'a> {
             result = self.exchange_over(&mut kept.client, request, hop);
         }
         let reused = reused && !self.note_opening(session, &mut kept);
+        session.tell_response(&mut kept);
         match result {
             Ok(answer) => Ok((kept, answer)),
             Err(TryError::Client(error)) => Err(kept.error(error, reused)),

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
-use connie_std::http::{AnyConnection, OpeningRecord};
+use connie_core::Instant;
+use connie_std::http::{AnyConnection, OpeningRecord, ResponseRecord};
 use connie_web::Proxy;
 
 use crate::connect::FinishedRace;
+use crate::response;
 use crate::terminal;
 
 /// Shows a line on stderr, as `-v` does.
@@ -40,6 +42,15 @@ pub fn show_race(raced: &FinishedRace) {
     }
     for line in raced.notes() {
         let _ = writeln!(stderr, "* {line}");
+    }
+}
+
+/// Shows the race to the first byte of an answer, where more than one connection was tried.
+pub fn show_response(record: &ResponseRecord, now: Instant) {
+    let mut stderr = io::stderr().lock();
+    let width = terminal::width(&stderr).saturating_sub(2);
+    for line in response::picture(record, now, width, terminal::style(&stderr)) {
+        let _ = writeln!(stderr, "{}", format!("* {line}").trim_end());
     }
 }
 

@@ -147,9 +147,8 @@ pub struct Get {
     #[cfg(feature = "tls")]
     #[arg(short = 'k', long)]
     pub insecure: bool,
-    /// What wins a race for https: the TLS handshake, or the TCP handshake already
-    #[cfg(feature = "tls")]
-    #[arg(long, value_name = "tls|tcp", value_enum, default_value_t, hide_possible_values = true)]
+    /// What wins: the first byte of the answer to a GET or HEAD (another address is asked where one is silent or breaks off), or a handshake
+    #[arg(long, value_name = "response|tls|tcp", value_enum, default_value_t, hide_possible_values = true)]
     pub finish_line: FinishLineName,
     /// Print this when a transfer is over, such as '%{http_code} %{time_total}\n'; '@FILE' reads it from a file
     #[arg(short = 'w', long, value_name = "FORMAT", allow_hyphen_values = true)]
@@ -176,19 +175,22 @@ pub struct Get {
     pub race: ConnectArgs,
 }
 
-/// Where a race for https ends.
-#[cfg(feature = "tls")]
+/// Where a race ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FinishLineName {
+    /// With the first byte of an answer; before that with the last handshake.
     #[default]
+    Response,
+    /// With the TLS handshake for https, and the TCP handshake for http.
     Tls,
+    /// With the TCP handshake.
     Tcp,
 }
 
-#[cfg(feature = "tls")]
 impl std::fmt::Display for FinishLineName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            FinishLineName::Response => "response",
             FinishLineName::Tls => "tls",
             FinishLineName::Tcp => "tcp",
         })
@@ -229,7 +231,7 @@ impl Get {
             ca_files: self.cacert.clone(),
             insecure: self.insecure,
             finish_line: match self.finish_line {
-                FinishLineName::Tls => connie_std::FinishLine::Tls,
+                FinishLineName::Response | FinishLineName::Tls => connie_std::FinishLine::Tls,
                 FinishLineName::Tcp => connie_std::FinishLine::Tcp,
             },
             ..connie_std::TlsOptions::default()

@@ -9,6 +9,7 @@ mod dns;
 mod doctor;
 mod done_when;
 mod exit_codes;
+mod finish_line;
 mod get;
 mod hints;
 mod memory;

@@ -538,8 +538,10 @@ where
 
     /// The request was sent, with a body of this length.
     fn sent(&mut self, body: usize) {
-        if self.response_finish.is_some() {
-            self.pending = Some(Pending { sent: self.now(), body, may_repeat: self.may_repeat });
+        if let Some(finish) = &self.response_finish {
+            // What has a body is an upload, whatever its method.
+            let may_repeat = self.may_repeat && (body == 0 || finish.allows_bodies());
+            self.pending = Some(Pending { sent: self.now(), body, may_repeat });
         }
     }
 

@@ -58,7 +58,8 @@ impl ResponseFinish {
         self
     }
 
-    /// Whether requests with any method may be sent to two servers: the caller knows that it does no harm. Default: no.
+    /// Whether requests with any method, and with a body that is sent in one call, may be sent to two servers: the caller knows that it does
+    /// no harm. Default: no.
     #[must_use]
     pub fn any_method(mut self, any_method: bool) -> Self {
         self.any_method = any_method;
@@ -82,6 +83,10 @@ impl ResponseFinish {
 
     pub(super) fn allows(&self, method: &str) -> bool {
         self.any_method || connie_http::is_safe_to_race(method)
+    }
+
+    pub(super) fn allows_bodies(&self) -> bool {
+        self.any_method
     }
 
     /// The patience with a host whose answers take as long as `known`.
