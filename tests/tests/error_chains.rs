@@ -34,7 +34,11 @@ use connie_wasi::{RuntimeLookupError, SocketError};
 
 /// Errors that only a runtime of WASI brings about: the test there that reads their chains.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
-    ("connie-std NoResponse", "connie-std/tests/response_finish.rs", "fn when_both_are_lost_the_error_names_both()"),
+    (
+        "connie-std NoResponse",
+        "connie-std/tests/response_finish.rs",
+        "fn when_both_are_lost_the_error_names_both()",
+    ),
     ("connie-wasi ConnectError", "connie-wasi/tests/runtime.rs", "fn a_chain_of_errors_says_nothing_twice()"),
     ("connie-wasi DnsError", "connie-wasi/tests/dns.rs", "fn a_connect_without_servers_says_so()"),
 ];
