@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_int};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 
-use connie_std::core::resolution::Host;
-use connie_std::core::verdict::{ErrorKind, unknown_zone};
+use connie_std::connie_core::resolution::Host;
+use connie_std::connie_core::verdict::{ErrorKind, unknown_zone};
 use connie_std::{ConnectError, Options, Target};
 
 use crate::Connie;
@@ -48,7 +48,7 @@ impl From<ConnectError> for CallError {
 
 fn address_results(error: &ConnectError) -> Vec<(Connie, String)> {
     let destinations = error.timeline().into_iter().flat_map(|timeline| timeline.destinations());
-    let fate = |destination: &connie_std::core::race::Destination| {
+    let fate = |destination: &connie_std::connie_core::race::Destination| {
         // Of one without an error nothing was heard, or the race has ended before.
         let silent = match code(error) {
             Connie::Canceled => Connie::Canceled,
@@ -180,7 +180,7 @@ mod tests {
     fn of_several_failures_the_one_that_tells_most_counts() {
         let ((nowhere, refuses), port) = ((address("224.0.0.1", 1), address("127.0.0.1", 1)), 1);
         let mut options = Options::default();
-        options.race.deadline = Some(std::time::Duration::from_secs(5));
+        options.deadline = Some(std::time::Duration::from_secs(5));
         let (nowhere, refuses) = (nowhere.expect("an address"), refuses.expect("an address"));
         let error = |addresses: &[_]| {
             connect(Target::Addresses(addresses), port, &options).expect_err("nobody").error

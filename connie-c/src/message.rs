@@ -99,7 +99,7 @@ mod tests {
     fn a_visit_stays_until_the_next_connect() {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, memory) = (server.local_addr().unwrap(), Some(connie_std::Memory::new()));
-        let options = connie_std::Options { memory, ..Default::default() };
+        let options = connie_std::Options::new().memory(memory);
         let (_, visit) = crate::failure::connect(address.into(), address.port(), &options).unwrap();
         assert_eq!(record_connect(Ok(visit)), 0);
         assert_eq!((record(Err(CallError::invalid("no"))), record(Ok(()))), (-1, 0));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use connie_std::core::{Config, Families, Family, Pacing};
+use connie_std::connie_core::{Config, Families, Family, Pacing};
 use connie_std::{Canceler, Keepalive, MAX_IN_FLIGHT, Memory, Options};
 
 use crate::failure::{CallError, utf8};
@@ -21,7 +21,7 @@ impl CallOptions {
     /// The options of one call. Each has a canceler of its own, so that a call which was canceled is nothing to the next.
     pub(crate) fn for_call(&self, timeout_ms: u32) -> Result<Options, CallError> {
         let mut options = self.options.clone();
-        options.race.deadline = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
+        options.deadline = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
         if let Some(cancel) = &self.cancel {
             let descriptor = cancel.try_clone().map_err(CallError::out_of_descriptors)?;
             let canceler = Canceler::when_readable(descriptor).map_err(CallError::out_of_descriptors)?;
@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(refused.map_err(|failed| failed.error), Err(Connie::InvalidArgument));
         }
         let options = settings.for_call(0).unwrap();
-        assert_eq!((options.race.max_in_flight, options.race.deadline), (3, None));
+        assert_eq!((options.race.max_in_flight, options.deadline), (3, None));
         assert_eq!((options.source_v4, options.socket.local_ports), (None, None));
     }
 
@@ -202,10 +202,11 @@ mod tests {
         settings.patience(10).unwrap();
         settings.family(6).unwrap();
         settings.pacing("staggered").unwrap();
-        let race = settings.for_call(7).unwrap().race;
+        let options = settings.for_call(7).unwrap();
+        assert_eq!(options.deadline, Some(Duration::from_millis(7)));
+        let race = options.race;
         assert_eq!(race.pacing, Config::staggered().pacing);
         assert_eq!((race.max_in_flight, race.patience), (64, Duration::from_millis(10)));
         assert_eq!(race.families, Families::Only(Family::V6));
-        assert_eq!(race.deadline, Some(Duration::from_millis(7)));
     }
 }

@@ -146,7 +146,7 @@ mod tests {
         let default = options("");
         assert_eq!(default.race.pacing, Pacing::AllAtOnce);
         assert_eq!(default.race.max_in_flight, Options::DEFAULT_MAX_IN_FLIGHT);
-        assert_eq!(default.race.deadline, Some(Duration::from_secs(300)));
+        assert_eq!(default.deadline, Some(Duration::from_secs(300)));
         let options = options(
             "--pacing staggered --max-in-flight 3 --patience 100 --connect-timeout 2.5 -m 1.25 -6 -4",
         );
@@ -154,7 +154,7 @@ mod tests {
         assert!(!options.race.hedge);
         assert_eq!(options.race.max_in_flight, 3);
         assert_eq!(options.race.patience, Duration::from_millis(100));
-        assert_eq!(options.race.deadline, Some(Duration::from_millis(1_250)));
+        assert_eq!(options.deadline, Some(Duration::from_millis(1_250)));
         assert_eq!(options.race.families, Families::Only(Family::V4), "the last of -4 and -6 counts");
     }
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit() {
-        assert_eq!(options("--connect-timeout 0").race.deadline, None);
-        assert_eq!(options("--connect-timeout 0 -m 3").race.deadline, Some(Duration::from_secs(3)));
+        assert_eq!(options("--connect-timeout 0").deadline, None);
+        assert_eq!(options("--connect-timeout 0 -m 3").deadline, Some(Duration::from_secs(3)));
     }
 }

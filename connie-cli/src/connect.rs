@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
-use connie_std::http::{AnyConnection, connect_plain_socket};
+use connie_std::http1::{AnyConnection, connect_plain_socket};
 use connie_std::memory::{Explanation, Whole};
 use connie_std::{ConnectError, OsClock, OsSocket, Report};
 
@@ -42,7 +42,8 @@ pub fn connect(
         Err(error) => (report_of(&error), Err(Error::connect(&error).by(racing.interface_name()))),
     };
     let elapsed = clock.now().duration_since(Instant::ZERO);
-    (FinishedRace::new((host, port), racing, options.race, report, elapsed), result)
+    let config = options.race.deadline(options.deadline);
+    (FinishedRace::new((host, port), racing, config, report, elapsed), result)
 }
 
 fn report_of(error: &ConnectError) -> Option<Report> {

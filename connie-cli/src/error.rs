@@ -8,7 +8,7 @@ use std::path::Path;
 use connie_core::resolution::{Host, is_onion};
 use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
-use connie_std::http::{ClientError, NoResponse};
+use connie_std::http1::{ClientError, NoResponse};
 use connie_std::{ConnectError, ConnectErrorKind, Report};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 

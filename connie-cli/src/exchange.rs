@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use connie_http::Version;
-use connie_std::http::{AnyStack, Response};
+use connie_std::http1::{AnyStack, Response};
 
 /// The head of an answer.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connie_core::Instant;
-use connie_std::http::OpeningRecord;
+use connie_std::http1::OpeningRecord;
 
 use crate::exchange::ResponseHead;
 

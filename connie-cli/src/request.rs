@@ -272,7 +272,7 @@ fn defaults(
         ("User-Agent", Some(agent.to_owned()).filter(|agent| !agent.is_empty())),
         ("Accept", Some("*/*".to_owned())),
         #[cfg(feature = "gzip")]
-        ("Accept-Encoding", args.compressed().then(|| connie_std::http::ACCEPT_ENCODING.to_owned())),
+        ("Accept-Encoding", args.compressed().then(|| connie_std::http1::ACCEPT_ENCODING.to_owned())),
         ("Range", range),
         ("Referer", referer.map(str::to_owned)),
         ("Content-Type", form.map(str::to_owned)),

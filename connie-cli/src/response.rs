@@ -7,7 +7,7 @@ use std::time::Duration;
 use connie_core::Instant;
 use connie_core::timeline::Style;
 use connie_http::HttpError;
-use connie_std::http::ResponseRecord;
+use connie_std::http1::ResponseRecord;
 use serde_json::{Value, json};
 
 /// The object for `--json`. Times are microseconds from when the request was sent.

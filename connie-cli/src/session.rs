@@ -5,7 +5,7 @@ use connie_std::Options;
 use connie_std::TlsConnector;
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
-use connie_std::http::{AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord};
+use connie_std::http1::{AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord};
 use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 
 use crate::advice::ExchangeRoute;

@@ -10,8 +10,8 @@ use connie_core::Instant;
 use connie_http::{HttpError, StatusClass};
 use connie_std::OsClock;
 #[cfg(feature = "gzip")]
-use connie_std::http::Decoded;
-use connie_std::http::{AnyConnection, ClientError};
+use connie_std::http1::Decoded;
+use connie_std::http1::{AnyConnection, ClientError};
 use connie_web::{PartialContent, Redirect, Redirects, Resume, Url, resume};
 
 use crate::args::{ContinueAt, Get, Limit};

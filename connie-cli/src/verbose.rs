@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use connie_core::Instant;
-use connie_std::http::{AnyConnection, OpeningRecord, ResponseRecord};
+use connie_std::http1::{AnyConnection, OpeningRecord, ResponseRecord};
 use connie_web::Proxy;
 
 use crate::connect::FinishedRace;

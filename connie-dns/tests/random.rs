@@ -273,8 +273,8 @@ impl World {
         match (self.rng.below(100), wake) {
             (0..40, Some(wake)) => self.now = wake,
             (40..50, Some(wake)) => self.now = Instant::from_micros(wake.as_micros() - 1).max(self.now),
-            (50..90, _) => self.now = self.now + Duration::from_micros(self.rng.below(50_000)),
-            (90..92, _) => self.now = self.now + Duration::from_millis(self.rng.below(20_000)),
+            (50..90, _) => self.now += Duration::from_micros(self.rng.below(50_000)),
+            (90..92, _) => self.now += Duration::from_millis(self.rng.below(20_000)),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use connie_std::tokio::{TlsConnector, TlsStream};
+use connie_std::tokio_net::{TlsConnector, TlsStream};
 use connie_std::{Options, Report};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected as PooledConnection, Connection};
@@ -26,7 +26,7 @@ use crate::{Connecting, RaceConnector, RaceError, RaceStream};
 ///
 /// ```no_run
 /// use connie_hyper::HttpsConnector;
-/// use connie_std::{Options, TlsOptions, tokio::TlsConnector};
+/// use connie_std::{Options, TlsOptions, tokio_net::TlsConnector};
 /// use http_body_util::Empty;
 /// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 ///

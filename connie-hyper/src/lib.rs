@@ -55,9 +55,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use connie_std::core::Timeline;
+use connie_std::connie_core::Timeline;
 use connie_std::memory::Verdict;
-use connie_std::tokio::connect_with;
+use connie_std::tokio_net::connect;
 use connie_std::{ConnectError, Connected, Options, Report};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected as PooledConnection, Connection};
@@ -77,7 +77,7 @@ pub struct RaceConnector {
 }
 
 impl Default for RaceConnector {
-    /// With the default [`Options`]: no deadline, so put a time-out around the request, or set one.
+    /// With the default [`Options`]: a connect may take 30 seconds.
     fn default() -> Self {
         Self::new(Options::default())
     }
@@ -100,7 +100,7 @@ impl RaceConnector {
     }
 
     async fn connect(&self, target: (&str, u16)) -> Result<RaceStream, RaceError> {
-        Ok(RaceStream::new(connect_with(target, &self.options).await?))
+        Ok(RaceStream::new(connect(target, &self.options).await?))
     }
 
     /// Host and port to connect to.

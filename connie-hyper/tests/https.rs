@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use connie_hyper::{HttpsConnector, RaceError, RaceInfo};
 use connie_servers::{Authority, BlackHole, Identity, Live, TlsServer, clock::poll_until};
-use connie_std::core::TlsFailure;
-use connie_std::core::timeline::Style;
-use connie_std::tokio::TlsConnector;
-use connie_std::{Keepalive, OnSocket, Options, Purpose, SocketBudget, SocketOptions, TlsOptions};
+use connie_std::connie_core::TlsFailure;
+use connie_std::connie_core::timeline::Style;
+use connie_std::tokio_net::TlsConnector;
+use connie_std::{Keepalive, OnSocket, Purpose, SocketBudget, SocketOptions, TlsOptions};
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::{Bytes, Incoming};
@@ -216,12 +216,10 @@ fn sockets_are_set_up_as_asked() {
             tell.send((address, keepalive, purpose)).map_err(std::io::Error::other)
         });
         let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
-        let options = Options {
-            source_v4: Some(Ipv4Addr::new(127, 0, 0, 9)),
-            socket,
-            on_socket: Some(on_socket),
-            ..named("name.test", &[other, server.address])
-        };
+        let options = named("name.test", &[other, server.address])
+            .source_v4(Ipv4Addr::new(127, 0, 0, 9))
+            .socket(socket)
+            .on_socket(on_socket);
         let client = client(HttpsConnector::new(tls(&authority, &["h2"]), options));
         let page = get(&client, &server.uri()).await.unwrap();
         let waterfall = page.race.timeline().waterfall(100, Style::default()).to_string();

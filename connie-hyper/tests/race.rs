@@ -71,7 +71,7 @@ fn an_address_that_is_denied_is_not_tried() {
     let server = Live::http(any_port(4), "page");
     let address = server.address();
     let error = run(move || async move {
-        let options = Options { filter: AddressFilter::public_only(), ..Options::default() };
+        let options = Options::new().filter(AddressFilter::public_only());
         let client = client(RaceConnector::new(options));
         failure(get(&client, &format!("http://{address}/")).await)
     });
@@ -131,7 +131,7 @@ fn the_program_sees_each_socket_before_it_is_connected() {
         tell.send((address, purpose)).map_err(std::io::Error::other)
     });
     run(move || async move {
-        let options = Options { on_socket: Some(on_socket), ..within(SOON) };
+        let options = within(SOON).on_socket(on_socket);
         let client = client(RaceConnector::new(options));
         assert_eq!(get(&client, &format!("http://{address}/")).await.unwrap().0, "page");
     });
@@ -141,7 +141,7 @@ fn the_program_sees_each_socket_before_it_is_connected() {
 
 #[test]
 fn a_source_address_of_one_family_leaves_the_other_out() {
-    let options = Options { source_v4: Some(std::net::Ipv4Addr::new(127, 0, 0, 9)), ..within(SOON) };
+    let options = within(SOON).source_v4(std::net::Ipv4Addr::new(127, 0, 0, 9));
     let error = run(move || async move {
         failure(get(&client(RaceConnector::new(options)), "http://[::1]:9/").await)
     });
@@ -156,7 +156,7 @@ fn a_deadline_holds() {
     let hole = BlackHole::open(any_port(2));
     let address = hole.address();
     let error = run(move || async move {
-        let options = Options { ..within(Duration::from_millis(100)) };
+        let options = within(Duration::from_millis(100));
         failure(get(&client(RaceConnector::new(options)), &format!("http://{address}/")).await)
     });
     assert!(format!("{error:?}").contains("timed out"), "{error:?}");
@@ -189,7 +189,7 @@ fn what_was_canceled_says_so() {
     let error = run(|| async move {
         let canceler = connie_std::Canceler::new().unwrap();
         canceler.cancel();
-        let options = Options { canceler: Some(canceler), ..Options::default() };
+        let options = Options::new().canceler(canceler);
         failure(get(&client(RaceConnector::new(options)), &format!("http://{}/", any_port(2))).await)
     });
     let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
@@ -205,7 +205,7 @@ fn an_observer_is_told_of_each_race() {
     let observer = Observer::new(move |observed| {
         seen.lock().unwrap().push((observed.host().to_owned(), observed.outcome(), observed.winner()));
     });
-    let options = Options { observer: Some(observer), ..named("name.test", &[address]) };
+    let options = named("name.test", &[address]).observer(observer);
     run(move || async move {
         let client = client(RaceConnector::new(options));
         // The second goes over the first one's connection.
@@ -226,7 +226,7 @@ fn giving_a_request_up_gives_its_place_back() {
     let address = hole.address();
     run(move || async move {
         let budget = connie_std::SocketBudget::new(4);
-        let options = Options { budget: Some(budget.clone()), ..within(SOON) };
+        let options = within(SOON).budget(budget.clone());
         let client = client(RaceConnector::new(options));
         let request = client.get(format!("http://{address}/").parse().unwrap());
         assert!(timeout(Duration::from_millis(50), request).await.is_err());
@@ -257,7 +257,7 @@ fn a_server_that_closes_without_an_answer_is_passed_by_the_next_time() {
     // So that a busy machine makes no lead late.
     settings.least_delay = SOON;
     memory.set_settings(settings);
-    let options = Options { memory: Some(memory.clone()), ..named("name.test", &addresses) };
+    let options = named("name.test", &addresses).memory(memory.clone());
     // What is known best leads.
     connie_std::connect(first, &options).unwrap();
     run(move || async move {

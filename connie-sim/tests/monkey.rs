@@ -40,7 +40,7 @@ impl Monkey {
             (2, Some(due)) => (due.duration_since(self.now).as_micros() as u64).saturating_sub(1),
             _ => self.rng.pick(&[1, 1_000, 100_000, 1_000_000]),
         };
-        self.now = self.now + Duration::from_micros(micros);
+        self.now += Duration::from_micros(micros);
     }
 
     fn drain(&mut self) {

@@ -55,7 +55,7 @@ pub(crate) use spare_permits::SparePermits;
 /// # let address = server.local_addr()?;
 ///
 /// let budget = SocketBudget::new(8);
-/// let options = Options { budget: Some(budget.clone()), ..Options::default() };
+/// let options = Options::new().budget(budget.clone());
 /// let stream = connect(address, &options)?;
 /// assert_eq!(budget.free(), 7, "the winner's is taken");
 /// drop(stream);
@@ -152,8 +152,8 @@ impl SocketBudget {
     /// # let address = server.local_addr()?;
     ///
     /// let budget = SocketBudget::new(1);
-    /// let at_once = Options { budget: Some(budget.clone()), ..Options::default() };
-    /// let waits = Options { budget: Some(budget.waits(Duration::from_secs(10))), ..Options::default() };
+    /// let at_once = Options::new().budget(budget.clone());
+    /// let waits = Options::new().budget(budget.waits(Duration::from_secs(10)));
     /// let held = connect(address, &at_once)?;
     /// assert!(connect(address, &at_once).is_err());
     /// std::thread::scope(|scope| {

@@ -27,8 +27,8 @@ use crate::target::Target;
 ///
 /// Of [several hosts](crate::Hosts) any will do: `connect(&["a.example:1883", "b.example:1883"], &options)` is one race to all of them.
 ///
-/// Set a deadline: without one, a host of which every address stays silent takes as long as the system's own time-out, some two
-/// minutes, and a name whose last answer never comes as long as its resolver.
+/// It ends after 30 seconds unless [`Options::deadline`] says otherwise. Without a deadline, a host of which every address stays silent takes as
+/// long as the system's own time-out, some two minutes, and a name whose last answer never comes as long as its resolver.
 ///
 /// ```no_run
 /// use connie_std::{Options, connect};

@@ -85,7 +85,7 @@ impl<S: RaceStack> ConnectOperation<S> {
         budget.iter().for_each(SocketBudget::enter);
         let budget_state = budget.map(|budget| BudgetState::new(budget, names.loan(), &options.race));
         let limit = driver.connect().race().limit();
-        let deadline = options.race.deadline;
+        let deadline = options.time_limit();
         let coalesced = options.memory.as_ref().and_then(|memory| {
             let network = names.network(driver.connect().race().destinations());
             let recall = Recall::new(memory, target, finish, &network, clock)?;

@@ -26,7 +26,7 @@ use crate::target::EMPTY_LIST;
 /// line does not say (`error number 111`), so that a chain of sources reads as one sentence.
 ///
 /// ```
-/// use connie_std::core::{AttemptErrorKind, verdict::AttemptFailure};
+/// use connie_std::connie_core::{AttemptErrorKind, verdict::AttemptFailure};
 /// use connie_std::{Options, connect};
 /// use std::error::Error;
 /// use std::io;
@@ -77,7 +77,7 @@ pub enum ConnectErrorKind {
     },
     /// The winner could not be made ready for use.
     Socket(io::Error),
-    /// A future of [`connie_std::tokio`](crate::tokio) was polled outside of a tokio runtime.
+    /// A future of [`connie_std::tokio_net`](crate::tokio_net) was polled outside of a tokio runtime.
     #[cfg(feature = "tokio")]
     NoRuntime,
     /// TLS to a list of addresses, and no name to check the certificate against:
@@ -111,7 +111,7 @@ impl ConnectError {
     ///
     /// let canceler = Canceler::new()?;
     /// canceler.cancel();
-    /// let options = Options { canceler: Some(canceler), ..Options::default() };
+    /// let options = Options::new().canceler(canceler);
     /// let error = io::Error::from(connect("127.0.0.1:80", &options).unwrap_err());
     /// assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
     /// // Others abort too. This was the program:

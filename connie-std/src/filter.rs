@@ -25,7 +25,7 @@ use std::str::FromStr;
 /// ```
 /// use connie_std::{AddressFilter, ConnectErrorKind, Options, connect};
 ///
-/// let options = Options { filter: AddressFilter::public_only(), ..Options::default() };
+/// let options = Options::new().filter(AddressFilter::public_only());
 /// let error = connect("127.0.0.1:80", &options).unwrap_err();
 /// assert!(matches!(error.kind(), ConnectErrorKind::Denied(_)));
 ///

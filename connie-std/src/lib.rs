@@ -31,7 +31,7 @@
 //! ```
 //!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsPoller`] are the
-//! parts, for a program that drives the [core] itself. With a [`Memory`] all visits to a host but the first start one address alone. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
+//! parts, for a program that drives the [core](connie_core) itself. With a [`Memory`] all visits to a host but the first start one address alone. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
 //! end of TLS.
 //!
 //! # Features
@@ -39,19 +39,36 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tls` | TLS by rustls, and HTTPS | yes |
-//! | `gzip` | bodies that were sent compressed: `http::Decoded` | yes |
+//! | `gzip` | bodies that were sent compressed: `http1::Decoded` | yes |
 //! | `br`, `zstd` | such bodies in Brotli and Zstandard, too | no |
 //! | `getaddrinfo` | the system's resolver asked for each family by itself | yes |
 //! | `dns` | DNS spoken directly: `dns` | no |
-//! | `tokio` | the race as a future of tokio: `tokio` | no |
-//! | `tokio-tls` | the race to the end of TLS as one: `tokio::TlsConnector` | no |
+//! | `tokio` | the race as a future of tokio: `tokio_net` | no |
+//! | `tokio-tls` | the race to the end of TLS as one: `tokio_net::TlsConnector` | no |
 //! | `tracing` | an event of tracing for each race | no |
 //! | `serde` | reports as JSON, or in any other format of serde | no |
+//!
+//! # How long a connect may take
+//!
+//! [`Options::deadline`] limits all of it: resolution, the race and, with TLS, the handshake. What comes after, such as an answer of HTTP, has limits of
+//! its own.
+//!
+//! | who connects | unless told otherwise | told by |
+//! |---|---|---|
+//! | [`connect`](connect()), `tokio_net::connect`, both `TlsConnector`s, in WASI too | 30 s | [`Options::deadline`], `None` for no limit |
+//! | [`HttpConnection`], `HttpsConnection`, `http1::AnyConnection` | 30 s for each connection that they open | the same, and `set_deadline`: the sooner counts |
+//! | `connie-hyper` | 30 s | the same; a time-out of the client around it drops the race |
+//! | `connie-ureq` | 30 s | the same, and the agent's `timeout_connect` and others: the sooner counts |
+//! | `tokio_net::OrderedResolver` | 5 s for a race of its own | a deadline that is sooner |
+//! | `connie-core`, `connie-smoltcp`, `connie-async`, `connie-wasi` | no limit | `Config::deadline`, which [`Options::race`](Options::race()) takes over here |
+//! | C | no default: each call takes it | `timeout_ms`, 0 for no limit |
+//! | Python | none, as `socket.create_connection` | `timeout=`, `socket.setdefaulttimeout` |
+//! | `connie`, the program | 300 s, as curl | `--connect-timeout`, `-m` |
 //!
 //! # In a WebAssembly component
 //!
 //! On WASI 0.2 (`wasm32-wasip2`) the same functions run over `connie-wasi`, with names from the runtime. Leave the features `getaddrinfo`,
-//! `tls`, `dns` and `tokio` away there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
+//! `tls`, `dns` and `tokio` out there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
 //! loser whose handshake is complete is closed in order, since WASI cannot reset; and there is no other thread, so that a
 //! [`Canceler`] is looked at between two waits.
 //!
@@ -99,7 +116,7 @@ mod errno;
 mod error;
 mod filter;
 mod hosts;
-pub mod http;
+pub mod http1;
 #[cfg(not(target_os = "wasi"))]
 mod local_ports;
 pub mod memory;
@@ -129,7 +146,7 @@ mod target;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tokio")]
-pub mod tokio;
+pub mod tokio_net;
 #[cfg(feature = "tracing")]
 mod trace;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
@@ -142,13 +159,14 @@ pub use cancel::Canceler;
 pub use clock::OsClock;
 pub use connect::{connect, connect_socket};
 pub use connected::Connected;
-pub use connie_core as core;
+pub use connie_core;
+pub use connie_core::{Config, Families, Family, Pacing};
 pub use error::{ConnectError, ConnectErrorKind};
 pub use filter::{AddressFilter, InvalidNetwork, Network};
 pub use hosts::MAX_HOSTS;
-pub use http::HttpConnection;
+pub use http1::HttpConnection;
 #[cfg(feature = "tls")]
-pub use http::HttpsConnection;
+pub use http1::HttpsConnection;
 pub use memory::Memory;
 pub use observer::{Observed, Observer, RaceOutcome};
 pub use options::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Options, Override};

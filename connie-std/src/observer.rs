@@ -30,7 +30,7 @@ use crate::report::Report;
 ///         counter.fetch_add(1, Ordering::Relaxed);
 ///     }
 /// });
-/// let options = Options { observer: Some(observer), ..Options::default() };
+/// let options = Options::new().observer(observer);
 /// assert!(connect("127.0.0.1:1", &options).is_err());
 /// assert_eq!(lost.load(Ordering::Relaxed), 1);
 /// ```

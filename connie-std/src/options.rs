@@ -1,8 +1,9 @@
 //! How a program wants to connect.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use connie_core::Config;
+use connie_core::{Config, Families, Pacing};
 
 use crate::budget::SocketBudget;
 use crate::cancel::Canceler;
@@ -20,22 +21,28 @@ pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
 pub const MAX_IN_FLIGHT: usize = 64;
 
-/// How to connect. Start from the default and change what differs; a later version may add fields, so do not name them all.
+/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A field can be read, and set, by itself too.
 ///
 /// ```
-/// use connie_std::{Options, core::Config};
+/// use connie_std::{Memory, Options};
 /// use std::time::Duration;
 ///
-/// let options = Options {
-///     race: Options::default().race.deadline(Some(Duration::from_secs(10))),
-///     ..Options::default()
-/// };
+/// let options = Options::new().deadline(Duration::from_secs(10)).max_in_flight(4).memory(Memory::new());
+/// assert_eq!(options.race.max_in_flight, 4);
 /// ```
+///
+/// Methods for what is optional take it as it is, or an `Option`: `deadline(None)` is no deadline.
+#[must_use]
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How long all of the connect may take: resolution, the race and, with TLS, the handshake. Default: [`Options::DEFAULT_DEADLINE`], 30 seconds.
+    /// `None` is no limit but the system's own: for a host of which every address stays silent some two minutes.
+    pub deadline: Option<Duration>,
     /// The race. Default: every address at once, over at most [`Options::DEFAULT_MAX_IN_FLIGHT`] sockets.
     ///
-    /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send from,
+    /// It has no deadline of its own: that is [`Options::deadline`], to which [`Options::race`](Self::race()) moves one. Where a program sets
+    /// both fields the sooner counts. Which family's addresses come first is decided by RFC 6724 from what the host would send from,
     /// and on Linux with glibc by `/etc/gai.conf` too; for nearly all it is IPv6 where the host has it; `preferred_family: Family::V4`
     /// makes it IPv4 in any case. For lists of addresses it is the family of the first. A family that the host has no route by is not
     /// waited for where the other has addresses.
@@ -91,6 +98,131 @@ impl Options {
     /// The most sockets that a race opens unless told otherwise: enough for nearly every host at once, few enough for
     /// hundreds of races in a process with 1,024 descriptors of which some are idle.
     pub const DEFAULT_MAX_IN_FLIGHT: usize = 16;
+    /// How long a connect may take unless told otherwise: long enough for two lost SYNs on a slow path, and well below the two minutes after which a
+    /// system gives up.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+    /// The default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`deadline`](Self::deadline): `None` for no limit.
+    pub fn deadline(self, deadline: impl Into<Option<Duration>>) -> Self {
+        Options { deadline: deadline.into(), ..self }
+    }
+
+    /// The most attempts in flight, and so the most sockets that the race has open at any time: `race.max_in_flight`, held within 1 and
+    /// [`MAX_IN_FLIGHT`].
+    pub fn max_in_flight(mut self, most: usize) -> Self {
+        self.race.max_in_flight = most;
+        self
+    }
+
+    /// When attempts start, with what goes with that pacing: its [preset](Config::from), but for the most attempts in flight, the patience, the
+    /// families and which of them is preferred, which stay as they are.
+    ///
+    /// ```
+    /// use connie_std::{Options, Pacing};
+    ///
+    /// let options = Options::new().pacing(Pacing::RFC_8305);
+    /// assert!(!options.race.hedge);
+    /// ```
+    pub fn pacing(self, pacing: Pacing) -> Self {
+        let Config { max_in_flight, patience, families, preferred_family, .. } = self.race;
+        let race = Config::from(pacing).max_in_flight(max_in_flight).patience(patience);
+        let race = race.families(families).preferred_family(preferred_family);
+        Options { race, ..self }
+    }
+
+    /// Which families of addresses may be used: `race.families`.
+    pub fn families(mut self, families: Families) -> Self {
+        self.race.families = families;
+        self
+    }
+
+    /// Sets [`race`](Self::race), whose deadline, if it has one, becomes [that of all](Self::deadline).
+    pub fn race(self, mut race: Config) -> Self {
+        let deadline = race.deadline.take().or(self.deadline);
+        Options { race, deadline, ..self }
+    }
+
+    /// Sets [`resolver`](Self::resolver): a [`Resolver`], or what one is made of.
+    pub fn resolver(self, resolver: impl Into<Resolver>) -> Self {
+        Options { resolver: resolver.into(), ..self }
+    }
+
+    /// Sets [`source_v4`](Self::source_v4).
+    pub fn source_v4(self, source: impl Into<Option<Ipv4Addr>>) -> Self {
+        Options { source_v4: source.into(), ..self }
+    }
+
+    /// Sets [`source_v6`](Self::source_v6).
+    pub fn source_v6(self, source: impl Into<Option<Ipv6Addr>>) -> Self {
+        Options { source_v6: source.into(), ..self }
+    }
+
+    /// Sets [`socket`](Self::socket).
+    #[cfg(not(target_os = "wasi"))]
+    pub fn socket(self, socket: SocketOptions) -> Self {
+        Options { socket, ..self }
+    }
+
+    /// Sets [`on_socket`](Self::on_socket).
+    #[cfg(not(target_os = "wasi"))]
+    pub fn on_socket(self, on_socket: impl Into<Option<OnSocket>>) -> Self {
+        Options { on_socket: on_socket.into(), ..self }
+    }
+
+    /// Sets [`nodelay`](Self::nodelay).
+    pub fn nodelay(self, nodelay: bool) -> Self {
+        Options { nodelay, ..self }
+    }
+
+    /// Sets [`overrides`](Self::overrides), in place of those that there are.
+    pub fn overrides(self, overrides: impl IntoIterator<Item = Override>) -> Self {
+        Options { overrides: overrides.into_iter().collect(), ..self }
+    }
+
+    /// Sets [`filter`](Self::filter).
+    pub fn filter(self, filter: AddressFilter) -> Self {
+        Options { filter, ..self }
+    }
+
+    /// Sets [`canceler`](Self::canceler).
+    pub fn canceler(self, canceler: impl Into<Option<Canceler>>) -> Self {
+        Options { canceler: canceler.into(), ..self }
+    }
+
+    /// Sets [`budget`](Self::budget): `None` for no limit.
+    pub fn budget(self, budget: impl Into<Option<SocketBudget>>) -> Self {
+        Options { budget: budget.into(), ..self }
+    }
+
+    /// Sets [`memory`](Self::memory).
+    pub fn memory(self, memory: impl Into<Option<Memory>>) -> Self {
+        Options { memory: memory.into(), ..self }
+    }
+
+    /// Sets [`incumbent`](Self::incumbent).
+    pub fn incumbent(self, incumbent: bool) -> Self {
+        Options { incumbent, ..self }
+    }
+
+    /// Sets [`observer`](Self::observer).
+    pub fn observer(self, observer: impl Into<Option<Observer>>) -> Self {
+        Options { observer: observer.into(), ..self }
+    }
+
+    /// How long a connect may take: the sooner of both deadlines.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.deadline.into_iter().chain(self.race.deadline).min()
+    }
+
+    /// What the core is given: the race with its deadline.
+    pub(crate) fn config(&self) -> Config {
+        self.race.clone().deadline(self.time_limit())
+    }
 
     /// The addresses that [`overrides`](Self::overrides) gives for the host. The last entry counts, and one for this name before one for all, as
     /// for curl.
@@ -106,6 +238,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            deadline: Some(Self::DEFAULT_DEADLINE),
             race: Config::all_at_once().max_in_flight(Self::DEFAULT_MAX_IN_FLIGHT),
             resolver: Resolver::System,
             source_v4: None,
@@ -176,6 +309,36 @@ mod tests {
             addresses: vec![address.parse().unwrap()],
         };
         Options { overrides: entries.iter().map(entry).collect(), ..Options::default() }
+    }
+
+    #[test]
+    fn a_connect_has_thirty_seconds_unless_told_otherwise() {
+        let seconds = Duration::from_secs;
+        assert_eq!(Options::new().config().deadline, Some(seconds(30)));
+        assert_eq!(Options::new().deadline(None).config().deadline, None);
+        assert_eq!(Options::new().deadline(seconds(31)).config().deadline, Some(seconds(31)));
+    }
+
+    #[test]
+    fn the_deadline_of_a_race_becomes_that_of_all() {
+        let within = |seconds| Config::default().deadline(Some(Duration::from_secs(seconds)));
+        let options = Options::new().race(within(300));
+        assert_eq!((options.deadline, options.race.deadline), (Some(Duration::from_secs(300)), None));
+        assert_eq!(Options::new().race(Config::default()).deadline, Some(Options::DEFAULT_DEADLINE));
+        // The sooner of two fields.
+        for (all, race, limit) in [(Some(2), Some(1), 1), (Some(1), Some(2), 1), (None, Some(3), 3)] {
+            let mut options = Options::new().deadline(all.map(Duration::from_secs));
+            options.race.deadline = race.map(Duration::from_secs);
+            assert_eq!(options.config().deadline, Some(Duration::from_secs(limit)));
+        }
+    }
+
+    #[test]
+    fn a_pacing_brings_its_preset_and_leaves_the_limits() {
+        let options = Options::new().max_in_flight(3).pacing(Pacing::OneByOne);
+        let wanted = Config::one_by_one().max_in_flight(3);
+        assert_eq!(options.race, wanted);
+        assert_eq!(options.pacing(Pacing::AllAtOnce).race, Config::all_at_once().max_in_flight(3));
     }
 
     #[test]

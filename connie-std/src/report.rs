@@ -205,7 +205,7 @@ impl Report {
     /// ```
     /// # use connie_std::{Memory, Options, connect};
     /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let options = Options { memory: Some(Memory::new()), ..Options::default() };
+    /// let options = Options::new().memory(Memory::new());
     /// let first = connect(server.local_addr()?, &options)?;
     /// let why = first.report().explanation().expect("there is a memory").to_string();
     /// assert_eq!(why, "whole race: the host was never met here; 1 unknown");

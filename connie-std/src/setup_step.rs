@@ -18,11 +18,11 @@
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
-/// use connie_std::core::AttemptErrorKind;
+/// use connie_std::connie_core::AttemptErrorKind;
 /// use connie_std::{Options, SetupStep, SocketOptions, connect};
 ///
 /// let socket = SocketOptions { interface: Some("no-such0".to_owned()), ..SocketOptions::default() };
-/// let error = connect("127.0.0.1:1", &Options { socket, ..Options::default() }).unwrap_err();
+/// let error = connect("127.0.0.1:1", &Options::new().socket(socket)).unwrap_err();
 /// let (_, failed) = error.timeline().unwrap().most_telling().unwrap();
 /// let AttemptErrorKind::Setup(number) = failed.kind() else { panic!("{error}") };
 /// assert_eq!(SetupStep::from_number(number), Some(SetupStep::Interface));

@@ -28,7 +28,7 @@ use crate::setup_step::SetupStep;
 /// # let address = server.local_addr()?;
 /// let keepalive = Keepalive { idle: Some(Duration::from_secs(60)), ..Keepalive::default() };
 /// let socket = SocketOptions { keepalive: Some(keepalive), ..SocketOptions::default() };
-/// let stream = connect(address, &Options { socket, ..Options::default() })?;
+/// let stream = connect(address, &Options::new().socket(socket))?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
@@ -320,7 +320,7 @@ pub enum Purpose {
 ///     true => Ok(()),
 ///     false => Err(io::Error::other("not protected")),
 /// });
-/// let stream = connect(address, &Options { on_socket: Some(on_socket), ..Options::default() }).unwrap();
+/// let stream = connect(address, &Options::new().on_socket(on_socket)).unwrap();
 /// # }
 /// ```
 ///

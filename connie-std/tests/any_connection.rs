@@ -12,7 +12,7 @@ use std::time::Duration;
 use connie_core::{Failure, TlsFailure};
 use connie_http::HttpError;
 use connie_servers::{Authority, TlsServer, closed_port, limits};
-use connie_std::http::{AnyConnection, ClientError, OpeningRecord};
+use connie_std::http1::{AnyConnection, ClientError, OpeningRecord};
 use connie_std::{ConnectErrorKind, FinishLine, Options, Override, TlsConnector, TlsOptions, connect_socket};
 
 const HOST: &str = "name.test";
@@ -24,11 +24,9 @@ const LONG: Duration = Duration::from_secs(20);
 /// Names of any server lead to loopback.
 fn options(port: u16, deadline: Duration) -> Options {
     let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
-    Options {
-        overrides: vec![Override { host: "*".to_owned(), port, addresses }],
-        race: Options::default().race.deadline(Some(deadline)),
-        ..Options::default()
-    }
+    Options::new()
+        .overrides([Override { host: "*".to_owned(), port, addresses }])
+        .race(Options::default().race.deadline(Some(deadline)))
 }
 
 fn trusting(authority: &Authority, finish_line: FinishLine) -> TlsConnector {

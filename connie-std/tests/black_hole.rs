@@ -25,7 +25,7 @@ fn any_port(last: u8) -> SocketAddr {
 
 fn within(deadline: Duration) -> Options {
     let race = Options::default().race.deadline(Some(deadline));
-    Options { race, ..Options::default() }
+    Options::new().race(race)
 }
 
 #[track_caller]
@@ -81,7 +81,7 @@ fn another_thread_ends_it() {
     let canceler = Canceler::new().expect("a canceler");
     // Its own, and one of which it is a child.
     for canceled in [canceler.child().expect("a canceler"), canceler] {
-        let options = Options { canceler: Some(canceled.child().expect("a canceler")), ..within(LONG) };
+        let options = within(LONG).canceler(canceled.child().expect("a canceler"));
         let (told, telling) = channel();
         std::thread::spawn(move || told.send(connect(address, &options).map(drop)));
         pause(Duration::from_millis(30));
@@ -116,7 +116,7 @@ fn canceled_by_a_pipe(address: SocketAddr, writes: bool) {
     let duplicate = reader.try_clone().expect("a duplicate");
     let canceler = Canceler::when_readable(duplicate.into()).expect("a canceler");
     // By way of a child, too.
-    let options = Options { canceler: Some(canceler.child().expect("a canceler")), ..within(LONG) };
+    let options = within(LONG).canceler(canceler.child().expect("a canceler"));
     let (told, telling) = channel();
     std::thread::spawn(move || told.send(connect(address, &options).map(drop)));
     pause(WAITS);
@@ -138,8 +138,8 @@ fn the_options_hold() {
     let server = Live::silent(any_port(4));
     for nodelay in [true, false] {
         let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
-        let stream =
-            connect(server.address(), &Options { nodelay, source_v4, ..within(LONG) }).expect("a connection");
+        let stream = connect(server.address(), &within(LONG).nodelay(nodelay).source_v4(source_v4))
+            .expect("a connection");
         assert_eq!(stream.nodelay().expect("an option"), nodelay);
         assert_eq!(stream.local_addr().expect("an address").ip(), here(9));
     }

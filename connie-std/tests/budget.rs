@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connie_core::{Failure, Families, Family, Instant};
-use connie_std::http::HttpConnection;
+use connie_std::http1::HttpConnection;
 use connie_std::resolve::{PendingLookup, Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{
     Canceler, ConnectError, ConnectErrorKind, Connected, Options, OsClock, SocketBudget, connect,
@@ -21,7 +21,7 @@ fn full() -> (TcpListener, SocketAddr, Options, Connected) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let race = Options::default().race.deadline(Some(LONG));
-    let options = Options { race, budget: Some(SocketBudget::new(1).waits(LONG)), ..Options::default() };
+    let options = Options::new().race(race).budget(SocketBudget::new(1).waits(LONG));
     let held = connect(address, &options).expect("a connection");
     (listener, address, options, held)
 }
@@ -38,7 +38,7 @@ fn race_failure(error: &ConnectError) -> Failure {
 fn the_deadline_of_a_race_counts_while_it_waits_in_line() {
     let (_listener, address, options, held) = full();
     let deadline = Some(Duration::from_millis(50));
-    let hurried = Options { race: options.race.clone().deadline(deadline), ..options.clone() };
+    let hurried = options.clone().race(options.race.clone().deadline(deadline));
     let clock = OsClock::start();
     let (told, telling) = channel();
     std::thread::spawn(move || told.send(connect(address, &hurried)));
@@ -69,9 +69,9 @@ fn a_deadline_that_passes_behind_another_race_says_what_was_waited_for() {
     let canceler = Canceler::new().expect("a canceler");
     let options = |deadline| {
         let race = Options::default().race.deadline(Some(deadline));
-        Options { race, budget: Some(budget.clone()), ..Options::default() }
+        Options::new().race(race).budget(budget.clone())
     };
-    let ahead = Options { canceler: Some(canceler.clone()), ..options(LONG) };
+    let ahead = options(LONG).canceler(canceler.clone());
     let racing = std::thread::spawn(move || connect(silent, &ahead).map(drop));
     while budget.free() > 0 {
         assert!(!racing.is_finished(), "nobody answers it");
@@ -107,7 +107,7 @@ fn the_limits_of_an_http_connection_count_too() {
 fn a_cancel_ends_the_wait_in_line() {
     let (_listener, address, options, _held) = full();
     let canceler = Canceler::new().expect("a canceler");
-    let options = Options { canceler: Some(canceler.clone()), ..options };
+    let options = options.canceler(canceler.clone());
     let (told, telling) = channel();
     let waiting = std::thread::spawn(move || {
         told.send(()).expect("a listener");
@@ -138,7 +138,7 @@ fn at_once(options: &Options) -> Options {
 }
 
 fn within(at_most: Duration, options: &Options) -> Options {
-    Options { budget: options.budget.clone().map(|budget| budget.waits(at_most)), ..options.clone() }
+    options.clone().budget(options.budget.clone().map(|budget| budget.waits(at_most)))
 }
 
 #[track_caller]
@@ -209,7 +209,7 @@ fn who_stands_in_line_behind_a_race_learns_that_it_has_become_a_connection() {
     let address = server.local_addr().expect("an address");
     let options = |deadline| {
         let race = Options::default().race.deadline(Some(deadline));
-        Options { race, budget: Some(budget.clone()), ..Options::default() }
+        Options::new().race(race).budget(budget.clone())
     };
     let hanging = std::thread::spawn({
         let (options, silent) = (options(Duration::from_millis(300)), hole.address());
@@ -245,12 +245,7 @@ fn an_address_that_has_failed_keeps_no_socket_from_others() {
     let addresses = [hole.address(), closed.address()];
     let race = Options::default().race.deadline(Some(LONG)).hedge(false);
     let canceler = Canceler::new().expect("a canceler");
-    let options = Options {
-        race,
-        budget: Some(budget.clone()),
-        canceler: Some(canceler.clone()),
-        ..Options::default()
-    };
+    let options = Options::new().race(race).budget(budget.clone()).canceler(canceler.clone());
     let racing = std::thread::spawn(move || connect(&addresses, &options).map(drop));
     while budget.free() != 7 {
         assert!(!racing.is_finished(), "the silent address alone needs one");
@@ -271,8 +266,8 @@ fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
     let budget = SocketBudget::new(4);
     let race = Options::default().race.deadline(Some(LONG));
     let canceler = Canceler::new().expect("a canceler");
-    let late = Options { race, budget: Some(budget.clone()), ..Options::default() };
-    let early = Options { canceler: Some(canceler.clone()), ..late.clone() };
+    let late = Options::new().race(race).budget(budget.clone());
+    let early = late.clone().canceler(canceler.clone());
     let racing = std::thread::spawn(move || connect(&silent, &early).map(drop));
     while budget.free() > 0 {
         assert!(!racing.is_finished(), "it can use all four");
@@ -319,7 +314,7 @@ fn a_connection_that_closes_afterwards_does_not_change_why_a_look_up_failed() {
     let (_listener, address, options, held) = full();
     let closes = Closes(Arc::new(Mutex::new(Some(held))));
     let race = options.race.clone().families(Families::Only(Family::V4));
-    let options = Options { race, resolver: Arc::new(closes).into(), ..at_once(&options) };
+    let options = at_once(&options).race(race).resolver(Arc::new(closes));
     let error = connect(("name.test", address.port()), &options).expect_err("there was no place");
     is_held(&error, 1);
     assert_eq!(options.budget.expect("a budget").held(), 0, "it was closed");

@@ -18,7 +18,7 @@ fn the_socket_after_the_last_fails_at_once() {
     let address = server.local_addr().expect("an address");
     // Where it waited for a connection, it would wait until this.
     let race = Options::default().race.deadline(Some(Duration::from_secs(60)));
-    let options = Options { race, ..Options::default() };
+    let options = Options::new().race(race);
     let mut held: Vec<Connected> =
         (0..192).map(|_| connect(address, &options).expect("a connection")).collect();
     let budget = SocketBudget::of_process();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use connie_core::Poller;
 use connie_http::HttpError;
 use connie_servers::{Authority, TlsServer};
-use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
+use connie_std::http1::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{
     Canceler, FinishLine, Keepalive, OnSocket, Options, OsPoller, Override, Purpose, SocketOptions,
 };
@@ -23,11 +23,9 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn options(port: u16) -> Options {
     let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
-    Options {
-        overrides: vec![Override { host: HOST.to_owned(), port, addresses }],
-        race: Options::default().race.deadline(Some(LONG)),
-        ..Options::default()
-    }
+    Options::new()
+        .overrides([Override { host: HOST.to_owned(), port, addresses }])
+        .race(Options::default().race.deadline(Some(LONG)))
 }
 
 fn trusting(authority: &Authority) -> TlsConnector {

@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use connie_std::core::stack::TcpClientStack;
-use connie_std::core::{Failure, Instant};
+use connie_std::connie_core::stack::TcpClientStack;
+use connie_std::connie_core::{Failure, Instant};
 use connie_std::resolve::{Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{
     Canceler, ConnectErrorKind, HttpConnection, Options, OsClock, OsStack, SocketBudget, connect,
@@ -20,7 +20,7 @@ use connie_std::{
 const LONG: Duration = Duration::from_secs(20);
 
 fn within(deadline: Duration) -> Options {
-    Options { race: Options::default().race.deadline(Some(deadline)), ..Options::default() }
+    Options::new().race(Options::default().race.deadline(Some(deadline)))
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -69,14 +69,14 @@ fn a_winner_whose_peer_has_reset_it_is_a_stream_all_the_same() {
 fn a_budget_is_kept_to() {
     let (_listener, live) = listener();
     let budget = SocketBudget::new(1);
-    let options = Options { budget: Some(budget.clone()), ..within(Duration::from_secs(10)) };
+    let options = within(Duration::from_secs(10)).budget(budget.clone());
     let first = connect(live, &options).unwrap();
     assert_eq!(budget.free(), 0);
     let error = connect(live, &options).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::BudgetHeld { sockets: 1, .. }), "{error}");
     // Nothing comes free while a component waits.
     let waits = Some(budget.clone().waits(Duration::from_secs(10)));
-    let options = Options { budget: waits, ..within(Duration::from_millis(50)) };
+    let options = within(Duration::from_millis(50)).budget(waits);
     let clock = OsClock::start();
     let error = connect(live, &options).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");
@@ -91,7 +91,7 @@ fn what_was_canceled_before_opens_nothing() {
     let (listener, live) = listener();
     let canceler = Canceler::new().unwrap();
     canceler.cancel();
-    let options = Options { canceler: Some(canceler), ..within(LONG) };
+    let options = within(LONG).canceler(canceler);
     assert!(connect(live, &options).unwrap_err().is_canceled());
     listener.set_nonblocking(true).unwrap();
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);

@@ -11,7 +11,7 @@ use connie_core::verdict::ErrorKind;
 use connie_core::{Config, Families, Family};
 use connie_servers::{DnsAnswer, DnsServer, RecordType, https};
 use connie_std::dns::{Dns, HttpsRecords};
-use connie_std::http::{ClientError, HttpConnection};
+use connie_std::http1::{ClientError, HttpConnection};
 use connie_std::{
     AddressFilter, ConnectError, ConnectErrorKind, Connected, Observer, Options, Override, Target, connect,
 };
@@ -66,7 +66,7 @@ fn filter() -> AddressFilter {
 fn options(server: &DnsServer, race: Config) -> Options {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let race = race.deadline(Some(Duration::from_secs(20)));
-    Options { resolver: dns.into(), filter: filter(), race, ..Options::default() }
+    Options::new().resolver(dns).filter(filter()).race(race)
 }
 
 fn denied(report: Option<&connie_std::Report>) -> Vec<String> {
@@ -104,7 +104,7 @@ fn of_an_answer_only_what_is_allowed_is_tried() {
         assert_eq!(there.reached(), [IpAddr::from(PUBLIC)]);
     }
     // Without a filter they are raced.
-    let open = Options { filter: AddressFilter::default(), ..options(&server, Config::all_at_once()) };
+    let open = options(&server, Config::all_at_once()).filter(AddressFilter::default());
     let winner = connect(("name.test", there.port), &open).unwrap_or_else(|error| panic!("{error:?}"));
     assert!(winner.timeline().destinations().count() > 5 && winner.report().denied().is_empty());
 }
@@ -128,8 +128,7 @@ fn a_name_that_leads_nowhere_else_is_an_error_of_one_line() {
     // One family has failed meanwhile, which is told too.
     server.set("name.test", RecordType::Aaaa, DnsAnswer::code(2));
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
-    let error =
-        is_denied(connect(("name.test", there.port), &Options { resolver: dns.into(), ..options.clone() }));
+    let error = is_denied(connect(("name.test", there.port), &options.clone().resolver(dns)));
     assert!(error.to_string().contains(" 127.0.0.1; AAAA query failed: "), "{error}");
     // A name without addresses is none that was denied.
     server.set("empty.test", RecordType::A, DnsAnswer::no_data());
@@ -145,7 +144,7 @@ fn an_address_is_denied_wherever_it_comes_from() {
     let server = name_server(&[], &[]);
     let port = there.port;
     let given = Override { host: "given.test".to_owned(), port, addresses: vec![ip("127.0.0.1"), ip("::1")] };
-    let options = Options { overrides: vec![given], ..options(&server, Config::all_at_once()) };
+    let options = options(&server, Config::all_at_once()).overrides([given]);
     let list: [SocketAddr; 2] = [([127, 0, 0, 1], port).into(), (Ipv6Addr::LOCALHOST, port).into()];
     let targets = [
         "127.0.0.1",
@@ -174,7 +173,7 @@ fn an_address_is_denied_wherever_it_comes_from() {
         format!("could not connect to 127.0.0.1 port {port}: Options::filter denies this address")
     );
     // Of `localhost` one of both may be left.
-    let own = Options { filter: filter().allow("::1".parse().expect("a network")), ..options.clone() };
+    let own = options.clone().filter(filter().allow("::1".parse().expect("a network")));
     let winner = connect(("localhost", port), &own).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(
         (winner.destination().ip(), denied(Some(winner.report()))),
@@ -185,7 +184,7 @@ fn an_address_is_denied_wherever_it_comes_from() {
     let list = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), (PUBLIC, port).into()];
     assert_eq!(connect(&list, &options).expect("a connection").destination(), list[1]);
     let only_v6 = options.race.clone().families(Families::Only(Family::V6));
-    let none = connect((PUBLIC.to_string().as_str(), port), &Options { race: only_v6, ..options }).map(drop);
+    let none = connect((PUBLIC.to_string().as_str(), port), &options.race(only_v6)).map(drop);
     assert!(!matches!(none.expect_err("another family").kind(), ConnectErrorKind::Denied(_)));
 }
 
@@ -197,7 +196,7 @@ fn the_hosts_file_and_the_systems_resolver_too() {
     std::fs::write(&path, "127.0.0.1 name.test\n").expect("a temporary file");
     let dns = Dns { hosts_file: Some(path.clone()), ..Dns::new([server.address()]) };
     let options = options(&server, Config::all_at_once());
-    is_denied(connect(("name.test", there.port), &Options { resolver: dns.into(), ..options }));
+    is_denied(connect(("name.test", there.port), &options.resolver(dns)));
     let _ = std::fs::remove_file(path);
     assert!(there.reached().is_empty());
 }
@@ -212,7 +211,7 @@ fn hints_of_service_records_are_denied() {
     let hints: [(u16, &[u8]); 2] = [(IPV4_HINT, &[127, 0, 0, 9]), (IPV6_HINT, &Ipv6Addr::LOCALHOST.octets())];
     server.set("name.test", RecordType::Https, DnsAnswer::services(&[https(1, ".", &hints)]));
     let dns = Dns { hosts_file: None, https_records: HttpsRecords::Always, ..Dns::new([server.address()]) };
-    let options = Options { resolver: dns.into(), ..options(&server, Config::all_at_once()) };
+    let options = options(&server, Config::all_at_once()).resolver(dns);
     let error = is_denied(connect(("name.test", HTTPS_PORT), &options));
     let denied = denied(error.report());
     assert!(
@@ -228,7 +227,7 @@ fn beside_addresses_that_fail_the_denied_ones_are_told() {
     let teller = told.clone();
     let observer =
         Observer::new(move |observed| *teller.lock().expect("no panic") = denied(observed.report()));
-    let options = Options { observer: Some(observer), ..options(&server, Config::all_at_once()) };
+    let options = options(&server, Config::all_at_once()).observer(observer);
     let error = connect(("name.test", 1), &options).map(drop).expect_err("it refuses");
     assert_eq!(error.io_kind(), io::ErrorKind::ConnectionRefused);
     assert_eq!(
@@ -262,13 +261,13 @@ fn a_task_goes_by_it() {
     let server = name_server(&["127.0.0.1", "127.0.0.4"], &["::1"]);
     let options = options(&server, Config::all_at_once());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let winner = runtime.block_on(connie_std::tokio::connect_with(("name.test", there.port), &options));
+    let winner = runtime.block_on(connie_std::tokio_net::connect(("name.test", there.port), &options));
     let winner = winner.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(
         (winner.destination().ip(), denied(Some(winner.report()))),
         (PUBLIC.into(), vec!["127.0.0.1".to_owned(), "::1".to_owned()])
     );
-    let error = runtime.block_on(connie_std::tokio::connect_with(("127.0.0.1", there.port), &options));
+    let error = runtime.block_on(connie_std::tokio_net::connect(("127.0.0.1", there.port), &options));
     let error = error.map(drop).expect_err("it is denied");
     assert!(matches!(error.kind(), ConnectErrorKind::Denied(_)), "{error:?}");
     assert_eq!(there.reached(), [IpAddr::from(PUBLIC)]);

@@ -61,7 +61,7 @@ fn server(last: u8) -> Live {
 
 fn knowing(names: &[(&'static str, Result<IpAddr, QueryError>)]) -> Options {
     let race = Options::default().race.deadline(Some(LIMIT));
-    Options { resolver: Arc::new(Book(names.to_vec())).into(), race, ..Options::default() }
+    Options::new().resolver(Arc::new(Book(names.to_vec()))).race(race)
 }
 
 fn port(address: SocketAddr) -> u16 {
@@ -163,7 +163,7 @@ fn a_memory_knows_a_list() {
     settings.least_delay = Duration::from_secs(1);
     memory.set_settings(settings);
     let options = knowing(&[("a.test", Ok(here(4))), ("b.test", Ok(here(5))), ("B.test", Ok(here(5)))]);
-    let options = Options { memory: Some(memory), ..options };
+    let options = options.memory(memory);
     let first = connect(&[("a.test", ports[0]), ("b.test", ports[1])], &options).expect("a connection");
     assert_eq!(first.timeline().summary().attempts, 2);
     let second = connect(&[("B.test", ports[1]), ("a.test", ports[0])], &options).expect("a connection");
@@ -243,12 +243,9 @@ fn an_observer_is_told_of_all() {
     let live = server(4);
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let tells = Arc::clone(&told);
-    let options = Options {
-        observer: Some(Observer::new(move |observed| {
-            tells.lock().unwrap().push((observed.host().to_owned(), observed.port()));
-        })),
-        ..knowing(&[("a.test", Ok(here(4)))])
-    };
+    let options = knowing(&[("a.test", Ok(here(4)))]).observer(Observer::new(move |observed| {
+        tells.lock().unwrap().push((observed.host().to_owned(), observed.port()));
+    }));
     let hosts = [("a.test", port(live.address())), ("hangs.test", 7)];
     connect(&hosts, &options).expect("a connection");
     let wanted = (format!("a.test:{}, hangs.test:7", port(live.address())), 0);

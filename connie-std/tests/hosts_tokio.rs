@@ -9,7 +9,7 @@ use connie_core::Family;
 use connie_core::resolution::QueryError;
 use connie_servers::{Authority, Live, TlsServer, closed_port};
 use connie_std::resolve::{ResolveEvent, ResolverError};
-use connie_std::tokio::{TlsConnector as Tasks, connect_with};
+use connie_std::tokio_net::{TlsConnector as Tasks, connect};
 use connie_std::{ConnectErrorKind, FinishLine, Options, Override, Target, TlsConnector, TlsOptions};
 
 use tokio_support::{LIMIT, Prompted, any_port, here, run, within};
@@ -36,7 +36,7 @@ fn named(names: &[(&str, SocketAddr)]) -> Options {
         port: address.port(),
         addresses: vec![address.ip()],
     };
-    Options { overrides: names.iter().map(entry).collect(), ..within(LIMIT) }
+    within(LIMIT).overrides(names.iter().map(entry))
 }
 
 /// The first host refuses, the second shows the certificate of another: the name that counts is the third's.
@@ -90,7 +90,7 @@ fn a_future_races_to_several_hosts() {
     let hosts = [closed.address(), live.address()].map(|it| it.port());
     let won = run(move || async move {
         let hosts = [format!("a.test:{}", hosts[0]), format!("b.test:{}", hosts[1])];
-        let won = connect_with(&hosts, &options).await.expect("a connection");
+        let won = connect(&hosts, &options).await.expect("a connection");
         (won.destination(), won.report().won_by().map(|(host, _)| host.to_owned()))
     });
     assert_eq!(won, (live.address(), Some("b.test".to_owned())));
@@ -102,7 +102,7 @@ fn each_host_is_looked_up_and_waited_for() {
     let prompted = Prompted::default();
     let options = prompted.options();
     run(move || async move {
-        let race = connect_with(&["a.test:1", "b.test:2"], &options);
+        let race = connect(&["a.test:1", "b.test:2"], &options);
         let told = async {
             while prompted.begun() < 2 {
                 tokio::task::yield_now().await;

@@ -1,11 +1,11 @@
-//! Odd answers of a server over loopback, as `connie_std::http` gives them to a program.
+//! Odd answers of a server over loopback, as `connie_std::http1` gives them to a program.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
 use connie_http::{HttpError, StatusClass};
-use connie_std::http::{Client, ClientError, HttpConnection};
+use connie_std::http1::{Client, ClientError, HttpConnection};
 use connie_std::{Options, OsStack};
 
 /// A test that hangs is worse than one that fails.

@@ -9,19 +9,17 @@ use std::time::Duration;
 use connie_core::TlsFailure;
 use connie_http::HttpError;
 use connie_servers::{Authority, Served, TlsServer, limits};
-use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
+use connie_std::http1::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{Canceler, FinishLine, Options, OsClock, OsPoller, Override, TlsConnector, TlsOptions};
 
 const HOST: &str = "name.test";
 
 fn options(port: u16) -> Options {
     let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
-    Options {
-        overrides: vec![Override { host: HOST.to_owned(), port, addresses }],
+    Options::new()
+        .overrides([Override { host: HOST.to_owned(), port, addresses }])
         // A test that hangs is worse than one that fails.
-        race: Options::default().race.deadline(Some(Duration::from_secs(20))),
-        ..Options::default()
-    }
+        .deadline(Duration::from_secs(20))
 }
 
 fn trusting(authority: &Authority, finish_line: FinishLine) -> TlsConnector {
@@ -180,7 +178,7 @@ fn a_body_that_ends_early_says_how_much_came() {
 #[cfg(feature = "gzip")]
 #[test]
 fn a_compressed_body_is_decoded_as_it_is_read_and_the_connection_kept() {
-    use connie_std::http::{ACCEPT_ENCODING, DecodeError, Decoded};
+    use connie_std::http1::{ACCEPT_ENCODING, DecodeError, Decoded};
 
     // "hello", as gzip writes it.
     const GZIP: &[u8] =
@@ -345,7 +343,7 @@ fn silence_within_a_tunnel_lasts_until_the_deadline_of_the_race() {
         });
         let port = proxy.address().port();
         let race = Options::default().race.deadline(Some(Duration::from_millis(300)));
-        let options = Options { race, ..options(port) };
+        let options = options(port).race(race);
         let tls = trusting(&authority, FinishLine::Tls);
         let mut connection = HttpsConnection::with_options("127.0.0.1", port, options, tls).expect("a proxy");
         connection.set_tunnel(HOST, 443, &[]).expect("a host");
@@ -457,7 +455,7 @@ fn another_thread_ends_every_wait() {
     let server = TlsServer::silent();
     let port = server.address().port();
     let canceler = Canceler::new().expect("a canceler");
-    let options = Options { canceler: Some(canceler.clone()), ..options(port) };
+    let options = options(port).canceler(canceler.clone());
     // Within the TLS handshake, and while an answer is awaited.
     let tls = trusting(&Authority::new(), FinishLine::Tcp);
     let mut secure = HttpsConnection::with_options(HOST, port, options.clone(), tls).expect("a host");

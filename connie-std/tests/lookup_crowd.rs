@@ -52,7 +52,7 @@ impl Field {
 
     fn options(&self, tcp: bool) -> Options {
         let dns = Dns { hosts_file: None, tcp, ..Dns::new([self.names]) };
-        Options { resolver: dns.into(), ..within(LIMIT) }
+        within(LIMIT).resolver(dns)
     }
 
     /// A task for each name.
@@ -62,7 +62,7 @@ impl Field {
             for number in 0..names {
                 let (options, host, port) = (options.clone(), format!("n{number}.test"), self.port);
                 crowd.spawn(async move {
-                    connie_std::tokio::connect_with((host.as_str(), port), &options).await.map(drop)
+                    connie_std::tokio_net::connect((host.as_str(), port), &options).await.map(drop)
                 });
             }
             while let Some(end) = crowd.join_next().await {
@@ -212,7 +212,7 @@ fn descriptors_that_the_program_has_used_up_are_waited_for() {
     runtime.block_on(async {
         for number in 10..20 {
             let host = format!("n{number}.test");
-            let end = connie_std::tokio::connect_with((host.as_str(), field.port), &options).await;
+            let end = connie_std::tokio_net::connect((host.as_str(), field.port), &options).await;
             ends.count(end.map(drop));
         }
     });
@@ -233,7 +233,7 @@ fn descriptors_that_do_not_come_back_are_told_as_that() {
     let mut ends = Ends::default();
     let _files = use_all_up();
     for tcp in [false, true] {
-        let options = Options { resolver: dns(tcp).into(), ..within(LIMIT) };
+        let options = within(LIMIT).resolver(dns(tcp));
         let error = connect(("n0.test", field.port), &options).map(drop).expect_err("no descriptor");
         assert_eq!(error.error_kind(), Some(ErrorKind::OutOfSockets));
         ends.count(Err(error));
@@ -258,11 +258,11 @@ fn a_race_grows_when_descriptors_come_back() {
     for (in_task, has_budget) in [(false, false), (false, true), (true, false), (true, true)] {
         let budget = SocketBudget::new(8);
         let race = within(LIMIT).race.evict(false).hedge(false);
-        let options = Options { race, budget: has_budget.then(|| budget.clone()), ..Options::default() };
+        let options = Options::new().race(race).budget(has_budget.then(|| budget.clone()));
         let mut files = use_all_up();
         drop(files.pop());
         let race = || match in_task {
-            true => runtime.block_on(connie_std::tokio::connect_with(&addresses[..], &options)).map(drop),
+            true => runtime.block_on(connie_std::tokio_net::connect(&addresses[..], &options)).map(drop),
             false => connect(&addresses[..], &options).map(drop),
         };
         std::thread::scope(|scope| {
@@ -290,12 +290,12 @@ fn one_place_is_enough_for_a_name_and_its_addresses() {
         server.set(name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
         let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
         let budget = SocketBudget::new(1);
-        let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
+        let options = within(LIMIT).resolver(dns).budget(budget.clone());
         let kind = |end: Result<(), ConnectError>| end.map_err(|error| error.io_kind());
         let expected = if name == "live.test" { Ok(()) } else { Err(io::ErrorKind::ConnectionRefused) };
         assert_eq!(kind(connect((name, port), &options).map(drop)), expected);
         assert_eq!(budget.free(), 1);
-        let in_task = one_thread().block_on(connie_std::tokio::connect_with((name, port), &options));
+        let in_task = one_thread().block_on(connie_std::tokio_net::connect((name, port), &options));
         assert_eq!(kind(in_task.map(drop)), expected);
         assert_eq!(budget.free(), 1);
     }
@@ -309,19 +309,19 @@ fn where_connections_hold_all_a_look_up_says_so_at_once() {
     let target = ("name.test", web.address().port());
     let budget = SocketBudget::new(1);
     let dns = || Dns { hosts_file: None, ..Dns::new([server.address()]) };
-    let options = Options { resolver: dns().into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let options = within(LIMIT).resolver(dns()).budget(budget.clone());
     let held = connect(web.address(), &options).expect("a connection");
     let began = now();
     for resolver in [options.resolver.clone(), Resolver::System] {
-        let options = Options { resolver, ..options.clone() };
+        let options = options.clone().resolver(resolver);
         let error = connect(target, &options).map(drop).expect_err("held");
         assert!(matches!(error.kind(), ConnectErrorKind::BudgetHeld { sockets: 1, .. }), "{error:?}");
-        let in_task = one_thread().block_on(connie_std::tokio::connect_with(target, &options)).map(drop);
+        let in_task = one_thread().block_on(connie_std::tokio_net::connect(target, &options)).map(drop);
         assert_eq!(in_task.expect_err("held").to_string(), error.to_string());
     }
     assert!(now() - began < LIMIT / 4, "{:?}", now() - began);
     assert_eq!(server.queries(), [], "nobody was asked");
-    let waits = Options { budget: Some(budget.waits(LIMIT)), ..options };
+    let waits = options.budget(budget.waits(LIMIT));
     std::thread::spawn(move || {
         pause(AWAY);
         drop(held);
@@ -341,7 +341,7 @@ fn who_stands_in_line_keeps_no_places_for_answers_that_have_come() {
     }
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let budget = SocketBudget::new(4);
-    let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let options = within(LIMIT).resolver(dns).budget(budget.clone());
     let began = now();
     let threads: Vec<_> = (0..CROWDED)
         .map(|number| {
@@ -364,20 +364,20 @@ fn who_gives_up_leaves_the_line() {
     server.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let budget = SocketBudget::new(1);
-    let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let options = within(LIMIT).resolver(dns).budget(budget.clone());
     let target = ("name.test", web.address().port());
     let short = options.race.clone().deadline(Some(AWAY));
-    let hurried = Options { race: short, ..options.clone() };
+    let hurried = options.clone().race(short);
     let began = now();
     one_thread().block_on(async {
-        let mut first = Box::pin(connie_std::tokio::connect_with(target, &options));
-        let mut second = Box::pin(connie_std::tokio::connect_with(target, &options));
+        let mut first = Box::pin(connie_std::tokio_net::connect(target, &options));
+        let mut second = Box::pin(connie_std::tokio_net::connect(target, &options));
         for future in [&mut first, &mut second] {
             assert!(tokio::time::timeout(Duration::from_millis(20), future).await.is_err(), "in line");
         }
         assert!(poll_until(LIMIT, || !server.queries().is_empty()));
         assert_eq!((budget.free(), server.queries().len()), (0, 1), "one question is under way");
-        let error = connie_std::tokio::connect_with(target, &hurried).await.map(drop).expect_err("in line");
+        let error = connie_std::tokio_net::connect(target, &hurried).await.map(drop).expect_err("in line");
         assert_eq!(error.io_kind(), io::ErrorKind::TimedOut);
         drop(second);
         drop(first);
@@ -385,7 +385,7 @@ fn who_gives_up_leaves_the_line() {
     });
     // In threads, behind a question that has the only place.
     let canceler = Canceler::new().expect("a canceler");
-    let patient = Options { canceler: Some(canceler.clone()), ..options.clone() };
+    let patient = options.clone().canceler(canceler.clone());
     let threads: Vec<_> = (0..3)
         .map(|_| {
             let (patient, port) = (patient.clone(), target.1);
@@ -419,7 +419,7 @@ fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
     // With nothing in its cache.
     let dns = || Dns { hosts_file: None, ..Dns::new([first.address(), second.address()]) };
     let budget = SocketBudget::new(2);
-    let options = Options { resolver: dns().into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let options = within(LIMIT).resolver(dns()).budget(budget.clone());
     let target = ("name.test", closed.address().port());
     let expect_refused = |end: Result<(), ConnectError>, began: Instant| {
         assert_eq!(end.map_err(|error| error.io_kind()), Err(io::ErrorKind::ConnectionRefused));
@@ -429,9 +429,9 @@ fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
     };
     let began = now();
     expect_refused(connect(target, &options).map(drop), began);
-    let options = Options { resolver: dns().into(), ..options };
+    let options = options.resolver(dns());
     let began = now();
-    let end = one_thread().block_on(connie_std::tokio::connect_with(target, &options));
+    let end = one_thread().block_on(connie_std::tokio_net::connect(target, &options));
     expect_refused(end.map(drop), began);
 }
 
@@ -464,12 +464,11 @@ impl Behind {
             let budget = SocketBudget::new(places);
             let dns = Dns { hosts_file: None, ..Dns::new(servers.iter().map(|server| server.address())) };
             let race = Options::default().race.deadline(Some(Duration::from_secs(20)));
-            let options =
-                Options { resolver: dns.into(), race, budget: Some(budget.clone()), ..Options::default() };
+            let options = Options::new().resolver(dns).race(race).budget(budget.clone());
             let target = ("name.test", self.port);
             let end = match in_task {
                 true => one_thread()
-                    .block_on(connie_std::tokio::connect_with(target, &options))
+                    .block_on(connie_std::tokio_net::connect(target, &options))
                     .map(|stream| stream.destination()),
                 false => connect(target, &options).map(|stream| stream.destination()),
             };
@@ -529,7 +528,7 @@ fn names_with_dead_addresses_go_through_few_places() {
     }
     let dns = || Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let budget = SocketBudget::new(5);
-    let options = || Options { resolver: dns().into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let options = || within(LIMIT).resolver(dns()).budget(budget.clone());
     let (field, began) = (Field { names: server.address(), port }, now());
     let tasks = field.tasks(CROWDED, &options());
     let options = options();

@@ -116,7 +116,7 @@ fn a_refusal_tells_more_than_that_there_is_no_way() {
 #[test]
 fn a_source_address_of_somebody_else_is_the_programs_error() {
     let (_listener, address) = listener();
-    let options = Options { source_v4: Some(Ipv4Addr::new(192, 0, 2, 1)), ..Options::default() };
+    let options = Options::new().source_v4(Ipv4Addr::new(192, 0, 2, 1));
     let error = connect(address, &options).expect_err("no such source address");
     let says =
         format!("{address}: this machine does not have the source address that was asked for: 192.0.2.1");
@@ -187,7 +187,7 @@ fn addresses_for_a_name_beat_the_resolver_on_their_port_only() {
     let port = address.port();
     let with = |host: &str, port, addresses: &[IpAddr]| {
         let entry = Override { host: host.to_owned(), port, addresses: addresses.to_vec() };
-        Options { overrides: vec![entry], ..Options::default() }
+        Options::new().overrides([entry])
     };
     for host in ["NAME.Invalid", "*"] {
         let options = with(host, port, &[address.ip()]);
@@ -217,7 +217,7 @@ fn a_race_that_was_canceled_before_it_began_opens_nothing() {
     let (listener, address) = listener();
     let canceler = Canceler::new().expect("a canceler");
     canceler.cancel();
-    let options = Options { canceler: Some(canceler), ..Options::default() };
+    let options = Options::new().canceler(canceler);
     for result in [connect(&[address], &options), connect(("127.0.0.1", address.port()), &options)] {
         let error = result.expect_err("canceled");
         assert!(error.is_canceled());
@@ -242,7 +242,7 @@ fn a_loop_that_goes_on_after_interrupted_ends() {
     let (_listener, address) = listener();
     let canceler = Canceler::new().expect("a canceler");
     canceler.cancel();
-    let options = Options { canceler: Some(canceler), ..Options::default() };
+    let options = Options::new().canceler(canceler);
     for turn in 0.. {
         match connect(address, &options).map_err(std::io::Error::from) {
             Err(error) if error.kind() == ErrorKind::Interrupted => assert!(turn < 10, "it spins"),
@@ -256,7 +256,7 @@ fn a_loop_that_goes_on_after_interrupted_ends() {
 fn a_deadline_that_has_passed_opens_nothing() {
     let (listener, address) = listener();
     let race = Config::all_at_once().deadline(Some(Duration::ZERO));
-    let error = connect(&[address], &Options { race, ..Options::default() }).expect_err("too late");
+    let error = connect(&[address], &Options::new().race(race)).expect_err("too late");
     assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
     listener.set_nonblocking(true).expect("an option");
     assert_eq!(listener.accept().expect_err("nobody called").kind(), ErrorKind::WouldBlock);

@@ -31,7 +31,7 @@ fn patient(memory: Memory) -> Memory {
 }
 
 fn with(memory: &Memory) -> Options {
-    Options { memory: Some(memory.clone()), ..Options::default() }
+    Options::new().memory(memory.clone())
 }
 
 /// The addresses of a visit's attempts, in the order of their start, without one that was only explored: whose turn that is hangs on chance.
@@ -135,7 +135,7 @@ fn a_partition_does_not_learn_of_another() {
 fn what_was_learnt_on_one_network_is_not_used_on_another() {
     let (_servers, addresses) = servers(3);
     let memory = memory();
-    let from = |last| Options { source_v4: Some(Ipv4Addr::new(127, 0, 0, last)), ..with(&memory) };
+    let from = |last| with(&memory).source_v4(Ipv4Addr::new(127, 0, 0, last));
     assert!(!knows(&from(2), &addresses) && knows(&from(2), &addresses));
     assert!(!knows(&from(3), &addresses));
     // And is there when one comes back.
@@ -203,7 +203,7 @@ fn a_caller_may_ask_for_the_address_that_was_used_last() {
     let memory = memory();
     let to = |list: &[u8], incumbent| {
         let names = list.iter().map(|&last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last))).collect();
-        let options = Options { resolver: Arc::new(Names(names)).into(), incumbent, ..with(&memory) };
+        let options = with(&memory).resolver(Arc::new(Names(names))).incumbent(incumbent);
         let visit = connect(("name.test", number), &options).expect("a connection");
         // One that is explored beside the lead may be sooner.
         let lead = visit.report().explanation().and_then(|it| it.the(Part::Lead)).map(|it| it.address());
@@ -226,7 +226,7 @@ fn a_name_is_remembered_however_its_answer_is_turned() {
     let memory = memory();
     let answers = |list: &[u8]| {
         let names = Arc::new(Names(list.iter().map(|&last| ip(last)).collect()));
-        Options { resolver: names.into(), ..with(&memory) }
+        with(&memory).resolver(names)
     };
     let to = |options: &Options| connect(("name.test", number), options).expect("a connection");
     let first = to(&answers(&[11, 12, 13]));
@@ -256,7 +256,7 @@ fn addresses_that_are_said_to_be_a_hosts_are_known_by_it() {
     let named = |host: &str, net| {
         let addresses = answer(net).map(|it| it.ip()).to_vec();
         let entry = connie_std::Override { host: host.to_owned(), port: number, addresses };
-        let options = Options { overrides: vec![entry], ..with(&memory.for_host("other.test")) };
+        let options = with(&memory.for_host("other.test")).overrides([entry]);
         whole(connect((host, number), &options).expect("a connection"))
     };
     assert_eq!(named("third.test", 8), Some(Whole::NeverMet));
@@ -274,7 +274,7 @@ fn an_http_connection_has_a_memory_of_its_own() {
         .map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).expect("the same port"));
     let addresses = [41, 42, 43].map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)));
     let entry = Override { host: "name.test".to_owned(), port, addresses: addresses.to_vec() };
-    let options = Options { overrides: vec![entry], ..Options::default() };
+    let options = Options::new().overrides([entry]);
     let mut connection = HttpConnection::with_options("name.test", port, options).expect("a name");
     let own = connection.options_mut().memory.clone().expect("its own");
     patient(own);

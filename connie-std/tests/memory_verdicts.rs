@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use connie_http::HttpError;
-use connie_std::http::ClientError;
+use connie_std::http1::ClientError;
 use connie_std::{HttpConnection, Memory, Options, Override, connect};
 
 const HOST: &str = "name.test";
@@ -79,7 +79,7 @@ impl Pair {
         settings.least_delay = Duration::from_secs(1);
         memory.set_settings(settings);
         let entry = Override { host: HOST.to_owned(), port, addresses: numbers.map(ip).to_vec() };
-        let options = Options { memory: Some(memory.clone()), overrides: vec![entry], ..Options::default() };
+        let options = Options::new().memory(memory.clone()).overrides([entry]);
         // What is known best leads.
         connect(first, &options).expect("a connection");
         let connection = HttpConnection::with_options(HOST, port, options).expect("a name");
@@ -174,8 +174,7 @@ fn an_answer_makes_up_for_it() {
         port: other.port(),
         addresses: addresses.iter().copied().map(ip).collect(),
     };
-    let options =
-        Options { memory: Some(pair.memory.clone()), overrides: vec![entry(&[75])], ..Options::default() };
+    let options = Options::new().memory(pair.memory.clone()).overrides([entry(&[75])]);
     let connected = connect((HOST, other.port()), &options).expect("a connection");
     connected.report().tell_memory(connie_std::memory::Verdict::Refused);
     drop(connected);
@@ -223,7 +222,7 @@ mod tls {
     fn fails(address: SocketAddr, connector: &TlsConnector) -> bool {
         let entry = Override { host: HOST.to_owned(), port: address.port(), addresses: vec![address.ip()] };
         let memory = Memory::new();
-        let options = Options { memory: Some(memory.clone()), overrides: vec![entry], ..Options::default() };
+        let options = Options::new().memory(memory.clone()).overrides([entry]);
         let error = connector.connect((HOST, address.port()), &options).map(drop).expect_err("no TLS");
         assert!(matches!(error.kind(), ConnectErrorKind::Tls(..)), "{error}");
         memory.entries().iter().any(|it| it.address == address && it.is_demoted)
@@ -261,7 +260,7 @@ mod tls {
         // Is the one demoted that resets?
         let of = |host: &str| {
             let race = Config::staggered();
-            let options = Options { race, memory: Some(memory.for_host(host)), ..Options::default() };
+            let options = Options::new().race(race).memory(memory.for_host(host));
             let stream = connector.connect(&addresses, &options).expect("a connection");
             let explanation = stream.report().explanation().expect("a memory");
             // One visit in 32 explores it.

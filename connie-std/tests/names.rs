@@ -77,7 +77,7 @@ fn resolver(script: Script) -> Arc<Scripted> {
 
 fn options(resolver: &Arc<Scripted>) -> Options {
     let race = Options::default().race.deadline(Some(Duration::from_secs(20)));
-    Options { race, resolver: Resolver::from(resolver.clone()), ..Options::default() }
+    Options::new().race(race).resolver(Resolver::from(resolver.clone()))
 }
 
 fn answer(family: Family, addresses: &[SocketAddr]) -> ResolveEvent {
@@ -278,9 +278,7 @@ fn what_needs_no_resolver_is_not_asked_for() {
     options.overrides =
         vec![Override { host: "given.test".to_owned(), port: address.port(), addresses: vec![address.ip()] }];
     let given = Override { host: "x.onion".to_owned(), ..options.overrides[0].clone() };
-    assert!(
-        connect(("x.onion", address.port()), &Options { overrides: vec![given], ..options.clone() }).is_ok()
-    );
+    assert!(connect(("x.onion", address.port()), &options.clone().overrides([given])).is_ok());
     for host in ["given.test", "127.0.0.1", "localhost", "a.localhost.", "::ffff:127.0.0.1"] {
         let winner = connect((host, address.port()), &options).expect(host);
         assert_eq!(winner.destination(), address, "{host}");
@@ -323,7 +321,7 @@ fn a_race_that_is_over_before_it_has_begun_asks_nothing() {
     let resolver = resolver(Vec::new());
     let canceler = Canceler::new().expect("a canceler");
     canceler.cancel();
-    let canceled = Options { canceler: Some(canceler), ..options(&resolver) };
+    let canceled = options(&resolver).canceler(canceler);
     assert!(connect(("x.test", 80), &canceled).map(|_| ()).expect_err("canceled").is_canceled());
     let mut late = options(&resolver);
     late.race.deadline = Some(Duration::ZERO);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use connie_std::http::HttpConnection;
+use connie_std::http1::HttpConnection;
 use connie_std::{Canceler, Observer, Options, RaceOutcome, SocketBudget, Target, connect, connect_socket};
 
 use observer_support::Log;
@@ -15,7 +15,7 @@ use observer_support::Log;
 const LONG: Duration = Duration::from_secs(60);
 
 fn within(deadline: Duration) -> Options {
-    Options { race: Options::default().race.deadline(Some(deadline)), ..Options::default() }
+    Options::new().race(Options::default().race.deadline(Some(deadline)))
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -82,13 +82,12 @@ fn a_race_without_an_attempt_is_told_of_too() {
     assert_eq!(log.only().outcome, RaceOutcome::Lost);
 
     let budget = SocketBudget::new(1);
-    let free = Options { budget: Some(budget.clone()), ..within(LONG) };
+    let free = within(LONG).budget(budget.clone());
     let _held = connect(address, &free).expect("a connection");
-    connect(address, &log.options(Options { budget: Some(budget.clone()), ..within(LONG) }))
-        .expect_err("no place in the budget");
+    connect(address, &log.options(within(LONG).budget(budget.clone()))).expect_err("no place in the budget");
     let told = log.only();
     assert_eq!((told.outcome, told.attempts), (RaceOutcome::Lost, Some(vec![])));
-    let patient = Options { budget: Some(budget.waits(Duration::from_millis(20))), ..within(LONG) };
+    let patient = within(LONG).budget(budget.waits(Duration::from_millis(20)));
     connect(address, &log.options(patient)).expect_err("no place in the budget");
     let told = log.only();
     assert_eq!((told.outcome, told.attempts), (RaceOutcome::Lost, Some(vec![])));
@@ -96,7 +95,7 @@ fn a_race_without_an_attempt_is_told_of_too() {
 
     let canceler = Canceler::new().expect("a pipe");
     canceler.cancel();
-    connect(address, &Options { canceler: Some(canceler), ..options }).expect_err("canceled");
+    connect(address, &options.canceler(canceler)).expect_err("canceled");
     let told = log.only();
     assert_eq!((told.outcome, told.attempts), (RaceOutcome::Canceled, Some(vec![])));
     assert!(told.error.is_some_and(|error| error.ends_with("canceled")));
@@ -108,7 +107,7 @@ fn an_observer_may_connect_and_cancel() {
     let (_listener, address) = listener();
     let (_held, refused) = refusing();
     let (budget, canceler) = (SocketBudget::new(1), Canceler::new().expect("a pipe"));
-    let inner = Options { budget: Some(budget.clone()), ..within(LONG) };
+    let inner = within(LONG).budget(budget.clone());
     let (log, ends) = (Log::default(), canceler.clone());
     let seen = log.observer();
     let observer = Observer::new(move |observed| {
@@ -117,8 +116,7 @@ fn an_observer_may_connect_and_cancel() {
         drop(connect(address, &inner).expect("a place and a connection"));
         ends.cancel();
     });
-    let options =
-        Options { observer: Some(observer), canceler: Some(canceler), budget: Some(budget), ..within(LONG) };
+    let options = within(LONG).observer(observer).canceler(canceler).budget(budget);
     connect(refused, &options).expect_err("nobody there");
     assert_eq!(log.only().outcome, RaceOutcome::Lost);
 }
@@ -128,7 +126,7 @@ fn a_panic_of_the_observer_leaves_no_socket() {
     let (listener, address) = listener();
     let budget = SocketBudget::new(4);
     let observer = Observer::new(|_| panic!("the observer's"));
-    let options = Options { observer: Some(observer), budget: Some(budget.clone()), ..within(LONG) };
+    let options = within(LONG).observer(observer).budget(budget.clone());
     let panic = catch_unwind(AssertUnwindSafe(|| connect(address, &options).is_ok())).expect_err("a panic");
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"the observer's"));
     assert_eq!(budget.free(), 4);
@@ -166,7 +164,7 @@ fn each_connection_of_an_http_client_is_told_of() {
 #[cfg(all(target_os = "linux", feature = "tls"))]
 mod tls {
     use connie_servers::{Authority, TlsServer};
-    use connie_std::http::HttpsConnection;
+    use connie_std::http1::HttpsConnection;
     use connie_std::{FinishLine, TlsConnector, TlsOptions};
 
     use super::*;

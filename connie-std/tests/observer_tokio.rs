@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use connie_core::Family;
 use connie_servers::{BlackHole, closed_port};
-use connie_std::tokio::connect_with;
-use connie_std::{Canceler, ConnectError, Observer, Options, RaceOutcome, SocketBudget};
+use connie_std::tokio_net::connect;
+use connie_std::{Canceler, ConnectError, Observer, RaceOutcome, SocketBudget};
 
 use observer_support::Log;
 use tokio_support::{LIMIT, Prompted, any_port, here, run, within};
@@ -33,24 +33,24 @@ fn a_race_that_was_won_and_one_that_was_lost() {
     let log = Log::default();
     let options = log.options(within(LIMIT));
     run(move || async move {
-        let won = connect_with(&[closed.address(), address], &options).await.unwrap();
+        let won = connect(&[closed.address(), address], &options).await.unwrap();
         let told = log.only();
         assert_eq!((told.outcome, told.winner), (RaceOutcome::Won, Some(address)));
         assert_eq!(told.attempts.unwrap().len(), won.timeline().attempts().count());
 
-        let error = connect_with(closed.address(), &options).await.unwrap_err();
+        let error = connect(closed.address(), &options).await.unwrap_err();
         let told = log.only();
         assert_eq!((told.outcome, told.error), (RaceOutcome::Lost, Some(error.to_string())));
         assert_eq!(told.attempts, Some(vec!["refused"]));
 
-        connect_with("no port", &options).await.unwrap_err();
+        connect("no port", &options).await.unwrap_err();
         let told = log.only();
         assert_eq!((told.outcome, told.attempts), (RaceOutcome::Lost, None));
 
         let canceler = Canceler::new().unwrap();
         canceler.cancel();
-        let options = Options { canceler: Some(canceler), ..options };
-        let error: ConnectError = connect_with(address, &options).await.unwrap_err();
+        let options = options.canceler(canceler);
+        let error: ConnectError = connect(address, &options).await.unwrap_err();
         assert!(error.is_canceled());
         assert_eq!(log.only().outcome, RaceOutcome::Canceled);
     });
@@ -61,7 +61,7 @@ fn a_race_that_was_won_and_one_that_was_lost() {
 fn a_race_without_a_runtime() {
     let log = Log::default();
     let options = log.options(within(LIMIT));
-    assert!(poll_once(pin!(connect_with("127.0.0.1:1", &options))));
+    assert!(poll_once(pin!(connect("127.0.0.1:1", &options))));
     let told = log.only();
     assert_eq!((told.outcome, told.attempts), (RaceOutcome::Lost, None));
 }
@@ -73,7 +73,7 @@ fn time_is_the_runtimes() {
     let options = log.options(within(HOUR));
     run(move || async move {
         tokio::time::pause();
-        connect_with(hole.address(), &options).await.unwrap_err();
+        connect(hole.address(), &options).await.unwrap_err();
         let elapsed = log.only().elapsed;
         assert!(elapsed >= HOUR && elapsed < HOUR * 2, "{elapsed:?}");
     });
@@ -93,11 +93,11 @@ fn a_future_that_was_dropped() {
         seen.tell(observed);
     });
     run(move || async move {
-        let options = Options { budget: Some(budget.clone()), observer: Some(observer), ..within(LIMIT) };
-        drop(connect_with(hole.address(), &options));
+        let options = within(LIMIT).budget(budget.clone()).observer(observer);
+        drop(connect(hole.address(), &options));
         assert_eq!(log.all().len(), 0, "no race has begun");
 
-        let mut race = Box::pin(connect_with(hole.address(), &options));
+        let mut race = Box::pin(connect(hole.address(), &options));
         assert!(!poll_once(race.as_mut()));
         assert_eq!(budget.free(), 0);
         drop(race);
@@ -109,8 +109,8 @@ fn a_future_that_was_dropped() {
         // By a name with one answer of two.
         let resolver = Prompted::default();
         resolver.answer(Family::V4, &[hole.address()]);
-        let options = Options { resolver: resolver.options().resolver, ..options };
-        let mut race = Box::pin(connect_with(("name.test", 80), &options));
+        let options = options.resolver(resolver.options().resolver);
+        let mut race = Box::pin(connect(("name.test", 80), &options));
         assert!(!poll_once(race.as_mut()));
         drop(race);
         let told = log.only();
@@ -119,10 +119,10 @@ fn a_future_that_was_dropped() {
 
         // The budget's only place is another's.
         let address: SocketAddr = server.local_addr().unwrap();
-        let held = connect_with(address, &Options { observer: None, ..options }).await.unwrap();
+        let held = connect(address, &options.observer(None)).await.unwrap();
         let waiting = Some(budget.clone().waits(HOUR));
-        let options = log.options(Options { budget: waiting, ..within(LIMIT) });
-        let mut race = Box::pin(connect_with(address, &options));
+        let options = log.options(within(LIMIT).budget(waiting));
+        let mut race = Box::pin(connect(address, &options));
         assert!(!poll_once(race.as_mut()));
         drop(race);
         let told = log.only();
@@ -137,15 +137,15 @@ fn a_panic_of_the_observer_leaves_no_socket() {
     let hole = BlackHole::open(any_port(2));
     let budget = SocketBudget::new(4);
     let observer = Observer::new(|_| panic!("the observer's"));
-    let options = Options { observer: Some(observer), budget: Some(budget.clone()), ..within(LIMIT) };
+    let options = within(LIMIT).observer(observer).budget(budget.clone());
     run(move || async move {
-        let mut race = Box::pin(connect_with(hole.address(), &options));
+        let mut race = Box::pin(connect(hole.address(), &options));
         assert!(!poll_once(race.as_mut()));
         catch_unwind(AssertUnwindSafe(|| drop(race))).expect_err("a panic");
         assert_eq!(budget.free(), 4);
 
         // One that is dropped because another panics: a second panic would end the process.
-        let mut race = Box::pin(connect_with(hole.address(), &options));
+        let mut race = Box::pin(connect(hole.address(), &options));
         assert!(!poll_once(race.as_mut()));
         let panic = catch_unwind(AssertUnwindSafe(move || {
             let _race = race;
@@ -159,7 +159,7 @@ fn a_panic_of_the_observer_leaves_no_socket() {
 #[cfg(feature = "tokio-tls")]
 mod tls {
     use connie_servers::{Authority, TlsServer};
-    use connie_std::tokio::TlsConnector;
+    use connie_std::tokio_net::TlsConnector;
     use connie_std::{FinishLine, TlsOptions};
 
     use super::*;

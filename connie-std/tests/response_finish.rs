@@ -12,7 +12,7 @@ use connie_core::{AttemptErrorKind, Config, Poller};
 use connie_http::{HttpError, RequestBody};
 use connie_servers::clock::{pause, timed};
 use connie_servers::{Authority, Served, TlsServer};
-use connie_std::http::{Client, ClientError, ResponseFinish, RetryBudget, Transport};
+use connie_std::http1::{Client, ClientError, ResponseFinish, RetryBudget, Transport};
 use connie_std::memory::Remembered;
 use connie_std::{
     HttpConnection, HttpsConnection, Memory, Options, OsPoller, Override, TlsConnector, TlsOptions,
@@ -185,13 +185,12 @@ impl Site {
 
     fn options(&self) -> Options {
         let addresses = (1..).take(self.servers.len()).map(ip).collect();
-        Options {
-            overrides: vec![Override { host: HOST.to_owned(), port: self.port(), addresses }],
+        Options::new()
+            .overrides([Override { host: HOST.to_owned(), port: self.port(), addresses }])
             // So that the first is the one that wins.
-            race: Config::staggered().deadline(Some(Duration::from_secs(20))),
-            memory: Some(self.memory.clone()),
-            ..Options::default()
-        }
+            .race(Config::staggered())
+            .deadline(Duration::from_secs(20))
+            .memory(self.memory.clone())
     }
 
     fn http(&self) -> HttpConnection {

@@ -25,7 +25,7 @@ fn a_thousand_races_leave_nothing_open() {
     let addresses = [hole.address(), closed.address(), server.address()];
     let budget = SocketBudget::new(BUDGET);
     let race = Options::default().race.deadline(Some(LONG));
-    let options = Options { race, budget: Some(budget.clone()), ..Options::default() };
+    let options = Options::new().race(race).budget(budget.clone());
     // What the first use makes and keeps.
     for _ in 0..20 {
         won(&addresses, &options);
@@ -79,14 +79,14 @@ fn won(addresses: &[SocketAddr; 3], options: &Options) {
 fn canceled_and_late(hole: SocketAddr, options: &Options) {
     for _ in 0..EACH {
         let canceler = Canceler::new().expect("a canceler");
-        let canceled = Options { canceler: Some(canceler.clone()), ..options.clone() };
+        let canceled = options.clone().canceler(canceler.clone());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| connect(hole, &canceled).map(drop).expect_err("canceled"));
             canceler.cancel();
             assert!(waiting.join().expect("a thread").is_canceled());
         });
         let race = options.race.clone().deadline(Some(Duration::from_millis(5)));
-        let late = connect(hole, &Options { race, ..options.clone() }).map(drop).expect_err("too late");
+        let late = connect(hole, &options.clone().race(race)).map(drop).expect_err("too late");
         assert!(!late.is_canceled());
     }
 }

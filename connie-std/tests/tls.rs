@@ -110,7 +110,7 @@ fn the_name_comes_from_the_host_and_is_told_to_the_server(door: Door) {
     });
     let address = server.address();
     let entry = Override { host: HOST.to_owned(), port: address.port(), addresses: vec![address.ip()] };
-    let options = Options { overrides: vec![entry], ..Options::default() };
+    let options = Options::new().overrides([entry]);
     let tls = TlsOptions { server_name: None, ..world.options() };
     let tls = door.connector(&tls);
     tls.connect((HOST, address.port()), &options).expect("a connection");
@@ -267,7 +267,7 @@ fn what_became_of_the_others_stays_with_the_stream(door: Door) {
     let bad = TlsServer::echo(&world.authority.certify(&["other.test"]));
     let good = TlsServer::echo(&world.identity);
     // One after the other, so that the bad one has failed before the good one begins.
-    let options = Options { race: Config::one_by_one(), ..Options::default() };
+    let options = Options::new().race(Config::one_by_one());
     let tls = door.connector(&world.options());
     let stream = tls.connect(&[bad.address(), good.address()], &options).expect("a connection");
     let outcomes: Vec<_> = stream.timeline().attempts().map(|attempt| attempt.outcome).collect();
@@ -304,7 +304,7 @@ fn a_memory_leads_to_the_server_that_has_shaken_hands(door: Door) {
     let world = World::new();
     let servers = [TlsServer::echo(&world.identity), TlsServer::echo(&world.identity)];
     let addresses = servers.each_ref().map(TlsServer::address);
-    let options = Options { memory: Some(patient_memory()), ..Options::default() };
+    let options = Options::new().memory(patient_memory());
     connie_std::connect(&addresses, &options).expect("a connection to TCP");
     let tls = door.connector(&world.options());
     let first = tls.connect(&addresses, &options).expect("a connection");
@@ -341,7 +341,7 @@ fn a_winner_that_fails_in_tls_leads_no_more(door: Door) {
     let is_fit = |(good, bad): &(TlsServer, TlsServer)| bad.address() < good.address();
     let (good, bad) = std::iter::repeat_with(servers).find(is_fit).expect("some time");
     let tls = door.connector(&to_tcp(world.options()));
-    let options = Options { memory: Some(patient_memory()), ..Options::default() };
+    let options = Options::new().memory(patient_memory());
     fails(tls.connect(&[bad.address()], &options), TlsFailure::NotTls);
     let stream = tls.connect(&[good.address(), bad.address()], &options).expect("the good one is better");
     assert_eq!(stream.destination(), good.address());
@@ -369,7 +369,7 @@ fn a_connection_that_leads_there_already_can_be_secured() {
     assert_eq!(&answer[..8], b"question");
 
     let race = Config::all_at_once().deadline(Some(Duration::from_millis(50)));
-    let hasty = Options { race, ..Options::default() };
+    let hasty = Options::new().race(race);
     let error = secure(&TlsServer::silent(), &hasty).expect_err("silence");
     assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
     let error = secure(&TlsServer::plain_http(), &Options::default()).expect_err("no TLS");
@@ -380,7 +380,7 @@ fn silence_within_the_handshake_lasts_until_the_deadline(door: Door) {
     let world = World::new();
     let silent = TlsServer::silent();
     let race = Config::all_at_once().deadline(Some(Duration::from_millis(100)));
-    let options = Options { race, ..Options::default() };
+    let options = Options::new().race(race);
     for tls in [world.options(), to_tcp(world.options())] {
         let tls = door.connector(&tls);
         let error = tls.connect(&[silent.address()], &options).expect_err("silence");
@@ -487,7 +487,7 @@ fn a_canceler_ends_a_handshake(door: Door) {
             let _ = tell.send(end.map(|_| ()).map_err(|error| error.kind()));
             Ok(())
         });
-        let options = Options { canceler: Some(canceler), ..Options::default() };
+        let options = Options::new().canceler(canceler);
         let error = door.connector(&tls).connect(&[silent.address()], &options).expect_err("canceled");
         assert!(error.is_canceled(), "{error:?}");
         assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionAborted);
@@ -500,7 +500,7 @@ fn a_connection_holds_its_place_in_a_budget(door: Door) {
     let servers = [TlsServer::silent(), TlsServer::echo(&world.identity)];
     let addresses = servers.each_ref().map(TlsServer::address);
     let budget = SocketBudget::new(8);
-    let options = Options { budget: Some(budget.clone()), ..Options::default() };
+    let options = Options::new().budget(budget.clone());
     for tls in [world.options(), to_tcp(world.options())] {
         let good = if tls.finish_line == FinishLine::Tls { &addresses[..] } else { &addresses[1..] };
         let stream = door.connector(&tls).connect(good, &options).expect("a connection");
@@ -634,7 +634,7 @@ by_each_door! {
 /// What a thread has no like of, or by other types.
 #[cfg(feature = "tokio-tls")]
 mod in_a_task {
-    use connie_std::tokio::TlsConnector;
+    use connie_std::tokio_net::TlsConnector;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
     use tokio::time::timeout;
@@ -648,7 +648,7 @@ mod in_a_task {
 
     fn within(deadline: Duration) -> Options {
         let race = Config::all_at_once().deadline(Some(deadline));
-        Options { race, ..Options::default() }
+        Options::new().race(race)
     }
 
     #[test]

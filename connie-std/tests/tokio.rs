@@ -19,7 +19,7 @@ use connie_servers::{
 };
 use connie_std::memory::Part;
 use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
-use connie_std::tokio::{Connected, connect, connect_with};
+use connie_std::tokio_net::{Connected, connect};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Memory, Options, SocketBudget};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
@@ -45,8 +45,8 @@ async fn meanwhile() {
 /// A budget of one socket, options that take from it and wait for it, and the connection to `server` that has it.
 async fn one_socket_taken(server: SocketAddr) -> (SocketBudget, Options, Connected) {
     let budget = SocketBudget::new(1).waits(LIMIT);
-    let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
-    let held = connect_with(server, &options).await.unwrap();
+    let options = within(LIMIT).budget(budget.clone());
+    let held = connect(server, &options).await.unwrap();
     assert_eq!(budget.free(), 0, "the winner keeps its place");
     (budget, options, held)
 }
@@ -57,7 +57,7 @@ fn a_dead_first_address_costs_nothing() {
     let closed = closed_port(here(3));
     let addresses = [hole.address(), closed.address(), server.address()];
     let page = run(move || async move {
-        let mut stream = timeout(SOON, connect_with(&addresses, &within(LIMIT))).await.unwrap().unwrap();
+        let mut stream = timeout(SOON, connect(&addresses, &within(LIMIT))).await.unwrap().unwrap();
         assert_eq!(stream.destination(), addresses[2]);
         assert_eq!(stream.peer_addr().unwrap(), addresses[2]);
         let outcomes: Vec<_> = stream.timeline().attempts().map(|it| (it.destination, it.outcome)).collect();
@@ -74,7 +74,9 @@ fn a_dead_first_address_costs_nothing() {
 fn a_host_and_a_port_are_enough() {
     let server = Live::silent(any_port(1));
     let port = server.address().port();
-    let peer = run(move || async move { connect("localhost", port).await.unwrap().peer_addr().unwrap() });
+    let peer = run(move || async move {
+        connect(("localhost", port), &Options::new()).await.unwrap().peer_addr().unwrap()
+    });
     assert_eq!(peer, server.address());
 }
 
@@ -82,7 +84,7 @@ fn a_host_and_a_port_are_enough() {
 fn where_all_addresses_refuse_the_error_names_each() {
     let closed = [closed_port(here(2)), closed_port(here(3))];
     let addresses = [closed[0].address(), closed[1].address()];
-    let error = run(move || async move { failed(connect_with(&addresses, &within(LIMIT)).await) });
+    let error = run(move || async move { failed(connect(&addresses, &within(LIMIT)).await) });
     let lines: Vec<_> = error.addresses().collect();
     assert_eq!(lines, addresses.map(|address| format!("{address}: connection refused")));
     assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)), "{error:?}");
@@ -96,7 +98,7 @@ fn the_deadline_holds_and_is_never_early() {
     let deadline = Duration::from_millis(300);
     let (error, waited) = run(move || async move {
         let start = tokio::time::Instant::now();
-        (failed(connect_with(address, &within(deadline)).await), start.elapsed())
+        (failed(connect(address, &within(deadline)).await), start.elapsed())
     });
     assert!(waited >= deadline, "{waited:?}");
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{address}: timed out")]);
@@ -110,7 +112,7 @@ fn time_is_the_runtimes() {
     let error = run(move || async move {
         tokio::time::pause();
         // Nothing else is to be done, so that the runtime goes on to the next timer, up to the last.
-        failed(connect_with(address, &within(Duration::from_secs(86_400))).await)
+        failed(connect(address, &within(Duration::from_secs(86_400))).await)
     });
     assert!(error.to_string().ends_with("timed out"), "{error}");
 }
@@ -123,7 +125,7 @@ fn a_name_is_raced_as_its_answers_come() {
     let seen = resolver.clone();
     let winner = run(move || async move {
         let options = resolver.options();
-        let race = tokio::spawn(async move { connect_with(("name.test", 80), &options).await });
+        let race = tokio::spawn(async move { connect(("name.test", 80), &options).await });
         meanwhile().await;
         resolver.answer(Family::V4, &[dead]);
         // The first address is tried before there is an answer of the other family.
@@ -146,7 +148,7 @@ fn wins_with_the_answer_of(family: Family, server: &Live) {
     let winner = run(move || async move {
         resolver.answer(family, &[address]);
         let options = resolver.options();
-        let race = timeout(SOON, connect_with(("name.test", 80), &options));
+        let race = timeout(SOON, connect(("name.test", 80), &options));
         race.await.expect("it waits for the other answer").unwrap().destination()
     });
     assert_eq!(winner, address);
@@ -173,7 +175,7 @@ fn a_resolver_that_fails_is_quoted() {
         for family in [Family::V6, Family::V4] {
             resolver.tell(ResolveEvent::Failed { family, error: QueryError::NoSuchName.into() });
         }
-        failed(connect_with("name.test:80", &resolver.options()).await)
+        failed(connect("name.test:80", &resolver.options()).await)
     });
     assert_eq!(error.to_string(), "could not resolve name.test: AAAA and A queries failed: no such name");
     assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
@@ -190,8 +192,8 @@ fn look_ups_that_wait_for_sockets_wake_the_task() {
     dns.hosts_file = None;
     let port = live.address().port();
     let destination = run(move || async move {
-        let options = Options { resolver: Arc::new(dns).into(), ..within(LIMIT) };
-        connect_with(("name.test", port), &options).await.unwrap().destination()
+        let options = within(LIMIT).resolver(Arc::new(dns));
+        connect(("name.test", port), &options).await.unwrap().destination()
     });
     assert_eq!(destination, live.address());
     assert!(name_server.asked("name.test", RecordType::A) >= 1);
@@ -244,8 +246,8 @@ fn a_lent_descriptor_wakes_each_race_that_has_it() {
     let wired = Wired { socket: Arc::new(socket), answer, polls: Arc::default(), is_answered: false };
     let polls = wired.polls.clone();
     run(move || async move {
-        let options = Options { resolver: Arc::new(wired).into(), ..within(LIMIT) };
-        let race = |options: Options| async move { connect_with(("name.test", 80), &options).await };
+        let options = within(LIMIT).resolver(Arc::new(wired));
+        let race = |options: Options| async move { connect(("name.test", 80), &options).await };
         let races: Vec<_> = (0..RACES).map(|_| tokio::spawn(race(options.clone()))).collect();
         meanwhile().await;
         let sender = UdpSocket::bind(any_port(1)).unwrap();
@@ -265,8 +267,7 @@ fn a_lent_descriptor_wakes_each_race_that_has_it() {
 fn losers_are_reset() {
     let servers = [Live::silent(any_port(2)), Live::silent(any_port(3))];
     let addresses = [servers[0].address(), servers[1].address()];
-    let winner =
-        run(move || async move { connect_with(&addresses, &within(LIMIT)).await.unwrap().destination() });
+    let winner = run(move || async move { connect(&addresses, &within(LIMIT)).await.unwrap().destination() });
     let [won, lost] = if winner == addresses[0] { [0, 1] } else { [1, 0] };
     let counts = servers[lost].wait_until(|counts| counts.accepted == 1 && counts.open == 0);
     // Wine reads a reset as an end in order: what is sent is seen from outside of it (tests/tests/windows.rs).
@@ -284,22 +285,19 @@ fn the_options_hold() {
     run(move || async move {
         for nodelay in [true, false] {
             let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
-            let options = Options { nodelay, source_v4, ..within(LIMIT) };
-            let stream = connect_with(address, &options).await.unwrap();
+            let options = within(LIMIT).nodelay(nodelay).source_v4(source_v4);
+            let stream = connect(address, &options).await.unwrap();
             assert_eq!(stream.nodelay().unwrap(), nodelay);
             assert_eq!(stream.local_addr().unwrap().ip(), here(9));
             // Only losers are reset.
             assert_eq!(rustix::net::sockopt::socket_linger(&*stream).unwrap(), None);
         }
         let options = named("name.test", &[address]);
-        assert_eq!(
-            connect_with(("name.test", address.port()), &options).await.unwrap().destination(),
-            address
-        );
-        let error = failed(connect_with("name.test", &options).await);
+        assert_eq!(connect(("name.test", address.port()), &options).await.unwrap().destination(), address);
+        let error = failed(connect("name.test", &options).await);
         assert!(matches!(error.kind(), ConnectErrorKind::InvalidTarget), "{error}");
         let none: [SocketAddr; 0] = [];
-        let error = failed(connect_with(&none, &within(LIMIT)).await);
+        let error = failed(connect(&none, &within(LIMIT)).await);
         assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
     });
 }
@@ -308,12 +306,12 @@ fn the_options_hold() {
 fn an_error_has_its_kind_number_and_reasons() {
     let closed = closed_port(here(3));
     let (refused, group) = (closed.address(), SocketAddr::from(([224, 0, 0, 1], 9)));
-    let error = run(move || async move { failed(connect_with(&[group, refused], &within(LIMIT)).await) });
+    let error = run(move || async move { failed(connect(&[group, refused], &within(LIMIT)).await) });
     let each = format!("{refused}: connection refused; {group}: unreachable");
     assert!(error.to_string().ends_with(&each), "{error}");
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CONNREFUSED.raw_os_error()));
     assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
-    let error = run(move || async move { failed(connect_with(group, &within(LIMIT)).await) });
+    let error = run(move || async move { failed(connect(group, &within(LIMIT)).await) });
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::NETUNREACH.raw_os_error()));
 }
 
@@ -325,8 +323,8 @@ fn a_canceler_ends_it_from_another_thread() {
         let canceler = Canceler::new().unwrap();
         // Its own, and one of which it is a child.
         for canceled in [canceler.child().unwrap(), canceler] {
-            let options = Options { canceler: Some(canceled.child().unwrap()), ..within(LIMIT) };
-            let race = tokio::spawn(async move { connect_with(address, &options).await });
+            let options = within(LIMIT).canceler(canceled.child().unwrap());
+            let race = tokio::spawn(async move { connect(address, &options).await });
             meanwhile().await;
             assert!(!race.is_finished());
             std::thread::spawn(move || canceled.cancel()).join().unwrap();
@@ -343,8 +341,8 @@ fn what_was_canceled_before_opens_nothing() {
     let address = server.address();
     let canceler = Canceler::new().unwrap();
     canceler.cancel();
-    let options = Options { canceler: Some(canceler), ..within(LIMIT) };
-    let error = run(move || async move { failed(connect_with(address, &options).await) });
+    let options = within(LIMIT).canceler(canceler);
+    let error = run(move || async move { failed(connect(address, &options).await) });
     assert!(error.is_canceled());
     assert_eq!(error.timeline().unwrap().attempts().count(), 0);
     assert_eq!(server.counts().accepted, 0);
@@ -356,7 +354,7 @@ fn who_waits_for_a_socket_does_not_block_the_thread() {
     let address = server.address();
     run(move || async move {
         let (budget, options, first) = one_socket_taken(address).await;
-        let second = tokio::spawn(async move { connect_with(address, &options).await });
+        let second = tokio::spawn(async move { connect(address, &options).await });
         meanwhile().await;
         assert!(!second.is_finished());
         // This is the thread that the other waits on.
@@ -374,15 +372,15 @@ fn a_deadline_and_a_canceler_end_the_wait_for_a_socket() {
     let address = server.address();
     run(move || async move {
         let (budget, options, held) = one_socket_taken(address).await;
-        let short = Options { budget: Some(budget.clone()), ..within(Duration::from_millis(50)) };
-        let error = failed(connect_with(address, &short).await);
+        let short = within(Duration::from_millis(50)).budget(budget.clone());
+        let error = failed(connect(address, &short).await);
         assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");
         assert_eq!(error.timeline().unwrap().attempts().count(), 0, "no socket, no attempt");
         assert!(error.to_string().contains("timed out waiting for a socket"), "{error}");
 
         let canceler = Canceler::new().unwrap();
-        let options = Options { canceler: Some(canceler.clone()), ..options };
-        let race = tokio::spawn(async move { connect_with(address, &options).await });
+        let options = options.canceler(canceler.clone());
+        let race = tokio::spawn(async move { connect(address, &options).await });
         meanwhile().await;
         canceler.cancel();
         assert!(failed(timeout(SOON, race).await.unwrap().unwrap()).is_canceled());
@@ -397,16 +395,16 @@ fn a_task_does_not_wait_for_connections() {
     let address = server.address();
     run(move || async move {
         let (budget, options, held) = one_socket_taken(address).await;
-        let within = |at_most| Options { budget: Some(budget.clone().waits(at_most)), ..options.clone() };
+        let within = |at_most| options.clone().budget(budget.clone().waits(at_most));
         for at_most in [Duration::ZERO, Duration::from_millis(50)] {
-            let error = failed(timeout(SOON, connect_with(address, &within(at_most))).await.expect("an end"));
+            let error = failed(timeout(SOON, connect(address, &within(at_most))).await.expect("an end"));
             let kind = error.kind();
             assert!(matches!(kind, ConnectErrorKind::BudgetHeld { sockets: 1, .. }), "{error}");
         }
         // In line behind a race, which becomes a connection.
         drop(held);
         let at_once = within(Duration::ZERO);
-        let (first, second) = tokio::join!(connect_with(address, &options), connect_with(address, &at_once));
+        let (first, second) = tokio::join!(connect(address, &options), connect(address, &at_once));
         let first = first.unwrap();
         assert!(matches!(failed(second).kind(), ConnectErrorKind::BudgetHeld { .. }));
         assert_eq!((budget.free(), budget.held()), (0, 1));
@@ -421,7 +419,7 @@ fn who_has_stood_in_line_opens_no_more_than_it_was_given() {
     let (silent, address) = (hole.address(), server.address());
     run(move || async move {
         let (_, options, held) = one_socket_taken(address).await;
-        let race = tokio::spawn(async move { connect_with(&[silent, address], &options).await });
+        let race = tokio::spawn(async move { connect(&[silent, address], &options).await });
         meanwhile().await;
         drop(held);
         let connected = timeout(SOON, race).await.expect("woken").unwrap().unwrap();
@@ -443,7 +441,7 @@ fn who_waits_longest_for_a_socket_is_next() {
         for number in 0..CROWD {
             let (options, order) = (options.clone(), order.clone());
             races.push(tokio::spawn(async move {
-                let connected = connect_with(address, &options).await.unwrap();
+                let connected = connect(address, &options).await.unwrap();
                 order.lock().unwrap().push(number);
                 drop(connected);
             }));
@@ -468,7 +466,7 @@ fn who_is_called_and_has_gone_passes_the_turn_on() {
     let address = server.address();
     run(move || async move {
         let (budget, options, held) = one_socket_taken(address).await;
-        let race = |options: Options| async move { connect_with(address, &options).await.map(drop) };
+        let race = |options: Options| async move { connect(address, &options).await.map(drop) };
         let first = tokio::spawn(race(options.clone()));
         meanwhile().await;
         let second = tokio::spawn(race(options));
@@ -489,7 +487,7 @@ fn a_blocking_race_and_a_task_stand_in_the_same_line() {
         let (budget, options, held) = one_socket_taken(address).await;
         let blocking = options.clone();
         let thread = std::thread::spawn(move || connie_std::connect(address, &blocking).map(|_| ()));
-        let task = tokio::spawn(async move { connect_with(address, &options).await.map(|_| ()) });
+        let task = tokio::spawn(async move { connect(address, &options).await.map(|_| ()) });
         meanwhile().await;
         drop(held);
         task.await.unwrap().unwrap();
@@ -507,13 +505,13 @@ fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
     let live = server.address();
     run(move || async move {
         let budget = SocketBudget::new(4);
-        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let options = within(LIMIT).budget(budget.clone());
         let late = options.clone();
-        let racing = tokio::spawn(async move { connect_with(&silent, &options).await.map(drop) });
+        let racing = tokio::spawn(async move { connect(&silent, &options).await.map(drop) });
         while budget.free() > 0 {
             yield_now().await;
         }
-        let stream = timeout(SOON, connect_with(live, &late)).await.expect("in time").unwrap();
+        let stream = timeout(SOON, connect(live, &late)).await.expect("in time").unwrap();
         assert!(!racing.is_finished(), "the early race goes on with what is left to it");
         drop(stream);
         racing.abort();
@@ -527,11 +525,11 @@ fn it_runs_on_many_threads() {
     let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
     let addresses = [hole.address(), server.address()];
     run_on(many_threads, move || async move {
-        let options = Options { budget: Some(SocketBudget::new(40)), ..within(LIMIT) };
+        let options = within(LIMIT).budget(SocketBudget::new(40));
         let races: Vec<_> = (0..200)
             .map(|_| {
                 let options = options.clone();
-                tokio::spawn(async move { connect_with(&addresses, &options).await.unwrap().destination() })
+                tokio::spawn(async move { connect(&addresses, &options).await.unwrap().destination() })
             })
             .collect();
         for race in races {
@@ -548,7 +546,7 @@ fn a_future_that_moves_to_another_task_is_woken_there() {
     let resolver = Prompted::default();
     let destination = run_on(many_threads, move || async move {
         let options = resolver.options();
-        let mut race = Box::pin(async move { connect_with(("name.test", 80), &options).await });
+        let mut race = Box::pin(async move { connect(("name.test", 80), &options).await });
         // Polled once here, by a waker that wakes nobody.
         assert!(race.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let race = tokio::spawn(race);
@@ -565,7 +563,7 @@ fn a_future_that_leaves_its_runtime_stays_with_it() {
     let server = Live::silent(any_port(4));
     let (runtime, resolver) = (many_threads(), Prompted::default());
     let options = resolver.options();
-    let mut race = pin!(connect_with(("name.test", 80), &options));
+    let mut race = pin!(connect(("name.test", 80), &options));
     let mut poll = || race.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let entered = runtime.enter();
     assert!(poll().is_pending());
@@ -586,7 +584,7 @@ fn a_future_that_leaves_its_runtime_stays_with_it() {
 #[test]
 fn outside_of_a_runtime_it_says_so() {
     let options = Options::default();
-    let race = pin!(connect_with("127.0.0.1:1", &options));
+    let race = pin!(connect("127.0.0.1:1", &options));
     let Poll::Ready(result) = race.poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
     let error = failed(result);
     assert!(matches!(error.kind(), ConnectErrorKind::NoRuntime));
@@ -600,14 +598,14 @@ fn outside_of_a_runtime_it_says_so() {
 #[should_panic(expected = "enable_time")]
 fn a_runtime_without_time_says_what_to_enable() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    let _ = run_on(runtime, || async { connect("127.0.0.1", 1).await });
+    let _ = run_on(runtime, || async { connect("127.0.0.1:1", &Options::new()).await });
 }
 
 #[test]
 #[should_panic(expected = "enable_io")]
 fn a_runtime_without_io_says_what_to_enable() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let _ = run_on(runtime, || async { connect("127.0.0.1", 1).await });
+    let _ = run_on(runtime, || async { connect("127.0.0.1:1", &Options::new()).await });
 }
 
 #[test]
@@ -616,7 +614,7 @@ fn a_staggered_race_waits_between_attempts() {
     let addresses = [hole.address(), server.address()];
     let (winner, waited) = run(move || async move {
         let race = Config::staggered().deadline(Some(LIMIT));
-        let connected = connect_with(&addresses, &Options { race, ..Options::default() }).await.unwrap();
+        let connected = connect(&addresses, &Options::new().race(race)).await.unwrap();
         (connected.destination(), connected.timeline().summary().ended.unwrap())
     });
     assert_eq!(winner, addresses[1]);
@@ -669,9 +667,9 @@ fn an_error_of_a_socket_wakes_the_look_up_that_waits_for_it() {
     let closed = UdpSocket::bind(any_port(3)).unwrap().local_addr().unwrap();
     socket.connect(closed).unwrap();
     let socket = Arc::new(socket);
-    let options = Options { resolver: Arc::new(OfSocket(socket.clone())).into(), ..within(LIMIT) };
+    let options = within(LIMIT).resolver(Arc::new(OfSocket(socket.clone())));
     let error = run(move || async move {
-        let race = tokio::spawn(async move { failed(connect_with(("name.test", 80), &options).await) });
+        let race = tokio::spawn(async move { failed(connect(("name.test", 80), &options).await) });
         // Until the race waits: the error comes to one that has looked already.
         sleep(Duration::from_millis(50)).await;
         socket.send(&[0]).unwrap();
@@ -690,10 +688,10 @@ fn a_memory_is_shared_with_threads() {
         let mut settings = memory.settings();
         settings.least_delay = Duration::from_secs(1);
         memory.set_settings(settings);
-        let options = Options { memory: Some(memory), ..Options::default() };
-        let first = connect_with(&addresses, &options).await.expect("a connection");
+        let options = Options::new().memory(memory);
+        let first = connect(&addresses, &options).await.expect("a connection");
         assert_eq!(first.timeline().summary().attempts, 3);
-        let second = connect_with(&addresses, &options).await.expect("a connection");
+        let second = connect(&addresses, &options).await.expect("a connection");
         let third = connie_std::connect(&addresses, &options).expect("a connection");
         for later in [second.report(), third.report()] {
             let the = |part| later.explanation().and_then(|it| it.the(part)).map(|it| it.address());
@@ -734,19 +732,19 @@ async fn is_taught_by_a_dropped_race() -> bool {
     let mut settings = memory.settings();
     settings.least_delay = Duration::from_secs(1);
     memory.set_settings(settings);
-    let options = Options { memory: Some(memory), ..Options::default() };
-    connect_with(addresses[0], &options).await.expect("a connection");
-    let led = connect_with(&addresses, &options).await.expect("a connection");
+    let options = Options::new().memory(memory);
+    connect(addresses[0], &options).await.expect("a connection");
+    let led = connect(&addresses, &options).await.expect("a connection");
     if led.timeline().summary().attempts > 1 {
         return false;
     }
     assert_eq!(led.destination(), addresses[0]);
     let _full = silence(&lead);
     // The second would start when the patience is over.
-    if timeout(Duration::from_millis(150), connect_with(&addresses, &options)).await.is_ok() {
+    if timeout(Duration::from_millis(150), connect(&addresses, &options)).await.is_ok() {
         return false;
     }
-    let next = connect_with(&addresses, &options).await.expect("a connection");
+    let next = connect(&addresses, &options).await.expect("a connection");
     assert_eq!(next.destination(), addresses[1]);
     let started: Vec<_> = next.timeline().attempts().map(|it| it.started).collect();
     assert!(started.len() == 2 && started.iter().all(|it| *it < Duration::from_millis(150)), "{started:?}");

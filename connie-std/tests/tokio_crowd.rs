@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use connie_servers::{BlackHole, Live, closed_port, descriptors::SocketWatch};
-use connie_std::tokio::connect_with;
-use connie_std::{Options, SocketBudget};
+use connie_std::SocketBudget;
+use connie_std::tokio_net::connect;
 use tokio::task::JoinSet;
 
 use tokio_support::{LIMIT, any_port, here, run, within};
@@ -32,13 +32,13 @@ fn a_thousand_races_share_one_thread_and_a_small_budget() {
     let watch = SocketWatch::start();
     let most_threads = run(move || async move {
         let budget = SocketBudget::new(BUDGET);
-        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let options = within(LIMIT).budget(budget.clone());
         let won = Arc::new(AtomicUsize::new(0));
         let mut crowd = JoinSet::new();
         for _ in 0..CROWD {
             let (options, won) = (options.clone(), won.clone());
             crowd.spawn(async move {
-                let connected = connect_with(&addresses, &options).await.unwrap();
+                let connected = connect(&addresses, &options).await.unwrap();
                 assert_eq!(connected.destination(), addresses[2]);
                 won.fetch_add(1, Ordering::Relaxed);
             });

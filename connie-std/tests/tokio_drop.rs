@@ -17,7 +17,7 @@ use connie_servers::{
     BlackHole, DnsAnswer, DnsServer, RecordType, clock::poll_until, descriptors::descriptors,
 };
 use connie_std::dns::Dns;
-use connie_std::tokio::connect_with;
+use connie_std::tokio_net::connect;
 use connie_std::{Canceler, Options, SocketBudget};
 
 use tokio_support::{LIMIT, Prompted, any_port, run, within};
@@ -41,7 +41,7 @@ fn poll_once(future: Pin<&mut impl Future<Output = bool>>) -> bool {
 
 /// Polls races for `target` so often, with the runtime at work in between, and drops them.
 async fn drop_after(polls: usize, target: (&str, u16), options: &Options) {
-    let mut race = Box::pin(async { connect_with(target, options).await.is_ok() });
+    let mut race = Box::pin(async { connect(target, options).await.is_ok() });
     for _ in 0..polls {
         if poll_once(race.as_mut()) {
             break;
@@ -73,7 +73,7 @@ fn a_dropped_future_leaves_nothing_behind() {
     let net = run(move || async move {
         let budget = SocketBudget::new(64);
         let canceler = Canceler::new().unwrap();
-        let options = Options { budget: Some(budget.clone()), canceler: Some(canceler), ..within(LIMIT) };
+        let options = within(LIMIT).budget(budget.clone()).canceler(canceler);
         // What the first use makes and keeps.
         drop_after(3, ("127.0.0.2", net.hole.address().port()), &options).await;
         let before = open().await;
@@ -128,7 +128,7 @@ async fn attempts_under_way(net: &Net, options: &Options) {
     for polls in [1, 2, 5].into_iter().cycle().take(DROPPED) {
         drop_after(polls, ("127.0.0.2", net.hole.address().port()), options).await;
         let open = descriptors().sockets;
-        let mut race = Box::pin(async { connect_with(("127.0.0.4", port), options).await.is_ok() });
+        let mut race = Box::pin(async { connect(("127.0.0.4", port), options).await.is_ok() });
         assert!(!poll_once(race.as_mut()));
         assert_eq!(descriptors().sockets, open + 1);
         drop(race);
@@ -139,7 +139,7 @@ async fn attempts_under_way(net: &Net, options: &Options) {
 /// Within the TLS handshake, of which the server has the first flight: with either finish line.
 #[cfg(feature = "tokio-tls")]
 async fn within_tls(options: &Options) {
-    use connie_std::{FinishLine, TlsOptions, tokio::TlsConnector};
+    use connie_std::{FinishLine, TlsOptions, tokio_net::TlsConnector};
 
     let server = TcpListener::bind(any_port(4)).unwrap();
     let target = ("127.0.0.4", server.local_addr().unwrap().port());
@@ -179,7 +179,7 @@ async fn within_tls(options: &Options) {
 #[cfg(all(feature = "tokio-tls", target_os = "linux"))]
 async fn losers_of_tls(options: &Options) {
     use connie_servers::{Authority, TlsServer};
-    use connie_std::{TlsOptions, tokio::TlsConnector};
+    use connie_std::{TlsOptions, tokio_net::TlsConnector};
     use tokio::io::AsyncWriteExt as _;
 
     let silent = TcpListener::bind(any_port(4)).unwrap();
@@ -198,7 +198,7 @@ async fn losers_of_tls(options: &Options) {
 async fn queries_under_way(net: &Net, options: &Options) {
     let mut dns = Dns::new([net.names.address()]);
     dns.hosts_file = None;
-    let options = Options { resolver: Arc::new(dns).into(), ..options.clone() };
+    let options = options.clone().resolver(Arc::new(dns));
     for polls in [1, 2, 5].into_iter().cycle().take(30) {
         drop_after(polls, ("name.test", 80), &options).await;
     }
@@ -207,9 +207,9 @@ async fn queries_under_way(net: &Net, options: &Options) {
 /// While it waits for a socket.
 async fn in_line(net: &Net, options: &Options) {
     let budget = SocketBudget::new(1).waits(LIMIT);
-    let options = Options { budget: Some(budget.clone()), ..options.clone() };
+    let options = options.clone().budget(budget.clone());
     let address: SocketAddr = net.server.local_addr().unwrap();
-    let held = connect_with(address, &options).await.unwrap();
+    let held = connect(address, &options).await.unwrap();
     for polls in [1, 2].into_iter().cycle().take(30) {
         drop_after(polls, ("127.0.0.4", address.port()), &options).await;
     }
@@ -218,7 +218,7 @@ async fn in_line(net: &Net, options: &Options) {
     let resolver = Prompted::default();
     for _ in 0..NAMED {
         resolver.answer(Family::V4, &[address]);
-        let options = Options { resolver: resolver.options().resolver, ..options.clone() };
+        let options = options.clone().resolver(resolver.options().resolver);
         drop_after(1, ("name.test", 80), &options).await;
     }
     assert_eq!((resolver.open(), budget.free()), (0, 1));
@@ -232,7 +232,7 @@ async fn calls_of_the_system(options: &Options, before: usize) {
         std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap()
     };
     for _ in 0..30 {
-        let mut race = Box::pin(async { connect_with((own.trim(), 1), options).await.is_ok() });
+        let mut race = Box::pin(async { connect((own.trim(), 1), options).await.is_ok() });
         poll_once(race.as_mut());
         drop(race);
     }

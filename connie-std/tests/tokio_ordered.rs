@@ -10,7 +10,7 @@ use connie_core::Family;
 use connie_core::resolution::QueryError;
 use connie_servers::BlackHole;
 use connie_std::resolve::{ResolveEvent, ResolverError};
-use connie_std::tokio::OrderedResolver;
+use connie_std::tokio_net::OrderedResolver;
 use connie_std::{ConnectErrorKind, Memory, Options, Override};
 
 use tokio_support::{LIMIT, Prompted, here, run, within};
@@ -46,7 +46,7 @@ impl Server {
 /// Options of a machine on which every name has these addresses.
 fn all_at(port: u16, last: &[u8]) -> Options {
     let addresses = last.iter().map(|last| here(*last)).collect();
-    Options { overrides: vec![Override { host: "*".to_owned(), port, addresses }], ..within(LIMIT) }
+    within(LIMIT).overrides([Override { host: "*".to_owned(), port, addresses }])
 }
 
 fn at(port: u16, last: &[u8]) -> Vec<SocketAddr> {
@@ -104,9 +104,9 @@ fn a_memory_that_other_races_have_filled_serves() {
     let server = Server::open(4);
     let (port, memory) = (server.port(), Memory::new());
     let (options, resolver) = (all_at(port, &[2, 4]), resolver(&memory, port, &[2, 4]));
-    let connected = Options { memory: Some(memory), ..options };
+    let connected = options.memory(memory);
     let answered = run(move || async move {
-        connie_std::tokio::connect_with(("a.test", port), &connected).await.unwrap();
+        connie_std::tokio_net::connect(("a.test", port), &connected).await.unwrap();
         resolver.resolve("a.test").await.unwrap()
     });
     assert_eq!(answered, at(port, &[4, 2]));
@@ -239,7 +239,7 @@ fn one_address_is_not_raced() {
 fn where_all_are_dead_the_answer_is_all_of_them() {
     let port = Server::open(4).port();
     let silent = BlackHole::open(SocketAddr::new(here(3), port));
-    let options = Options { race: within(Duration::from_millis(300)).race, ..all_at(port, &[2, 3]) };
+    let options = all_at(port, &[2, 3]).race(within(Duration::from_millis(300)).race);
     let resolver = OrderedResolver::new(&Memory::new(), port).with_options(options);
     let mut answered = run(move || async move { resolver.resolve("a.test").await.unwrap() });
     answered.sort_unstable();

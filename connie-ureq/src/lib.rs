@@ -39,7 +39,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use connie_std::core::{Failure, Instant};
+use connie_std::connie_core::{Failure, Instant};
 use connie_std::memory::Verdict;
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Observer, Options, OsClock, connect};
 use ureq::http::Uri;
@@ -86,7 +86,7 @@ impl<In: Transport> Connector<In> for RaceConnector {
         }
         let mut options = self.options.clone();
         let allowed = details.timeout.not_zero().map(|time| *time);
-        options.race.deadline = options.race.deadline.into_iter().chain(allowed).min();
+        options.deadline = options.deadline.into_iter().chain(allowed).min();
         options.nodelay = details.config.no_delay();
         // A canceler of the caller's may serve other races too, which this agent is not to end.
         let canceler = match &options.canceler {

@@ -64,7 +64,7 @@ fn the_program_sees_each_socket_before_it_is_connected() {
     let on_socket = OnSocket::new(move |_, address, purpose| {
         tell.send((address, purpose)).map_err(std::io::Error::other)
     });
-    let connector = RaceConnector::new(Options { on_socket: Some(on_socket), ..Options::default() });
+    let connector = RaceConnector::new(Options::new().on_socket(on_socket));
     let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(vec![server.address()]));
     let page = agent.get("http://name.test/").call().unwrap().body_mut().read_to_string().unwrap();
     assert_eq!(page, "page");
@@ -77,7 +77,7 @@ fn the_program_sees_each_socket_before_it_is_connected() {
 fn a_source_address_of_one_family_leaves_the_other_out() {
     let other = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 9));
     let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
-    let connector = RaceConnector::new(Options { source_v4, ..Options::default() });
+    let connector = RaceConnector::new(Options::new().source_v4(source_v4));
     let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(vec![other]));
     let error = agent.get("http://name.test/").call().unwrap_err().to_string();
     let says = "[::1]:9: left out: a source address was given for the other family alone";
@@ -93,7 +93,7 @@ fn an_address_that_is_denied_is_not_tried() {
     );
     let filter = AddressFilter::public_only().allow("127.0.0.4".parse().unwrap());
     let get = |addresses: &[SocketAddr]| {
-        let connector = RaceConnector::new(Options { filter: filter.clone(), ..Options::default() });
+        let connector = RaceConnector::new(Options::new().filter(filter.clone()));
         let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(addresses.to_vec()));
         agent.get("http://name.test/").call().map(|mut answer| answer.body_mut().read_to_string().unwrap())
     };
@@ -166,7 +166,7 @@ fn shutting_an_agent_down_ends_no_races_but_its_own() {
     // One socket each, and an end where the cancel has none.
     let limit = Duration::from_secs(20);
     let race = Options::default().race.hedge(false).deadline(Some(limit));
-    let options = Options { race, canceler: Some(shared.clone()), ..Options::default() };
+    let options = Options::new().race(race).canceler(shared.clone());
     let connector = RaceConnector::new(options);
     let agent =
         |address| Agent::with_parts(Config::default(), ().chain(connector.clone()), Knows(vec![address]));
@@ -223,7 +223,7 @@ fn an_observer_is_told_of_each_race_by_the_name_of_the_host() {
         let race = (observed.host().to_owned(), observed.port(), observed.outcome(), observed.winner());
         seen.lock().unwrap().push(race);
     });
-    let options = Options { observer: Some(observer), ..Options::default() };
+    let options = Options::new().observer(observer);
     let get = |address: SocketAddr| {
         let connector = ().chain(RaceConnector::new(options.clone()));
         Agent::with_parts(Config::default(), connector, Knows(vec![address])).get("http://name.test/").call()
@@ -264,7 +264,7 @@ fn visits(proxy: Option<&str>, hosts: [&str; 2]) -> Vec<Option<Whole>> {
         let explanation = observed.report().and_then(|report| report.explanation());
         tell.send(explanation.expect("a memory").whole()).unwrap();
     });
-    let connector = RaceConnector::new(Options { observer: Some(observer), ..Options::default() });
+    let connector = RaceConnector::new(Options::new().observer(observer));
     let config = Config::builder().proxy(proxy.map(|it| ureq::Proxy::new(it).unwrap()));
     // Each visit has a connection of its own.
     let config = config.max_idle_connections(0).build();
@@ -301,7 +301,7 @@ fn a_server_that_closes_without_an_answer_is_passed_by_the_next_time() {
     // So that a busy machine makes no lead late.
     settings.least_delay = Duration::from_secs(1);
     memory.set_settings(settings);
-    let options = Options { memory: Some(memory.clone()), ..Options::default() };
+    let options = Options::new().memory(memory.clone());
     // What is known best leads.
     connect(first, &options).unwrap();
     let connector = ().chain(RaceConnector::new(options));

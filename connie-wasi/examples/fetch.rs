@@ -8,13 +8,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use connie_wasi::{HttpConnection, Options, WasiPoller, http};
+use connie_wasi::{HttpConnection, Options, WasiPoller, http1};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let host = std::env::args().nth(1).ok_or("give a host, and a port if it is not 80")?;
     let port = std::env::args().nth(2).map_or(Ok(80), |port| port.parse())?;
     let options = Options::new().deadline(Duration::from_secs(10));
-    let mut connection = http::connection(&host, port, options, WasiPoller::new())?;
+    let mut connection = http1::connection(&host, port, options, WasiPoller::new())?;
     connection.set_timeout(Some(Duration::from_secs(30)));
     let fetched = fetch(&mut connection);
     if let Some(error) = connection.opener().error() {

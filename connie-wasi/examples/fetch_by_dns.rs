@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use connie_wasi::dns::Dns;
-use connie_wasi::{HttpConnection, Options, WasiPoller, http};
+use connie_wasi::{HttpConnection, Options, WasiPoller, http1};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,7 +16,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let servers = servers.iter().map(|server| server.parse()).collect::<Result<Vec<_>, _>>()?;
     let options = Options::new().deadline(Duration::from_secs(5)).resolver(Dns::new(servers));
-    let mut connection = http::connection(host, port.parse()?, options, WasiPoller::new())?;
+    let mut connection = http1::connection(host, port.parse()?, options, WasiPoller::new())?;
     let fetched = fetch(&mut connection);
     if let Some(error) = connection.opener().error() {
         // It knows more than HTTP does: the name, and each address.

@@ -28,7 +28,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`connect()`] | looks a name up, races, and hands the winner over as a stream that blocks ([`Connected`]) |
-//! | [`http`] | HTTP/1.1 on the winner |
+//! | [`http1`] | HTTP/1.1 on the winner |
 //! | [`WasiStack`], [`WasiPoller`] | the sockets, and one `poll` over everything, for a program that drives the [core](connie_core) itself |
 //! | [`NameLookup`] | names, by the runtime, beside a race |
 //! | `dns` | names, by name servers that the component asks itself (feature `dns`) |
@@ -92,7 +92,7 @@ mod connect;
 pub mod dns;
 mod error;
 mod host_lookup;
-pub mod http;
+pub mod http1;
 mod lookup;
 mod memory;
 mod options;
@@ -110,7 +110,7 @@ pub use wasip2;
 
 pub use connect::{ConnectError, ConnectErrorKind, ResolveError};
 pub use error::{SocketError, describe};
-pub use http::HttpConnection;
+pub use http1::HttpConnection;
 pub use lookup::{LookupEvent, NameLookup, RuntimeLookupError};
 pub use memory::Memory;
 pub use options::{Options, Resolver};

@@ -22,7 +22,7 @@ use connie_wasi::wasip2::sockets::tcp::ShutdownType;
 use connie_wasi::{
     ConnectError, ConnectErrorKind, ConnectedSocket, LookupEvent, NameLookup, Options, PollSet, ResolveError,
     SocketError, TcpStream, WasiClock, WasiPoller, WasiSocket, WasiStack, connect, connect_socket, describe,
-    http,
+    http1,
 };
 
 /// An address at which nobody answers.
@@ -504,7 +504,7 @@ fn a_source_address_is_used_or_missed() {
 fn http_over_the_winner() {
     let (listener, address) = listener();
     let mut connection =
-        http::connection("127.0.0.1", address.port(), within(LONG), WasiPoller::new()).unwrap();
+        http1::connection("127.0.0.1", address.port(), within(LONG), WasiPoller::new()).unwrap();
     connection.set_timeout(Some(LONG));
     let mut peer = None;
     for _ in 0..2 {
@@ -527,7 +527,7 @@ fn http_over_the_winner() {
 fn http_gives_up_at_its_deadline() {
     let hole = lent!(BLACK_HOLE);
     let host = hole.ip().to_string();
-    let mut connection = http::connection(&host, hole.port(), within(LONG), WasiPoller::new()).unwrap();
+    let mut connection = http1::connection(&host, hole.port(), within(LONG), WasiPoller::new()).unwrap();
     connection.set_deadline(Some(Instant::from_millis(100)));
     assert!(connection.request("GET", "/", &[], b"").is_err());
     let error = connection.opener().error().expect("why");

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use connie_wasi::connie_core::memory::Verdict;
-use connie_wasi::{Connected, Memory, Options, WasiPoller, connect, http};
+use connie_wasi::{Connected, Memory, Options, WasiPoller, connect, http1};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -52,7 +52,7 @@ fn connections_of_http_share_the_memory_of_their_options() {
     let port = server.local_addr().unwrap().port();
     let memory = Memory::new();
     let mut connection =
-        http::connection("localhost", port, options(Some(&memory)), WasiPoller::new()).unwrap();
+        http1::connection("localhost", port, options(Some(&memory)), WasiPoller::new()).unwrap();
     connection.set_timeout(Some(LONG));
     connection.request("GET", "/", &[], b"").unwrap();
     assert!(!memory.entries().is_empty());

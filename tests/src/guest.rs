@@ -15,7 +15,7 @@ use connie_smoltcp::smoltcp::time::Instant as SmoltcpInstant;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use connie_smoltcp::{Platform, interface};
 use connie_std::OsClock;
-use connie_std::core::Instant;
+use connie_std::connie_core::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 

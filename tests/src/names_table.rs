@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use connie_std::core::{Config, Family, Pacing};
+use connie_std::connie_core::{Config, Family, Pacing};
 
 /// The port of every address.
 pub const PORT: u16 = 8080;

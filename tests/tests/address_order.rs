@@ -34,7 +34,7 @@ fn set(server: &DnsServer, kind: RecordType, addresses: &[&str]) {
 fn first_choice(server: &DnsServer, race: Config) -> Connected {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let race = race.deadline(Some(ms(10_000)));
-    connect(("name.test", PORT), &Options { resolver: dns.into(), race, ..Options::default() })
+    connect(("name.test", PORT), &Options::new().resolver(dns).race(race))
         .unwrap_or_else(|error| panic!("{error:?}"))
 }
 
@@ -80,7 +80,7 @@ fn refused_while_aaaa_is_out(lab: &Lab, v4: &str, after: Option<u64>) -> Result<
     server.set("name.test", RecordType::Aaaa, aaaa);
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let race = Config::all_at_once().deadline(Some(ms(10_000)));
-    connect(("name.test", PORT), &Options { resolver: dns.into(), race, ..Options::default() })
+    connect(("name.test", PORT), &Options::new().resolver(dns).race(race))
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn none_is_left_however_a_look_up_ends() {
     let before_race = descriptors();
     first.set("name.test", RecordType::A, DnsAnswer::addresses(&[Ipv4Addr::LOCALHOST.into()]));
     let before_threads = threads();
-    let options = Options { resolver: resolver.clone().into(), ..Options::default() };
+    let options = Options::new().resolver(resolver.clone());
     let winner = connect(("name.test", port), &options).expect("a connection");
     assert_eq!(descriptors().sockets, before_race.sockets + 1, "the winner, and no question");
     assert_eq!(threads(), before_threads);
@@ -69,19 +69,19 @@ fn none_is_left_however_a_look_up_ends() {
     name(&first, DnsAnswer::silent(), DnsAnswer::silent());
     let race = Config::all_at_once().deadline(Some(ms(300)));
     resolver.cache.clear();
-    let error = connect(("name.test", port), &Options { race, ..options }).expect_err("nobody answers");
+    let error = connect(("name.test", port), &options.race(race)).expect_err("nobody answers");
     settles_at(before, &format!("after {error}"));
 
     // Waited for by many, of which some are given up.
     let late = DnsAnswer::addresses(&[Ipv4Addr::LOCALHOST.into()]).after(ms(300));
     name(&first, late.clone(), late);
     resolver.cache.clear();
-    let asks = Options { resolver: resolver.clone().into(), ..Options::default() };
+    let asks = Options::new().resolver(resolver.clone());
     std::thread::scope(|scope| {
         for number in 0..20 {
             let deadline = Some(if number % 2 == 0 { ms(100) } else { ms(5_000) });
             let race = Config::all_at_once().deadline(deadline);
-            let options = Options { race, ..asks.clone() };
+            let options = asks.clone().race(race);
             scope.spawn(move || connect(("name.test", 1), &options).expect_err("nobody listens"));
         }
     });

@@ -43,7 +43,7 @@ impl Lab {
     }
 
     fn options(&self) -> Options {
-        let mut options = Options { resolver: dns([&self.server]).into(), ..Options::default() };
+        let mut options = Options::new().resolver(dns([&self.server]));
         options.race.deadline = Some(Duration::from_secs(20));
         options
     }
@@ -72,7 +72,7 @@ type Connecting =
 
 fn connecting(options: &Options, port: u16) -> Connecting {
     let options = options.clone();
-    Box::pin(async move { connie_std::tokio::connect_with(("name.test", port), &options).await })
+    Box::pin(async move { connie_std::tokio_net::connect(("name.test", port), &options).await })
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_driver_that_does_nothing_or_is_dropped_holds_no_thread_up() {
         let lab = Lab::new();
         let resolver = dns([&lab.server]);
         let (lookup, clock) = begun(&resolver);
-        let options = Options { resolver: resolver.into(), ..Options::default() };
+        let options = Options::new().resolver(resolver);
         std::thread::scope(|scope| {
             let others: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| timed(|| connect(("name.test", lab.port), &options))))
@@ -235,7 +235,7 @@ fn each_answer_is_told_when_it_comes() {
         lab.server.set("name.test", RecordType::Aaaa, DnsAnswer::no_data().after(ms(3_000)));
         let resolver = dns([&lab.server]);
         let (mut driver, clock) = begun(&resolver);
-        let options = Options { resolver: resolver.into(), ..lab.options() };
+        let options = lab.options().resolver(resolver);
         std::thread::scope(|scope| {
             let second = scope.spawn(|| timed(|| connect(("name.test", lab.port), &options)));
             while !second.is_finished() {
@@ -262,7 +262,7 @@ fn who_asks_for_more_drives() {
     question.families = connie_core::Families::Only(V4);
     let mut first = resolver.lookup(&question, clock.now());
     assert_eq!(first.poll(clock.now()), None);
-    let options = Options { resolver: resolver.into(), ..Options::default() };
+    let options = Options::new().resolver(resolver);
     connect(("name.test", lab.port), &options).expect("a connection");
     lab.was_asked_once();
     assert!(first.poll(clock.now()).is_some(), "it knows as well");
@@ -276,14 +276,14 @@ fn a_thousand_names() {
     for number in 0..1_000 {
         lab.server.host(&format!("n{number}.test"), &[Ipv4Addr::LOCALHOST.into()]);
     }
-    let options = Options { resolver: resolver.clone().into(), ..Options::default() };
+    let options = Options::new().resolver(resolver.clone());
     runtime(2).block_on(async {
         let tasks: Vec<_> = (0..1_000)
             .map(|number| {
                 let (options, port) = (options.clone(), lab.port);
                 tokio::spawn(async move {
                     let host = format!("n{number}.test");
-                    connie_std::tokio::connect_with((host.as_str(), port), &options).await.map(drop)
+                    connie_std::tokio_net::connect((host.as_str(), port), &options).await.map(drop)
                 })
             })
             .collect();

@@ -138,8 +138,7 @@ fn in_real_time(connect: fn(&Options) -> Result<(), ConnectError>) {
         assert!(rows.len() >= 12, "{}", rows.len());
         for row in rows {
             let servers = InRealTime::start(row);
-            let mut options =
-                Options { resolver: resolver(row, servers.addresses()).into(), ..Options::default() };
+            let mut options = Options::new().resolver(resolver(row, servers.addresses()));
             options.race.families = families(row);
             options.race.deadline = Some(Duration::from_secs(20));
             let (result, took) = timed(|| connect(&options));
@@ -176,6 +175,6 @@ fn the_rows_for_the_kernel_in_a_task() {
     in_real_time(|options| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let options = options.clone();
-        runtime.block_on(async move { connie_std::tokio::connect_with((NAME, 80), &options).await.map(drop) })
+        runtime.block_on(async move { connie_std::tokio_net::connect((NAME, 80), &options).await.map(drop) })
     });
 }

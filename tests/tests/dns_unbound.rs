@@ -98,7 +98,7 @@ fn connie_std_fetches_what_is_too_long_over_tcp() {
         let told = look_up_name(&dns(), "nobody.test", PORT);
         told.failed(V4, QueryError::NoSuchName, "NXDOMAIN from 127.0.0.1:53");
         let server = Live::silent((Ipv4Addr::UNSPECIFIED, 8080));
-        let options = Options { resolver: dns().into(), ..Options::default() };
+        let options = Options::new().resolver(dns());
         let winner = connect(("huge.test", server.address().port()), &options).expect("a connection");
         let to = winner.peer_addr().expect("an address").ip();
         assert!((1..=300).any(|number| address(V4, number) == to), "{to}");

@@ -80,7 +80,7 @@ fn set(server: &DnsServer, aaaa: DnsAnswer, a: DnsAnswer) {
 
 fn options(server: &DnsServer, race: Config) -> Options {
     let dns = Dns { hosts_file: None, https_records: HttpsRecords::Always, ..Dns::new([server.address()]) };
-    Options { resolver: dns.into(), race: race.clone().max_in_flight(64), ..Options::default() }
+    Options::new().resolver(dns).race(race.clone().max_in_flight(64))
 }
 
 /// As far apart as the standard lets two starts be: what the connection waits for is resolution alone.
@@ -279,8 +279,7 @@ fn an_address_that_the_answer_does_not_confirm_is_not_started() {
         server.set(&owner, RecordType::Https, DnsAnswer::services(&[https(1, "name.test", &[(4, &hints)])]));
         set(&server, DnsAnswer::no_data(), addresses([v4(1)]).after(ms(100)));
         let race = Config::all_at_once().max_in_flight(1);
-        let connected =
-            connect(("name.test", PORT), &Options { race, ..options(&server, Config::all_at_once()) });
+        let connected = connect(("name.test", PORT), &options(&server, Config::all_at_once()).race(race));
         let connected = connected.expect("a connection");
         assert_eq!(connected.destination().ip(), v4(1));
         let started: Vec<_> = connected.timeline().attempts().map(|it| it.destination.ip()).collect();

@@ -168,12 +168,10 @@ impl World {
 fn options(case: &Case) -> Options {
     let race = Options::default().race.deadline(Some(DEADLINE));
     let binds = case.call == "bind";
-    Options {
-        race,
-        source_v4: binds.then_some(Ipv4Addr::LOCALHOST),
-        source_v6: binds.then_some(Ipv6Addr::LOCALHOST),
-        ..Options::default()
-    }
+    Options::new()
+        .race(race)
+        .source_v4(binds.then_some(Ipv4Addr::LOCALHOST))
+        .source_v6(binds.then_some(Ipv6Addr::LOCALHOST))
 }
 
 /// Connects in a thread of its own, whose calls fail. Answers which address has won.
@@ -198,12 +196,12 @@ fn connect(
             Stack::Tokio => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 deny(&denied).expect("a filter");
-                let connected = connie_std::tokio::connect_with(addresses, &options);
+                let connected = connie_std::tokio_net::connect(addresses, &options);
                 runtime.block_on(connected).map(|stream| stream.destination())
             }
             Stack::TlsOnTokio => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let connector = connie_std::tokio::TlsConnector::from(world.connector());
+                let connector = connie_std::tokio_net::TlsConnector::from(world.connector());
                 deny(&denied).expect("a filter");
                 let connected = connector.connect(addresses, &options);
                 runtime.block_on(connected).map(|stream| stream.destination())
@@ -307,7 +305,7 @@ fn ports_that_are_all_in_use_are_no_matter_of_routes() {
         let held: Vec<_> = std::iter::from_fn(|| TcpStream::connect(crowded).ok()).take(10).collect();
         assert_eq!(held.len(), 2);
         let race = Options::default().race.deadline(Some(DEADLINE));
-        let options = Options { race, ..Options::default() };
+        let options = Options::new().race(race);
         let error = connie_std::connect(&[crowded], &options).map(drop).unwrap_err();
         assert_eq!(error.to_string(), format!("could not connect to {crowded}: no free port on this side"));
         assert_eq!((error.raw_os_error(), error.io_kind()), (Some(99), io::ErrorKind::AddrNotAvailable));

@@ -26,7 +26,7 @@ use connie_core::{
 use connie_http::HttpError;
 use connie_servers::{BlackHole, closed_port};
 use connie_std::dns::Dns;
-use connie_std::http::{ClientError, DecodeError, Decoded};
+use connie_std::http1::{ClientError, DecodeError, Decoded};
 use connie_std::memory::MemoryFileError;
 use connie_std::{AddressFilter, Canceler, ConnectError, Options, SocketOptions, TlsError, TlsSetupError};
 use connie_wasi::wasip2::sockets::network::ErrorCode;
@@ -473,23 +473,23 @@ fn connect_errors() -> Vec<ConnectError> {
     let hole = BlackHole::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let within = |milliseconds| {
         let config = Config::default().deadline(Some(Duration::from_millis(milliseconds)));
-        Options { race: config, ..Options::default() }
+        Options::new().race(config)
     };
     let silent = Config::default().attempt_timeout(Some(Duration::from_millis(30)));
-    let silent = Options { race: silent, ..Options::default() };
+    let silent = Options::new().race(silent);
     let canceler = Canceler::new().unwrap();
     canceler.cancel();
     let at_once = SocketOptions { user_timeout: Some(Duration::ZERO), ..SocketOptions::default() };
-    let at_once = Options { socket: at_once, ..Options::default() };
-    let canceled = Options { canceler: Some(canceler), ..Options::default() };
+    let at_once = Options::new().socket(at_once);
+    let canceled = Options::new().canceler(canceler);
     let dns = |servers: Vec<SocketAddr>| {
         let dns =
             Dns { timeout: Duration::from_millis(50), attempts: 1, hosts_file: None, ..Dns::new(servers) };
-        Options { resolver: std::sync::Arc::new(dns).into(), ..within(2_000) }
+        within(2_000).resolver(std::sync::Arc::new(dns))
     };
     let several =
         [one, SocketAddr::from(([255, 255, 255, 255], 9)), SocketAddr::from(([127, 0, 0, 1], one.port()))];
-    let public = || Options { filter: AddressFilter::public_only(), ..Options::default() };
+    let public = || Options::new().filter(AddressFilter::public_only());
     vec![
         failed("127.0.0.1", one.port(), &Options::default()),
         failed("localhost", one.port(), &Options::default()),

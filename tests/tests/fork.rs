@@ -24,7 +24,7 @@ const SHORT: Duration = Duration::from_millis(500);
 fn within(deadline: Duration) -> Options {
     // Without a second attempt, for which a race wakes by itself.
     let race = Options::default().race.deadline(Some(deadline)).hedge(false);
-    Options { race, ..Options::default() }
+    Options::new().race(race)
 }
 
 fn hole() -> BlackHole {
@@ -94,7 +94,7 @@ fn expect(condition: bool, what: impl Into<String>) -> Result<(), String> {
 #[test]
 fn a_parent_that_cancels_leaves_the_child_alone() {
     let (hole, canceler) = (hole(), Canceler::new().expect("a pipe"));
-    let options = Options { canceler: Some(canceler.child().expect("a pipe")), ..within(SHORT) };
+    let options = within(SHORT).canceler(canceler.child().expect("a pipe"));
     let address = hole.address();
     let (bell, ring) = std::io::pipe().expect("a pipe");
     forked(
@@ -120,7 +120,7 @@ fn a_parent_that_cancels_leaves_the_child_alone() {
 #[test]
 fn a_child_that_cancels_leaves_its_parent_alone() {
     let (hole, canceler) = (hole(), Canceler::new().expect("a pipe"));
-    let options = Options { canceler: Some(canceler.clone()), ..within(LONG) };
+    let options = within(LONG).canceler(canceler.clone());
     let address = hole.address();
     forked(
         || {
@@ -136,7 +136,7 @@ fn a_child_that_cancels_leaves_its_parent_alone() {
         },
         || {},
     );
-    let patient = Options { canceler: Some(canceler.clone()), ..within(SHORT) };
+    let patient = within(SHORT).canceler(canceler.clone());
     let before = worked();
     assert!(!connect(address, &patient).expect_err("a black hole").is_canceled());
     assert!(worked().saturating_sub(before) < SHORT / 10);
@@ -150,10 +150,10 @@ fn a_child_stands_behind_nobody_of_its_parent_s() {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let (dead, live) = (hole.address(), server.local_addr().expect("an address"));
     let budget = SocketBudget::new(1);
-    let options = Options { budget: Some(budget.clone()), ..within(LONG) };
+    let options = within(LONG).budget(budget.clone());
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            let options = Options { canceler: Some(canceler.clone()), ..options.clone() };
+            let options = options.clone().canceler(canceler.clone());
             scope.spawn(move || connect(dead, &options).map(drop).expect_err("a black hole"));
         }
         assert!(poll_until(LONG, || budget.free() == 0), "a race");
@@ -181,7 +181,7 @@ fn a_child_does_not_wait_for_a_memory() {
     let servers = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
     let addresses = servers.each_ref().map(|it| it.local_addr().expect("an address"));
     let memory = Memory::new();
-    let options = Options { memory: Some(memory.clone()), ..within(LONG) };
+    let options = within(LONG).memory(memory.clone());
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -223,9 +223,9 @@ fn a_child_does_not_wait_for_its_parent_s_races() {
     let canceler = Canceler::new().expect("a pipe");
     // Patient, so that who waits for another waits for long.
     let race = within(LONG).race.patience(Config::MAX_PATIENCE);
-    let options = Options { memory: Some(memory), race, ..Options::default() };
+    let options = Options::new().memory(memory).race(race);
     std::thread::scope(|scope| {
-        let dead = Options { canceler: Some(canceler.clone()), ..options.clone() };
+        let dead = options.clone().canceler(canceler.clone());
         // The host of a list is its least address: it is the same one.
         let list = [hole.address()];
         scope.spawn(move || drop(connect(&list, &dead)));
@@ -251,7 +251,7 @@ fn sleeping_counts_as_age() {
     // What changes its clock has to be a process with one thread.
     forked(
         || {
-            let options = Options { memory: Some(Memory::new()), ..within(LONG) };
+            let options = within(LONG).memory(Memory::new());
             let attempts = || connect(&addresses, &options).map(|it| it.timeline().summary().attempts);
             let before = [(); 5].map(|()| attempts().map_err(|error| error.to_string()));
             // One in 32 explores.

@@ -116,7 +116,7 @@ fn goes_by(lab: &Lab, server: &DnsServer, asked_for: &str, expected: &str, text:
 /// The first attempt shows which family comes first.
 fn starts_with(lab: &Lab, host: &str, resolver: &Resolver, race: &Config, expected: &str, text: &str) {
     let race = race.clone().deadline(Some(ms(10_000))).resolution_delay(ms(2_000));
-    let options = Options { race, resolver: resolver.clone(), ..Options::default() };
+    let options = Options::new().race(race).resolver(resolver.clone());
     let winner = connect((host, PORT), &options).unwrap_or_else(|error| panic!("{error:?}"));
     let first = winner.timeline().attempts().next().expect("an attempt").destination.ip();
     assert_eq!(first.to_string(), expected, "{text}, {resolver:?}: {:?}", winner.timeline());

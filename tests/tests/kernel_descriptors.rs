@@ -141,7 +141,7 @@ fn a_thousand_races_half_of_them_given_up_leave_no_descriptor_and_no_thread() {
             });
             for number in 0..1000 {
                 let canceler = Canceler::new().expect("a canceler");
-                let mut options = Options { canceler: Some(canceler.clone()), ..Options::default() };
+                let mut options = Options::new().canceler(canceler.clone());
                 match number % 4 {
                     0 => assert_eq!(winner(&good, &options), server.address()),
                     1 => {

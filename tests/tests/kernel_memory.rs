@@ -14,7 +14,7 @@ use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use kernel_support::{PORT, at, everywhere, race};
 
 fn with(memory: &Memory) -> Options {
-    Options { memory: Some(memory.clone()), race: Config::all_at_once(), ..Options::default() }
+    Options::new().memory(memory.clone()).race(Config::all_at_once())
 }
 
 /// How many attempts have gone out so far.
@@ -59,7 +59,7 @@ fn of_six_alive_the_nearest_is_met_with_one_syn() {
         }
         assert!(syns(lab) <= 6 + 4 + 1);
         // Without it, and with another that knows nothing, it is the whole race as before.
-        assert_eq!(visit(lab, &addresses, &Options { memory: None, ..with(&memory) }, v4(6), ms(20)), 6);
+        assert_eq!(visit(lab, &addresses, &with(&memory).memory(None), v4(6), ms(20)), 6);
         assert_eq!(visit(lab, &addresses, &with(&Memory::new()), v4(6), ms(20)), 6);
     });
 }
@@ -91,7 +91,7 @@ fn a_syn_that_was_sent_again_is_no_sample() {
         let memory = Memory::new();
         // Without a second SYN beside the first.
         let race = Config::all_at_once().hedge(false);
-        let options = Options { race, ..with(&memory) };
+        let options = with(&memory).race(race);
         for _ in 0..3 {
             visit(lab, &at([v4(1)]), &options, v4(1), ms(20));
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use connie_core::{Config, Failure};
-use connie_std::tokio::connect_with;
+use connie_std::tokio_net;
 use connie_std::{Canceler, ConnectErrorKind, Memory, Options, Override, SocketBudget, connect};
 use connie_tests::clock::{now, pause, timed};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4};
@@ -30,7 +30,7 @@ const FURTHER: Duration = ms(100);
 
 fn with(memory: &Memory) -> Options {
     let race = Config::all_at_once().max_in_flight(16);
-    Options { memory: Some(memory.clone()), race, budget: None, ..Options::default() }
+    Options::new().memory(memory.clone()).race(race).budget(None)
 }
 
 /// A host of twelve live addresses, the last of them the nearest.
@@ -97,7 +97,7 @@ fn crowd(lab: &Lab, addresses: &[SocketAddr], options: &Options) -> Came {
             let (addresses, options) = (addresses.to_vec(), options.clone());
             let start = now();
             tasks.spawn(async move {
-                let connected = connect_with(&addresses, &options).await.expect("a connection");
+                let connected = tokio_net::connect(&addresses, &options).await.expect("a connection");
                 (connected.into_stream(), start.elapsed())
             });
         }
@@ -115,7 +115,7 @@ fn work(lab: &Lab) -> Duration {
     // The queue of the other is not to be full.
     let _server = server_at(PORT + 1);
     lab.set(v4(100), Behaviour::accept(FURTHER).to_port(PORT + 1));
-    let options = Options { memory: None, ..with(&Memory::new()) };
+    let options = with(&Memory::new()).memory(None);
     let came = crowd(lab, &at([v4(100)]), &options);
     came.most.saturating_sub(FURTHER)
 }
@@ -205,7 +205,7 @@ fn threads_wait_for_each_other_too() {
 /// Begins a race, and lets it do nothing more: whoever comes next finds it at work.
 macro_rules! begun {
     ($race:ident, $addresses:expr, $options:expr) => {
-        let mut $race = Box::pin(connect_with($addresses, $options));
+        let mut $race = Box::pin(tokio_net::connect($addresses, $options));
         let mut context = Context::from_waker(Waker::noop());
         assert!($race.as_mut().poll(&mut context).is_pending());
     };
@@ -217,7 +217,9 @@ async fn others(count: usize, addresses: &[SocketAddr], options: &Options) -> Du
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..count {
         let (addresses, options) = (addresses.to_vec(), options.clone());
-        tasks.spawn(async move { connect_with(&addresses, &options).await.map(drop).expect("a connection") });
+        tasks.spawn(async move {
+            tokio_net::connect(&addresses, &options).await.map(drop).expect("a connection")
+        });
     }
     tasks.join_all().await;
     start.elapsed()
@@ -276,10 +278,10 @@ fn when_the_first_fails_the_others_go_on() {
         let (_server, addresses, memory) = (server(), host(lab), Memory::new());
         let options = with(&memory);
         let hasty = options.race.clone().deadline(Some(NEAREST / 2));
-        let hasty = Options { race: hasty, ..options.clone() };
+        let hasty = options.clone().race(hasty);
         let took = runtime().block_on(async {
             let first = async {
-                let error = connect_with(&addresses, &hasty).await.expect_err("no time");
+                let error = tokio_net::connect(&addresses, &hasty).await.expect_err("no time");
                 assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)));
             };
             embassy_futures::join::join(first, others(20, &addresses, &options)).await.1
@@ -299,7 +301,7 @@ fn races_to_two_ports_do_not_wait_for_each_other() {
         host(lab);
         let addresses: Vec<_> = (1..=ADDRESSES).map(v4).collect();
         let entry = |port| Override { host: "name.test".to_owned(), port, addresses: addresses.clone() };
-        let options = Options { overrides: vec![entry(PORT), entry(PORT + 1)], ..with(&memory) };
+        let options = with(&memory).overrides([entry(PORT), entry(PORT + 1)]);
         runtime().block_on(async {
             begun!(first, ("name.test", PORT), &options);
             begun!(second, ("name.test", PORT + 1), &options);
@@ -319,7 +321,7 @@ fn who_waits_can_give_up() {
         let (_server, addresses, memory) = (server(), host(lab), Memory::new());
         let canceler = Canceler::new().expect("a descriptor");
         let options = with(&memory);
-        let cancelable = Options { canceler: Some(canceler.clone()), ..options.clone() };
+        let cancelable = options.clone().canceler(canceler.clone());
         runtime().block_on(async {
             begun!(first, &addresses, &options);
             begun!(second, &addresses, &cancelable);
@@ -332,7 +334,7 @@ fn who_waits_can_give_up() {
         let canceler = Canceler::new().expect("a descriptor");
         let memory = Memory::new();
         let options = with(&memory);
-        let cancelable = Options { canceler: Some(canceler.clone()), ..options.clone() };
+        let cancelable = options.clone().canceler(canceler.clone());
         runtime().block_on(async {
             begun!(first, &addresses, &options);
             std::thread::scope(|scope| {
@@ -361,7 +363,7 @@ fn a_budget_lets_as_many_races_run_as_it_has_sockets() {
         }
         lab.clear_log();
         let budget = SocketBudget::new(BUDGET);
-        let options = Options { budget: Some(budget.clone()), ..with(&memory) };
+        let options = with(&memory).budget(budget.clone());
         // The last of them stand in line for longer than a plan may keep them back, and have a plan all the
         // same.
         let took = runtime().block_on(others(RACES, &addresses, &options));

@@ -30,11 +30,11 @@ fn two_ports(lab: &Lab) {
 
 /// Options with a source address of each family.
 fn from_here() -> Options {
-    Options { source_v4: Some(HOST_V4), source_v6: Some(HOST_V6), ..Options::default() }
+    Options::new().source_v4(HOST_V4).source_v6(HOST_V6)
 }
 
 fn with(socket: SocketOptions) -> Options {
-    Options { socket, ..Options::default() }
+    Options::new().socket(socket)
 }
 
 /// A port that is chosen when a socket is bound is one that no other socket has.
@@ -96,8 +96,8 @@ fn a_source_address_of_one_family_leaves_the_other_out() {
         let _listener = unattended();
         lab.set(v4(1), Behaviour::accept(ms(20)));
         lab.set(v6(1), Behaviour::accept(ms(1)));
-        let only_v4 = Options { source_v4: Some(HOST_V4), ..Options::default() };
-        let only_v6 = Options { source_v6: Some(HOST_V6), ..Options::default() };
+        let only_v4 = Options::new().source_v4(HOST_V4);
+        let only_v6 = Options::new().source_v6(HOST_V6);
         let both = at([v6(1), v4(1)]);
 
         let winner = race(&both, &only_v4).won_by(v4(1), ms(20));
@@ -130,10 +130,10 @@ fn a_source_address_of_one_family_leads_a_name_there_and_the_report_says_so() {
         let other = TcpListener::bind((Ipv6Addr::LOCALHOST, 8080)).expect("a free port");
         other.set_nonblocking(true).expect("a mode");
         let source = Ipv4Addr::new(127, 0, 0, 99);
-        let options = Options { source_v4: Some(source), ..Options::default() };
+        let options = Options::new().source_v4(source);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let blocking = connect(("localhost", 8080), &options).expect("a connection");
-        let task = runtime.block_on(connie_std::tokio::connect_with(("localhost", 8080), &options));
+        let task = runtime.block_on(connie_std::tokio_net::connect(("localhost", 8080), &options));
         for report in [blocking.report(), task.expect("a connection").report()] {
             let waterfall = report.timeline().waterfall(100, Style::default()).to_string();
             let line = |address: &str, says: &str| {
@@ -170,7 +170,7 @@ fn the_winner_has_every_option_from_before_its_handshake() {
             mark: Some(0x77),
             local_ports: Some(41_000..=41_009),
         };
-        let options = Options { on_socket: Some(on_socket), ..with(socket) };
+        let options = with(socket).on_socket(on_socket);
         let addresses = at([v4(1), v4(2)]);
         let winner = race(&addresses, &options).won_by(v4(2), ms(1));
 
@@ -198,8 +198,7 @@ fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
             |name: &str| with(SocketOptions { interface: Some(name.to_owned()), ..SocketOptions::default() });
         race(&at([v4(1)]), &by("lab0")).won_by(v4(1), ms(1));
         lab.clear_log();
-        let error =
-            connect(at([v4(1)])[0], &Options { race: all_at_once(1).deadline(Some(ms(100))), ..by("lo") });
+        let error = connect(at([v4(1)])[0], &by("lo").race(all_at_once(1).deadline(Some(ms(100)))));
         error.expect_err("no way by the loopback interface");
         assert_eq!(lab.log().attempts(), []);
     });
@@ -316,7 +315,7 @@ fn an_option_that_says_nothing_is_refused_before_there_is_a_socket() {
         (at_once, "user_timeout is 0: give a time, or none for the system's", SetupStep::UserTimeout),
     ] {
         let options = with(socket);
-        let task = connie_std::tokio::connect_with(destination, &options);
+        let task = connie_std::tokio_net::connect(destination, &options);
         for error in
             [connect(destination, &options).expect_err(says), runtime.block_on(task).expect_err(says)]
         {
@@ -361,10 +360,8 @@ fn a_local_port_that_is_taken_is_passed_over() {
             // Somebody's server has the first.
             let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, first)).expect("a free port");
             let ports = Some(first..=first + 2);
-            let options = Options {
-                source_v4,
-                ..with(SocketOptions { local_ports: ports, ..SocketOptions::default() })
-            };
+            let options =
+                with(SocketOptions { local_ports: ports, ..SocketOptions::default() }).source_v4(source_v4);
             let connect = || connect(at([v4(1)])[0], &options);
             let held = [connect().expect("a connection"), connect().expect("another")];
             let from = held.each_ref().map(|it| it.local_addr().expect("an address"));
@@ -388,7 +385,7 @@ fn a_family_that_the_host_has_not_is_not_tried_from_each_port() {
             Ok(())
         });
         let ports = SocketOptions { local_ports: Some(20_000..=60_000), ..SocketOptions::default() };
-        let options = Options { on_socket: Some(on_socket), ..with(ports) };
+        let options = with(ports).on_socket(on_socket);
         let destination = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80));
         let error = connect(destination, &options).expect_err("no IPv6 here");
         assert_eq!(error.raw_os_error(), Some(Errno::ADDRNOTAVAIL.raw_os_error()), "{error}");
@@ -436,7 +433,7 @@ fn the_program_sees_each_socket_once_and_what_it_refuses_fails_alone() {
             assert!(unbound, "it is to be bound later");
             if address.ip() == v4(1) { Err(Errno::PERM.into()) } else { Ok(()) }
         });
-        let options = Options { on_socket: Some(on_socket), ..options(all_at_once(8)) };
+        let options = options(all_at_once(8)).on_socket(on_socket);
         let winner = race(&at([v4(1), v4(2), v4(3)]), &options).won_by(v4(2), ms(20));
         assert_eq!(outcomes(&winner.timeline())[0], (v4(1), "setup"));
         assert_eq!(*seen.lock().expect("a lock"), [v4(1), v4(2), v4(3)]);
@@ -452,13 +449,13 @@ fn the_program_sees_each_socket_once_and_what_it_refuses_fails_alone() {
 fn the_program_s_own_words_are_in_the_line_and_in_the_report() {
     let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let on_socket = OnSocket::new(|_, _, _| Err(io::Error::other("not\nprotected")));
-    let options = Options { on_socket: Some(on_socket), ..Options::default() };
+    let options = Options::new().on_socket(on_socket);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let tls =
         TlsConnector::new(&TlsOptions { insecure: true, ..TlsOptions::default() }).expect("a connector");
     let to = &[destination][..];
-    let task = connie_std::tokio::connect_with(to, &options);
-    let in_task = connie_std::tokio::TlsConnector::from(tls.clone());
+    let task = connie_std::tokio_net::connect(to, &options);
+    let in_task = connie_std::tokio_net::TlsConnector::from(tls.clone());
     let named = ("127.0.0.1", 9);
     let errors = [
         connect(to, &options).expect_err("refused"),
@@ -489,14 +486,14 @@ fn tokio_does_the_same_with_each_socket() {
     });
     let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
     let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
-    let options = Options { on_socket: Some(on_socket), source_v4, ..with(socket) };
+    let options = with(socket).on_socket(on_socket).source_v4(source_v4);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let stream = connie_std::tokio::connect_with(server.address(), &options).await.expect("a connection");
+        let stream = connie_std::tokio_net::connect(server.address(), &options).await.expect("a connection");
         assert_eq!(sockopt::socket_keepalive(&*stream), Ok(true));
         assert_eq!(stream.local_addr().expect("an address").ip(), IpAddr::from([127, 0, 0, 9]));
         let left_out: SocketAddr = "[::1]:9".parse().expect("an address");
-        let error = connie_std::tokio::connect_with(left_out, &options).await.expect_err("left out");
+        let error = connie_std::tokio_net::connect(left_out, &options).await.expect_err("left out");
         assert!(error.to_string().contains("left out"), "{error}");
     });
     assert_eq!(*seen.lock().expect("a lock"), [server.address()]);

@@ -29,7 +29,7 @@ fn server() -> Live {
 fn the_winner_sends_small_segments_at_once_unless_told_otherwise() {
     let server = server();
     for nodelay in [true, false] {
-        let options = Options { nodelay, ..Options::default() };
+        let options = Options::new().nodelay(nodelay);
         let winner = connect(&[server.address()], &options).expect("a connection");
         assert_eq!(winner.nodelay().expect("an option"), nodelay);
     }
@@ -78,7 +78,7 @@ fn the_winner_is_untouched_by_the_end_of_the_losers() {
 fn the_server_sees_the_source_address_that_was_asked_for() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let source = Ipv4Addr::new(127, 0, 0, 9);
-    let options = Options { source_v4: Some(source), ..Options::default() };
+    let options = Options::new().source_v4(source);
     let winner = connect(&[listener.local_addr().expect("an address")], &options).expect("a connection");
     let (_, peer) = listener.accept().expect("a connection");
     assert_eq!((peer.ip(), Ok(peer)), (source.into(), winner.local_addr().map_err(|_| ())));
@@ -98,8 +98,7 @@ fn each_family_has_a_source_address_of_its_own() {
         }
         for (from_v4, from_v6) in sources_v4.into_iter().zip(sources_v6) {
             lab.clear_log();
-            let options =
-                Options { source_v4: Some(from_v4), source_v6: Some(from_v6), ..Options::default() };
+            let options = Options::new().source_v4(from_v4).source_v6(from_v6);
             let winner = race(&at([v4(1), v6(1), v4(2)]), &options).won_by(v4(2), ms(20));
             let log = lab.wait_until_closed(&[winner.local_addr().expect("an address")]);
             assert_eq!(log.attempts().len(), 3, "{log}");
@@ -117,7 +116,7 @@ fn a_source_address_of_somebody_else_fails_its_family_at_once() {
         let _listener = unattended();
         lab.set(v6(1), Behaviour::accept(ms(20)));
         let sources = (Some(Ipv4Addr::new(192, 0, 2, 1)), Some(HOST_V6));
-        let options = Options { source_v4: sources.0, source_v6: sources.1, ..options(slowly()) };
+        let options = options(slowly()).source_v4(sources.0).source_v6(sources.1);
         let winner = race(&at([v4(1), v6(1)]), &options).won_by(v6(1), ms(20));
         assert_eq!(outcomes(&winner.timeline()), [(v4(1), "other"), (v6(1), "established")]);
     });
@@ -215,7 +214,7 @@ fn an_attempt_that_takes_longer_than_one_may_has_timed_out() {
 fn a_canceler_ends_a_race_from_another_thread_at_once() {
     in_namespace(|lab| {
         let canceler = Canceler::new().expect("a canceler");
-        let options = Options { canceler: Some(canceler.clone()), ..Options::default() };
+        let options = Options::new().canceler(canceler.clone());
         let addresses = at((1..=6).map(v4));
         let (raced, canceled) = std::thread::scope(|scope| {
             let raced = scope.spawn(|| race(&addresses, &options));
@@ -240,7 +239,7 @@ fn a_canceler_ends_a_race_from_another_thread_at_once() {
 fn case_29_a_winner_stays_usable_when_its_race_is_canceled_afterwards() {
     let server = Live::http((Ipv4Addr::LOCALHOST, 0), "hello");
     let canceler = Canceler::new().expect("a canceler");
-    let options = Options { canceler: Some(canceler.clone()), ..Options::default() };
+    let options = Options::new().canceler(canceler.clone());
     let mut winner = connect(&[server.address()], &options).expect("a connection");
     canceler.cancel();
     write!(winner, "GET / HTTP/1.1\r\n\r\n").expect("a request sent");
@@ -292,7 +291,7 @@ fn a_name_may_be_given_addresses_that_beat_the_resolver() {
         let _listener = unattended();
         lab.set(v4(2), Behaviour::accept(ms(20)));
         let here = Override { host: "name.test".into(), port: PORT, addresses: vec![v4(1), v4(2)] };
-        let options = Options { overrides: vec![here], ..Options::default() };
+        let options = Options::new().overrides([here]);
         let (winner, took) = timed(|| connect(("Name.Test", PORT), &options).expect("a connection"));
         in_time(took, ms(20), "the race");
         assert_eq!(winner.destination().ip(), v4(2));

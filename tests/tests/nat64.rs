@@ -47,7 +47,7 @@ fn connects(server: &DnsServer, host: &str) -> Result<Connected, ConnectError> {
 fn connects_by(server: &DnsServer, host: &str, filter: AddressFilter) -> Result<Connected, ConnectError> {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let race = Options::default().race.deadline(Some(ms(10_000)));
-    connect((host, PORT), &Options { resolver: dns.into(), race, filter, ..Options::default() })
+    connect((host, PORT), &Options::new().resolver(dns).race(race).filter(filter))
 }
 
 #[track_caller]

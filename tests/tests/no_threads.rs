@@ -45,7 +45,7 @@ fn without_a_thread_the_caller_asks() {
 
 fn asks(port: u16) {
     let race = Config::all_at_once().deadline(Some(ms(10_000)));
-    let options = Options { race, ..Options::default() };
+    let options = Options::new().race(race);
     for (host, address) in
         [("hosted.test", "127.0.0.2"), ("asked.test", "127.0.0.3"), ("asked.test", "127.0.0.3")]
     {
@@ -62,7 +62,7 @@ fn asks(port: u16) {
     // What the call needs of a budget is there, or it does without: nobody else could give it back.
     for places in [8, 1] {
         let budget = SocketBudget::new(places);
-        let scarce = Options { budget: Some(budget.clone()), ..options.clone() };
+        let scarce = options.clone().budget(budget.clone());
         let winner = connect(("asked.test", port), &scarce).unwrap_or_else(|error| panic!("{error:?}"));
         drop(winner);
         assert_eq!(budget.free(), places);

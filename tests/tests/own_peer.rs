@@ -20,13 +20,13 @@ const LIMIT: Duration = Duration::from_secs(50);
 /// The default options, but for the deadline.
 fn within(deadline: Duration) -> Options {
     let race = Options::default().race.deadline(Some(deadline));
-    Options { race, ..Options::default() }
+    Options::new().race(race)
 }
 
 /// What becomes of the race as a future of tokio.
 fn raced(address: SocketAddr) -> Result<(), ConnectError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { connie_std::tokio::connect_with(address, &within(LIMIT)).await.map(|_| ()) })
+    runtime.block_on(async { connie_std::tokio_net::connect(address, &within(LIMIT)).await.map(|_| ()) })
 }
 
 /// The attempt was refused, and the port can be had at once by a server that does not ask for one that is

@@ -63,7 +63,7 @@ fn name_server(lab: &Lab) -> DnsServer {
 }
 
 fn options(race: Config) -> Options {
-    Options { race: race.clone().deadline(Some(ms(30_000))), ..Options::default() }
+    Options::new().race(race.clone().deadline(Some(ms(30_000))))
 }
 
 /// Connects to `host` no later than `expected`, at best.
@@ -197,7 +197,7 @@ fn dead_names_hold_up_nobody(server: &DnsServer) {
     server.set("live.test", RecordType::A, DnsAnswer::addresses(&[V4]));
     server.set("live.test", RecordType::Aaaa, DnsAnswer::no_data());
     let canceler = Canceler::new().expect("a canceler");
-    let patient = Options { canceler: Some(canceler.clone()), ..options(Config::all_at_once()) };
+    let patient = options(Config::all_at_once()).canceler(canceler.clone());
     let dead: Vec<_> = (0..MAX_THREADS)
         .map(|index| {
             let patient = patient.clone();
@@ -253,11 +253,7 @@ fn queued() {
     for places in BUDGETS {
         let budget = SocketBudget::new(places);
         let canceler = Canceler::new().expect("a canceler");
-        let options = Options {
-            budget: Some(budget.clone()),
-            canceler: Some(canceler.clone()),
-            ..options(Config::all_at_once())
-        };
+        let options = options(Config::all_at_once()).budget(budget.clone()).canceler(canceler.clone());
         let dead: Vec<_> = (0..QUEUE)
             .map(|index| {
                 let options = options.clone();
@@ -270,7 +266,7 @@ fn queued() {
         assert!(poll_until(ms(9_000), || budget.free() <= places / 2), "{} of {places} free", budget.free());
         for host in ["192.0.2.1", "hosted.test"] {
             let race = options.race.clone().deadline(Some(ms(20_000)));
-            let own = Options { race, canceler: None, ..options.clone() };
+            let own = options.clone().race(race).canceler(None);
             let (result, time) = timed(|| connect((host, PORT), &own).map(drop));
             let end = if result.is_ok() && time < ms(4_000) { "at once" } else { "late" };
             println!("queued: {host} {end}, of {places}");

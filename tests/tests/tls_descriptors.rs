@@ -6,7 +6,7 @@ mod kernel_support;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use connie_std::http::HttpsConnection;
+use connie_std::http1::HttpsConnection;
 use connie_std::{FinishLine, Options, TlsConnector, TlsOptions};
 use connie_tests::clock::poll_until;
 use connie_tests::descriptors::{Descriptors, descriptors};
@@ -39,7 +39,7 @@ fn whatever_fails_or_loses_within_tls_leaves_no_descriptor() {
         let all: Vec<_> = bad.iter().copied().chain([good.address()]).collect();
         // A deadline within the handshake of the silent one.
         let race = Options::default().race.deadline(Some(Duration::from_millis(200)));
-        let hasty = Options { race, ..Options::default() };
+        let hasty = Options::new().race(race);
         let before = descriptors();
         for finish_line in [FinishLine::Tls, FinishLine::Tcp] {
             let ca_pem = authority.pem().into_bytes();

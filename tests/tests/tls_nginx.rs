@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use connie_core::TlsFailure;
-use connie_std::http::{ACCEPT_ENCODING, Decoded, HttpsConnection};
+use connie_std::http1::{ACCEPT_ENCODING, Decoded, HttpsConnection};
 use connie_std::{Options, Override, TlsConnector, TlsOptions};
 use connie_tests::servers::{Authority, BlackHole, Nginx, TlsServer, free_port};
 
@@ -41,7 +41,7 @@ impl Site {
     fn options(&self) -> Options {
         let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
         let overrides = vec![Override { host: HOST.to_owned(), port: self.port, addresses }];
-        Options { overrides, ..Options::default() }
+        Options::new().overrides(overrides)
     }
 
     fn connect(&self) -> HttpsConnection {

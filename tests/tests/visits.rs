@@ -34,7 +34,7 @@ fn fetch(mut stream: impl std::io::Read + std::io::Write) -> std::io::Result<()>
 fn connie(memory: Option<Memory>) -> impl FnMut() -> Result<(), String> {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
     let resolver = Resolver::from(Arc::new(Dns::new([server])));
-    let options = Options { memory, resolver, ..Options::default() };
+    let options = Options::new().memory(memory).resolver(resolver);
     let host = format!("{HOST}:80");
     move || {
         let connected = connect(host.as_str(), &options).map_err(|error| error.to_string())?;

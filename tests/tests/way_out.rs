@@ -38,7 +38,7 @@ fn name_server(lab: &Lab) -> DnsServer {
 
 fn asking(server: SocketAddr) -> Options {
     let dns = Dns { hosts_file: None, attempts: 1, timeout: ms(1_000), ..Dns::new([server]) };
-    Options { resolver: dns.into(), ..Options::default() }
+    Options::new().resolver(dns)
 }
 
 /// Every socket that is shown: what it is for, whether it is TCP's, its mark, its interface, and where it is
@@ -70,7 +70,7 @@ fn sockets_that_ask_are_set_up(connects: impl Fn(&Lab, &Options)) -> impl FnOnce
         };
         let seen = Arc::default();
         let race = Config::staggered().preferred_family(connie_core::Family::V4);
-        let options = Options { socket, on_socket: Some(note(&seen)), race, ..asking(server.address()) };
+        let options = asking(server.address()).socket(socket).on_socket(note(&seen)).race(race);
         connects(lab, &options);
 
         let seen = seen.lock().expect("a lock").clone();
@@ -100,7 +100,7 @@ fn sockets_that_ask_are_set_up_and_shown_as_those_that_connect() {
 fn sockets_that_ask_are_set_up_and_shown_under_tokio_too() {
     in_namespace(sockets_that_ask_are_set_up(|_, options| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let won = runtime.block_on(connie_std::tokio::connect_with(("name.test", PORT), options));
+        let won = runtime.block_on(connie_std::tokio_net::connect(("name.test", PORT), options));
         won.unwrap_or_else(|error| panic!("{error:?}"));
     }));
 }
@@ -120,7 +120,7 @@ fn the_first_choice_is_made_by_the_routes_that_the_connections_will_take() {
         for (mark, first) in [(None, free), (Some(MARK), ruled)] {
             let race = Config::staggered().pacing(pacing);
             let socket = SocketOptions { mark, ..SocketOptions::default() };
-            let options = Options { race, socket, ..asking(server.address()) };
+            let options = asking(server.address()).race(race).socket(socket);
             let winner = connect(("name.test", PORT), &options).unwrap_or_else(|error| panic!("{error:?}"));
             let timeline = winner.timeline();
             let started = timeline.attempts().next().expect("an attempt").destination.ip();
@@ -141,7 +141,7 @@ fn ports_that_have_run_out_on_the_way_that_was_asked_for_are_not_a_missing_sourc
         lab.ip("rule add pref 100 to 192.0.2.0/24 fwmark 0x77 lookup main\nrule add pref 200 to 192.0.2.0/24 unreachable");
         let seen = Arc::default();
         let socket = SocketOptions { mark: Some(MARK), ..SocketOptions::default() };
-        let options = Options { socket, on_socket: Some(note(&seen)), ..Options::default() };
+        let options = Options::new().socket(socket).on_socket(note(&seen));
         let to = SocketAddr::new(ip("192.0.2.1"), PORT);
         let held = [connect(to, &options).expect("a connection"), connect(to, &options).expect("another")];
         let error = connect(to, &options).expect_err("both ports are taken").to_string();
@@ -167,15 +167,11 @@ fn a_name_server_whose_socket_cannot_be_set_up_is_told_with_the_option() {
         let lost = SocketOptions { interface: Some("no-such0".to_owned()), ..SocketOptions::default() };
         let cases = [
             (
-                Options { on_socket: Some(refuses), ..Options::default() },
+                Options::new().on_socket(refuses),
                 server.address(),
                 "on_socket refused the socket: Operation not permitted",
             ),
-            (
-                Options { socket: lost, ..Options::default() },
-                elsewhere,
-                "the interface could not be bound to: No such device",
-            ),
+            (Options::new().socket(lost), elsewhere, "the interface could not be bound to: No such device"),
         ];
         for (mut options, server, says) in cases {
             for tcp in [false, true] {

@@ -42,7 +42,7 @@ pub fn figures(connie: &Path, paths: &Path) -> Result<Vec<Figure>, String> {
             median("look_up_by_dns", || look_up(paths)).map(|count| count / ROUNDS)?,
         ),
         figure("connect_over_std", "`connie_std::connect`", connect("connect_over_std")?),
-        figure("connect_over_tokio", "`connie_std::tokio::connect_with`", connect("connect_over_tokio")?),
+        figure("connect_over_tokio", "`connie_std::tokio_net::connect`", connect("connect_over_tokio")?),
     ])
 }
 

@@ -101,7 +101,6 @@ impl ConnectArgs {
 
     /// The options of a race that has `max_time` to end.
     pub fn options(&self, max_time: Option<Duration>) -> Options {
-        let defaults = Options::default();
         let preset = Config::from(self.pacing);
         let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
         let race = preset
@@ -111,23 +110,23 @@ impl ConnectArgs {
                 (_, true) => Families::Only(Family::V6),
                 _ => Families::Both,
             })
-            .max_in_flight(self.max_in_flight.map_or(defaults.race.max_in_flight, |most| most as usize))
-            .patience(patience.unwrap_or(preset.patience))
-            .deadline(self.connect_time(max_time));
+            .max_in_flight(self.max_in_flight.map_or(Options::DEFAULT_MAX_IN_FLIGHT, |most| most as usize))
+            .patience(patience.unwrap_or(preset.patience));
         let (source_v4, source_v6) = self.interface.as_ref().map_or((None, None), BindTo::sources);
-        Options {
-            race,
-            source_v4,
-            source_v6,
-            #[cfg(not(target_os = "wasi"))]
-            socket: self.socket(),
-            #[cfg(feature = "dns")]
-            resolver: self.resolver(HttpsRecords::default()),
-            overrides: self.resolve.clone(),
-            memory: (!self.no_memory).then(|| self.learnt.get_or_init(Memory::new).clone()),
-            filter: if self.deny_private { AddressFilter::public_only() } else { AddressFilter::default() },
-            ..defaults
-        }
+        let options = Options::new()
+            .race(race)
+            // Whatever the default is: without a limit there is none.
+            .deadline(self.connect_time(max_time))
+            .source_v4(source_v4)
+            .source_v6(source_v6)
+            .overrides(self.resolve.iter().cloned())
+            .memory((!self.no_memory).then(|| self.learnt.get_or_init(Memory::new).clone()))
+            .filter(if self.deny_private { AddressFilter::public_only() } else { AddressFilter::default() });
+        #[cfg(not(target_os = "wasi"))]
+        let options = options.socket(self.socket());
+        #[cfg(feature = "dns")]
+        let options = options.resolver(self.resolver(HttpsRecords::default()));
+        options
     }
 
     /// Reads what is remembered, where a file is named.

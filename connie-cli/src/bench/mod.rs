@@ -145,7 +145,7 @@ fn measure(args: &Bench) -> Result<BenchReport, Error> {
         (_, true) => Families::Only(Family::V6),
         _ => Families::Both,
     };
-    let mut options = Options { overrides: args.resolve.clone(), ..Options::default() };
+    let mut options = Options::new().overrides(args.resolve.clone());
     if args.deny_private {
         options.filter = AddressFilter::public_only();
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure, Families, Instant, Outcome, Timeline};
 use connie_sim::Rng;
-use connie_std::http::{AnyConnection, AnySocket, connect_plain_socket};
+use connie_std::http1::{AnyConnection, AnySocket, connect_plain_socket};
 use connie_std::{ConnectError, ConnectErrorKind, Memory, Options, OsClock, OsSocket, Target};
 use connie_web::Scheme;
 
@@ -160,7 +160,7 @@ fn race(
 ) -> Result<Arrived, TrialError> {
     let families = rules.options.race.families;
     let race = config.clone().deadline(Some(rules.limit)).families(families);
-    let options = Options { race, memory: memory.cloned(), ..rules.options.clone() };
+    let options = rules.options.clone().race(race).memory(memory.cloned());
     let target = match &site.addresses {
         Some(addresses) => Target::Addresses(addresses),
         None => Target::Host(&site.host, site.port),
@@ -233,7 +233,7 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
 fn fetch(site: &Site, socket: OsSocket, rules: &TrialOptions, left: Duration) -> Result<(), String> {
     let (host, port) = (site.host.as_str(), site.port);
     let race = rules.options.race.clone().deadline(Some(left));
-    let options = Options { race, ..rules.options.clone() };
+    let options = rules.options.clone().race(race);
     let buffer = vec![0; 64 * 1024];
     let (mut connection, socket) = match site.scheme {
         Scheme::Http => {

@@ -7,7 +7,7 @@ use connie_core::resolution::{Host, LOOPBACK, QueryError};
 use connie_core::{Families, Family, Instant};
 #[cfg(feature = "dns")]
 use connie_std::dns::{Dns, HttpsRecords};
-use connie_std::http::connect_plain_socket;
+use connie_std::http1::connect_plain_socket;
 use connie_std::resolve::{Resolver, ResolverError};
 use connie_std::{AddressFilter, ConnectErrorKind, Network, Options, OsClock};
 
@@ -107,15 +107,12 @@ fn resolvers(args: &Doctor, limit: Duration) -> Vec<(Asked, Resolver)> {
 fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, limit: Duration) -> NameQuery {
     let everything = [(IpAddr::from(Ipv4Addr::UNSPECIFIED), 0), (Ipv6Addr::UNSPECIFIED.into(), 0)];
     let everything = everything.into_iter().filter_map(|(prefix, length)| Network::new(prefix, length));
-    let defaults = Options::default();
-    // A name server is asked again before it counts as silent.
-    let deadline = Some(limit.saturating_mul(2));
-    let options = Options {
-        race: defaults.race.clone().families(Families::Only(family)).deadline(deadline),
-        resolver: resolver.clone(),
-        filter: everything.fold(AddressFilter::default(), AddressFilter::deny),
-        ..defaults
-    };
+    let options = Options::new()
+        .families(Families::Only(family))
+        // A name server is asked again before it counts as silent.
+        .deadline(limit.saturating_mul(2))
+        .resolver(resolver.clone())
+        .filter(everything.fold(AddressFilter::default(), AddressFilter::deny));
     let clock = OsClock::start();
     let connected = connect_plain_socket((patient.host.as_str(), patient.port), &options);
     let elapsed = clock.now().duration_since(Instant::ZERO);

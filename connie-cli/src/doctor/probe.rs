@@ -8,8 +8,8 @@ use connie_core::TlsFailure;
 use connie_core::{AttemptErrorKind, Failure, Instant};
 use connie_http::HttpError;
 #[cfg(feature = "tls")]
-use connie_std::http::AnySocket;
-use connie_std::http::{AnyConnection, ClientError, connect_plain_socket};
+use connie_std::http1::AnySocket;
+use connie_std::http1::{AnyConnection, ClientError, connect_plain_socket};
 use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket};
 #[cfg(feature = "tls")]
 use connie_std::{TlsConnector, TlsOptions};
@@ -119,7 +119,7 @@ impl<'a> Prober<'a> {
         Ok(Prober {
             patient,
             line: args.finish_line,
-            options: Options { race, ..defaults },
+            options: defaults.race(race),
             limit,
             #[cfg(feature = "tls")]
             tls: TlsConnector::new(&TlsOptions { ca_files: args.cacert.clone(), ..TlsOptions::default() })?,

@@ -54,7 +54,7 @@ pub enum Pacing {
 
 impl Pacing {
     /// Happy Eyeballs with the values of RFC 8305 section 8.
-    pub(super) const RFC_8305: Pacing = Pacing::Staggered { delay: DEFAULT_DELAY, growth_percent: 100 };
+    pub const RFC_8305: Pacing = Pacing::Staggered { delay: DEFAULT_DELAY, growth_percent: 100 };
 
     /// One of each kind, as the presets of [`Config`](super::Config) have it; the default comes first.
     pub const ALL: [Pacing; 3] = [Pacing::AllAtOnce, Pacing::RFC_8305, Pacing::OneByOne];

@@ -86,7 +86,7 @@ pub(super) fn dial(steps: &[Step<'_>], start: Instant, within: Duration) -> Dial
             None if next < steps.len() && at < deadline => {
                 let end = end(steps[next].host, at, within);
                 attempts.push(Attempt { step: next, started: at, end });
-                at = at + steps[next].delay;
+                at += steps[next].delay;
                 next += 1;
             }
             None => return Dialled { took: within, syns: next as u32, ..Dialled::default() },

@@ -188,7 +188,7 @@ impl Tasks {
 
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) -> &mut Self {
-        self.now = self.now + time;
+        self.now += time;
         self
     }
 

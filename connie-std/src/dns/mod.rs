@@ -9,7 +9,7 @@
 //! use connie_std::{Options, connect};
 //!
 //! let dns = Dns::new(["192.0.2.53:53".parse().unwrap()]);
-//! let options = Options { resolver: dns.into(), ..Options::default() };
+//! let options = Options::new().resolver(dns);
 //! let stream = connect(("example.org", 80), &options)?;
 //! # Ok::<(), std::io::Error>(())
 //! ```

@@ -6,7 +6,7 @@
 //!
 //! # let server = TcpListener::bind("127.0.0.1:0")?;
 //! # let addresses = [server.local_addr()?, "127.0.0.1:1".parse().unwrap()];
-//! let options = Options { memory: Some(Memory::new()), ..Options::default() };
+//! let options = Options::new().memory(Memory::new());
 //! let first = connect(&addresses, &options)?;
 //! assert_eq!(first.timeline().summary().attempts, 2);
 //! // It knows now which one answers, and starts the other in one visit of 32.
@@ -103,7 +103,7 @@ impl Memory {
     /// # let answer = [server.local_addr()?];
     /// let memory = Memory::new();
     /// // `answer` is what a resolver of the caller's said of this name.
-    /// let options = Options { memory: Some(memory.for_host("name.example")), ..Options::default() };
+    /// let options = Options::new().memory(memory.for_host("name.example"));
     /// connect(&answer, &options)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use connie_std::resolve::{FamilyAddresses, ResolveEvent, PendingLookup, ResolveRequest, Resolve, WatchSet};
-//! use connie_std::{Options, connect, core::{Family, Instant}};
+//! use connie_std::{Options, connect, connie_core::{Family, Instant}};
 //! use std::net::{SocketAddr, TcpListener};
 //! use std::sync::Arc;
 //!
@@ -39,7 +39,7 @@
 //! }
 //!
 //! let server = TcpListener::bind("127.0.0.1:0")?;
-//! let options = Options { resolver: Arc::new(Here).into(), ..Options::default() };
+//! let options = Options::new().resolver(Arc::new(Here));
 //! let stream = connect(("example.org", server.local_addr()?.port()), &options)?;
 //! assert_eq!(stream.peer_addr()?, server.local_addr()?);
 //! # Ok::<(), std::io::Error>(())

@@ -185,7 +185,7 @@ impl NameResolution {
             }
         }
         let start = Start::new(host, port, &facts).map_err(|error| invalid(host, error))?;
-        let driver = boxed(start, &options.race, &facts, now);
+        let driver = boxed(start, &options.config(), &facts, now);
         names.hosts.push((host.to_owned(), port));
         Ok((driver, names))
     }
@@ -198,7 +198,7 @@ impl NameResolution {
     ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
         let (mut names, several, facts) = Self::of_several(targets, options)?;
         let known = several.known();
-        let mut driver = boxed(several.start(&known), &options.race, &facts, now);
+        let mut driver = boxed(several.start(&known), &options.config(), &facts, now);
         names.several = Some(several);
         names.pass_on(&mut driver, now);
         Ok((driver, names))

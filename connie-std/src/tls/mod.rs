@@ -116,7 +116,7 @@ impl TlsConnector {
     ) -> Result<(TlsStack, TlsSocket), ConnectError> {
         let target = target.into();
         let mut poller = OsPoller::new(options.canceler.clone());
-        let until = options.race.deadline.map(|deadline| poller.now() + deadline);
+        let until = options.time_limit().map(|deadline| poller.now() + deadline);
         let secure = || {
             let mut stack = self.stack_for(target, options)?;
             let peer = socket.peer().map_err(ConnectErrorKind::Socket)?;
@@ -165,7 +165,7 @@ impl TlsConnector {
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
         let mut stack = self.stack_for(target, options)?;
         let mut poller = OsPoller::new(options.canceler.clone());
-        let until = options.race.deadline.map(|deadline| poller.now() + deadline);
+        let until = options.time_limit().map(|deadline| poller.now() + deadline);
         match race(&mut stack, &mut poller, target, self.finish(), options) {
             Ok((mut socket, destination, report)) => {
                 let report = report.with_notes(stack.take_notes());

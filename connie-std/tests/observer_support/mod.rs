@@ -44,7 +44,7 @@ impl Log {
     }
 
     pub fn options(&self, options: Options) -> Options {
-        Options { observer: Some(self.observer()), ..options }
+        options.observer(self.observer())
     }
 
     pub fn all(&self) -> Vec<Told> {

@@ -12,7 +12,7 @@ use connie_std::{ConnectError, Options, Report, Target, TlsConnector, TlsOptions
 pub enum Door {
     /// `connie_std::TlsConnector`, which blocks.
     Thread,
-    /// `connie_std::tokio::TlsConnector`.
+    /// `connie_std::tokio_net::TlsConnector`.
     #[cfg(feature = "tokio-tls")]
     Task,
 }
@@ -166,7 +166,7 @@ pub mod task {
     use std::future::Future;
 
     use connie_servers::limits::LIMIT;
-    use connie_std::tokio::TlsConnected;
+    use connie_std::tokio_net::TlsConnected;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::runtime::{Builder, Runtime};
     use tokio::time::timeout;
@@ -194,7 +194,7 @@ pub mod task {
             target: Target<'_>,
             options: &Options,
         ) -> Result<Self, ConnectError> {
-            let (runtime, tls) = (runtime(), connie_std::tokio::TlsConnector::from(tls.clone()));
+            let (runtime, tls) = (runtime(), connie_std::tokio_net::TlsConnector::from(tls.clone()));
             let connected = run(&runtime, tls.connect(target, options))?;
             Ok(Stream { runtime, connected })
         }

@@ -64,7 +64,7 @@ pub fn any_port(last: u8) -> SocketAddr {
 /// The default options, but for the deadline.
 pub fn within(deadline: Duration) -> Options {
     let race = Options::default().race.deadline(Some(deadline));
-    Options { race, ..Options::default() }
+    Options::new().race(race)
 }
 
 /// The name `host` leads to these addresses, whose ports are alike.
@@ -72,7 +72,7 @@ pub fn named(host: &str, addresses: &[SocketAddr]) -> Options {
     let port = addresses[0].port();
     assert!(addresses.iter().all(|address| address.port() == port));
     let addresses = addresses.iter().map(SocketAddr::ip).collect();
-    Options { overrides: vec![Override { host: host.to_owned(), port, addresses }], ..within(LIMIT) }
+    within(LIMIT).overrides([Override { host: host.to_owned(), port, addresses }])
 }
 
 /// A resolver that says what a test tells it, when it is told. All its look-ups are one.
@@ -118,7 +118,7 @@ impl Prompted {
     }
 
     pub fn options(&self) -> Options {
-        Options { resolver: Arc::new(self.clone()).into(), ..within(LIMIT) }
+        within(LIMIT).resolver(Arc::new(self.clone()))
     }
 }
 

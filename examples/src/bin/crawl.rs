@@ -34,7 +34,7 @@ mod linux {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    use connie_std::core::Instant;
+    use connie_std::connie_core::Instant;
     use connie_std::{ConnectErrorKind, Options, OsClock, SocketBudget, connect};
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -178,7 +178,7 @@ mod linux {
         // As long as a plain client may take in all.
         let deadline = Some(PATIENCE_OF_PLAIN * ADDRESSES as u32);
         let race = Options::default().race.deadline(deadline);
-        let options = Options { race, budget: Some(budget.clone()), ..Options::default() };
+        let options = Options::new().race(race).budget(budget.clone());
         match connect(&host.addresses, &options) {
             Ok(mut stream) => page(&mut stream),
             Err(error) => match error.kind() {

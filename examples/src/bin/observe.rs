@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(error) => eprintln!("a race that cannot be written: {error}"),
         }
     });
-    let options = Options { observer: Some(observer), ..Options::default() };
+    let options = Options::new().observer(observer);
     // One race over all addresses, and then one for each.
     let addresses = connie_examples::addresses()?;
     let _ = connect(&addresses, &options);

@@ -205,7 +205,7 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
     fn sleep(&mut self) {
         let sleep = span(&mut self.draw).min(LONGEST_SLEEP);
         note(|| format!("sleep {}", sleep.as_nanos()));
-        self.clock = self.clock + sleep;
+        self.clock += sleep;
     }
 
     /// Sleeps until it wants to be woken, or `early` microseconds less.
@@ -286,7 +286,7 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
             self.tell(Input::AttemptSucceeded { id });
         }
         self.tell(Input::Cancel);
-        self.clock = self.clock + LONGEST_SLEEP;
+        self.clock += LONGEST_SLEEP;
         assert_eq!(self.poll(), ended, "it has ended, and has ended like this");
     }
 }

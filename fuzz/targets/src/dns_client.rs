@@ -277,7 +277,7 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
     fn sleep(&mut self) {
         let millis = self.draw.short();
         note(|| format!("sleep {millis} ms"));
-        self.now = self.now + Duration::from_millis(millis.into());
+        self.now += Duration::from_millis(millis.into());
     }
 
     fn turn_back(&mut self) {

@@ -361,7 +361,7 @@ impl<'a, const N: usize> Life<'a, N> {
         note(|| format!("sleep {}", sleep.as_nanos()));
         let ages = |life: &Self| life.memory.entries(life.clock).map(|it| it.age).collect::<Vec<_>>();
         let (before, is_latest) = (ages(self), self.clock == self.latest);
-        self.clock = self.clock + sleep;
+        self.clock += sleep;
         // Sleeping counts as age; ages stop at 24 days or later. Two readings of a clock of 1,024 µs lose
         // one.
         let oldest = Duration::from_secs(24 * 86_400);

@@ -226,7 +226,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn sleep(&mut self) {
         let sleep = span(&mut self.draw).min(LONGEST_SLEEP);
         note(|| format!("sleep {}", sleep.as_nanos()));
-        self.clock = self.clock + sleep;
+        self.clock += sleep;
     }
 
     fn turn_back(&mut self) {
@@ -331,7 +331,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             self.tell(Input::AttemptSucceeded { id });
         }
         self.tell(Input::Cancel);
-        self.clock = self.clock + LONGEST_SLEEP;
+        self.clock += LONGEST_SLEEP;
         assert_eq!(self.poll(), ended, "the race has ended, and has ended like this");
     }
 }

@@ -158,7 +158,7 @@ fn written() -> &'static [u8] {
                     id: ids[(winner + 1) % ids.len()],
                     error: connie_core::AttemptErrorKind::Refused.into(),
                 };
-                now = now + std::time::Duration::from_millis(30);
+                now += std::time::Duration::from_millis(30);
                 if ids.len() > 1 {
                     race.handle_input(failed, now);
                 }

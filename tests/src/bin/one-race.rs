@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use connie_std::core::Config;
+use connie_std::connie_core::Config;
 use connie_std::{ConnectError, Connected, Options, connect};
 
 /// A race that a test has got wrong ends after this.
@@ -26,14 +26,14 @@ fn main() -> ExitCode {
     let addresses: Vec<SocketAddr> = arguments.filter_map(|text| text.parse().ok()).collect();
     let deadline = std::env::var("DEADLINE_MS").ok().and_then(|text| text.parse().ok());
     let deadline = deadline.map_or(LIMIT, Duration::from_millis);
-    let options = Options {
-        race: Config::all_at_once()
-            .max_in_flight(usize::try_from(sockets).unwrap_or(usize::MAX))
-            .patience(Duration::from_millis(patience))
-            .deadline(Some(deadline)),
-        source_v4: std::env::var("SOURCE").ok().and_then(|text| text.parse().ok()),
-        ..Options::default()
-    };
+    let options = Options::new()
+        .race(
+            Config::all_at_once()
+                .max_in_flight(usize::try_from(sockets).unwrap_or(usize::MAX))
+                .patience(Duration::from_millis(patience))
+                .deadline(Some(deadline)),
+        )
+        .source_v4(std::env::var("SOURCE").ok().and_then(|text| text.parse().ok()));
     let raced = connect(&addresses, &options);
     // A test that no longer reads is gone.
     let _ = std::io::stdout().write_all(describe(&raced).as_bytes());

@@ -36,7 +36,7 @@ mod linux {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use connie_std::core::{Failure, Families, Family};
+    use connie_std::connie_core::{Failure, Families, Family};
     use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Options, Override, connect};
     use connie_tests::clock::{now, pause, poll_until};
     use connie_tests::descriptors::descriptors;
@@ -199,23 +199,18 @@ mod linux {
         let canceler = if canceled { Canceler::new().ok() } else { None };
         let patience = Duration::from_millis(1 + random.below(20));
         let deadline = if target.live.is_some() { LONG } else { Duration::from_millis(1 + random.below(10)) };
-        let options = Options {
-            race: Options::default()
-                .race
-                .max_in_flight(1 + random.below(16) as usize)
-                .patience(patience)
-                .deadline(Some(deadline))
-                .hedge(random.below(2) == 0)
-                .families(Families::Only(Family::V4)),
-            budget: Some(world.budget(LONG)),
-            canceler: canceler.clone(),
-            overrides: vec![Override {
+        let options = Options::new()
+            .race(Options::default().race.patience(patience).hedge(random.below(2) == 0))
+            .max_in_flight(1 + random.below(16) as usize)
+            .deadline(deadline)
+            .families(Families::Only(Family::V4))
+            .budget(world.budget(LONG))
+            .canceler(canceler.clone())
+            .overrides([Override {
                 host: "many.test".to_owned(),
                 port: target.port,
                 addresses: target.ips(),
-            }],
-            ..Options::default()
-        };
+            }]);
         let (since, was_stormy) = (weather.storms(), weather.is_stormy());
         if let Some(canceler) = canceler {
             let _ = cancel.send((canceler, Duration::from_micros(random.below(500))));

@@ -50,7 +50,7 @@ pub fn slowly() -> Config {
 
 /// The race, with all else as it comes.
 pub fn options(race: Config) -> Options {
-    Options { race, ..Options::default() }
+    Options::new().race(race)
 }
 
 /// A race that was run.

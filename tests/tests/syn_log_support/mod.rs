@@ -35,7 +35,7 @@ pub enum Adapter {
     Std,
     /// The same with the system's resolver.
     System,
-    /// `connie_std::tokio`.
+    /// `connie_std::tokio_net`.
     Tokio,
     /// `connie_async`, by `connect`.
     Async,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
-use connie_std::tokio::connect_with;
+use connie_std::tokio_net;
 use connie_std::{ConnectError, ConnectErrorKind, Options, Report, connect};
 use connie_tests::lab::replace_files;
 use connie_tests::limits;
@@ -43,7 +43,7 @@ pub fn child() -> bool {
     let number = std::env::var(CHILD).ok().and_then(|number| number.parse::<usize>().ok());
     let (Some(number), Ok(host)) = (number, std::env::var(CHILD_HOST)) else { return false };
     let race = NAMES[number - 1].race.config();
-    match connects(&host, &Options { race, ..Options::default() }) {
+    match connects(&host, &Options::new().race(race)) {
         Ended::Won(winner) => println!("{TELLS}won {winner}"),
         Ended::Lost(why) => println!("{TELLS}lost {why}"),
     }
@@ -66,7 +66,7 @@ fn connects(host: &str, options: &Options) -> Ended {
 pub fn tokio(stage: &Stage<'_>) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let options = options(stage);
-    match runtime.block_on(connect_with((stage.host.as_str(), PORT), &options)) {
+    match runtime.block_on(tokio_net::connect((stage.host.as_str(), PORT), &options)) {
         Ok(winner) => won(winner.destination(), winner.peer_addr()),
         Err(error) => Ended::Lost(words(&error)),
     }
@@ -79,7 +79,7 @@ fn won(destination: SocketAddr, peer: io::Result<SocketAddr>) -> Ended {
 
 fn options(stage: &Stage<'_>) -> Options {
     let dns = Dns { hosts_file: None, ..Dns::new([SERVER]) };
-    Options { resolver: dns.into(), race: stage.config(), ..Options::default() }
+    Options::new().resolver(dns).race(stage.config())
 }
 
 fn words(error: &ConnectError) -> String {

@@ -34,7 +34,7 @@ mod linux {
     use std::sync::Arc;
 
     use connie_servers::BlackHole;
-    use connie_std::core::Instant;
+    use connie_std::connie_core::Instant;
     use connie_std::{Options, OsClock};
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use tokio::net::TcpStream;
@@ -189,7 +189,7 @@ mod linux {
             } else {
                 let options = options.clone();
                 crowd.spawn(async move {
-                    let connected = connie_std::tokio::connect_with(&*addresses, &options).await;
+                    let connected = connie_std::tokio_net::connect(&*addresses, &options).await;
                     drop(connected.map_err(|error| error.to_string())?);
                     Ok(clock.now().duration_since(Instant::ZERO).as_micros() as u64)
                 });

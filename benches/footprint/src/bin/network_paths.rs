@@ -44,7 +44,7 @@ mod paths {
             "connect_over_tokio" => {
                 let runtime = Builder::new_current_thread().enable_all().build()?;
                 let options = Options::default();
-                runtime.block_on(connie_std::tokio::connect_with(address, &options))?;
+                runtime.block_on(connie_std::tokio_net::connect(address, &options))?;
                 connect_over_tokio(&runtime, address, &options, rounds)?;
             }
             "look_up_by_dns" => {
@@ -76,7 +76,7 @@ mod paths {
     ) -> io::Result<()> {
         runtime.block_on(async {
             for _ in 0..rounds {
-                black_box(connie_std::tokio::connect_with(address, options).await?);
+                black_box(connie_std::tokio_net::connect(address, options).await?);
             }
             Ok(())
         })

@@ -23,7 +23,7 @@ pub const OURS: [(&str, &str, &str, bool); 8] = [
     (
         "connie with a memory, tokio",
         "memory-tokio",
-        "connie_std::tokio::connect_with with Options::memory",
+        "connie_std::tokio_net::connect with Options::memory",
         true,
     ),
     ("connie-hyper", "hyper", "connie_hyper::RaceConnector under the client of hyper-util 0.1", true),
@@ -37,7 +37,7 @@ pub const OURS: [(&str, &str, &str, bool); 8] = [
     (
         "reqwest with OrderedResolver",
         "reqwest-ordered",
-        "reqwest 0.13, blocking, with connie_std::tokio::OrderedResolver, a connect_timeout of 5 s, and race_again after a failure",
+        "reqwest 0.13, blocking, with connie_std::tokio_net::OrderedResolver, a connect_timeout of 5 s, and race_again after a failure",
         false,
     ),
     ("connie, all at once", "all-at-once", "connie_std::connect without a memory", false),

@@ -4,8 +4,8 @@ use std::io::{self, BufRead as _, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connie_std::core::Config;
-use connie_std::tokio::OrderedResolver;
+use connie_std::connie_core::Config;
+use connie_std::tokio_net::OrderedResolver;
 use connie_std::{Memory, Options};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -27,11 +27,7 @@ pub fn visit_with(client: &str, host: &str) -> Result<(), String> {
 }
 
 fn ready(client: &str, host: &str) -> Result<Visit, String> {
-    let with = |memory: bool, race: Config| Options {
-        memory: memory.then(Memory::new),
-        race: race.clone().max_in_flight(Options::DEFAULT_MAX_IN_FLIGHT),
-        ..Options::default()
-    };
+    let with = |memory: bool, race: Config| Options::new().memory(memory.then(Memory::new)).race(race.clone().max_in_flight(Options::DEFAULT_MAX_IN_FLIGHT));
     match client {
         "memory" => Ok(blocking(host, with(true, Config::all_at_once()))),
         "memory-tokio" => tokio(host, with(true, Config::all_at_once())),
@@ -69,8 +65,7 @@ fn tokio(host: &str, options: Options) -> Result<Visit, String> {
     let (host, target) = (host.to_owned(), format!("{host}:80"));
     Ok(Box::new(move || {
         runtime.block_on(async {
-            let mut stream =
-                connie_std::tokio::connect_with(target.as_str(), &options).await.map_err(text)?;
+            let mut stream = connie_std::tokio_net::connect(target.as_str(), &options).await.map_err(text)?;
             stream.write_all(request(&host).as_bytes()).await.map_err(text)?;
             stream.read_to_end(&mut Vec::new()).await.map(drop).map_err(text)
         })

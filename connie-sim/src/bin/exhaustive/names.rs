@@ -372,7 +372,7 @@ impl World {
         match event {
             Event::Poll => self.poll(setting),
             Event::Tick => {
-                self.now = self.now + UNIT;
+                self.now += UNIT;
                 self.waits = None;
             }
             Event::Succeed(id) => self.tell(Input::AttemptSucceeded { id }),

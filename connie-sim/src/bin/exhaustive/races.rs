@@ -336,7 +336,7 @@ impl<G: Mind> World<G> {
         match event {
             Event::Poll => self.poll(),
             Event::Tick => {
-                self.now = self.now + UNIT;
+                self.now += UNIT;
                 self.waits = None;
             }
             Event::Succeed(id) => {

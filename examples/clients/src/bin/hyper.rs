@@ -19,8 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url: Uri = arguments.next().ok_or("give a URL, such as https://example.org/")?.parse()?;
     let addresses = arguments.map(|text| text.parse()).collect::<Result<Vec<IpAddr>, _>>()?;
 
-    let mut options = Options::default();
-    options.race.deadline = Some(Duration::from_secs(10));
+    let mut options = Options::new().deadline(Duration::from_secs(10));
     if !addresses.is_empty() {
         let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
         options.overrides.push(Override { host: "*".to_owned(), port, addresses });

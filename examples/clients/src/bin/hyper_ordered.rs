@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use connie_std::tokio::OrderedResolver;
+use connie_std::tokio_net::OrderedResolver;
 use connie_std::{ConnectError, Memory, Options, Override};
 use http::Uri;
 use http_body_util::{BodyExt as _, Empty};

@@ -4,18 +4,16 @@
 
 use std::time::Duration;
 
-use connie_std::{Memory, Options, tokio::connect_with};
+use connie_std::{Memory, Options, tokio_net::connect};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let replicas: Vec<String> = std::env::args().skip(1).collect();
-    let mut options = Options { memory: Some(Memory::new()), ..Options::default() };
-    options.race.deadline = Some(Duration::from_secs(10));
+    let options = Options::new().memory(Memory::new()).deadline(Duration::from_secs(10));
 
-    // One race to all of them. A program that connects again keeps the options, whose memory knows then which
-    // one answers.
-    let stream = connect_with(&replicas, &options).await?;
+    // One race to all of them. A program that connects again keeps the options, whose memory knows then which one answers.
+    let stream = connect(&replicas, &options).await?;
     eprintln!("{:?} won, at {}", stream.report().won_by(), stream.destination());
     let (client, connection) =
         tokio_postgres::Config::new().user("postgres").connect_raw(stream, NoTls).await?;

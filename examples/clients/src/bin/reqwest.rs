@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connie_std::tokio::OrderedResolver;
+use connie_std::tokio_net::OrderedResolver;
 use connie_std::{Memory, Options, Override};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 

@@ -29,7 +29,7 @@ const PIECE: usize = 64 * 1024;
 /// An HTTP connection to one server, in the manner of Python's `http.client.HTTPConnection`. Its methods are those of [`Client`].
 ///
 /// ```
-/// use connie_std::http::HttpConnection;
+/// use connie_std::http1::HttpConnection;
 /// use std::io::Read;
 /// # use std::io::Write;
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -165,7 +165,7 @@ impl AnyConnection {
 ///
 /// # Time
 ///
-/// Set a limit: without one a server that falls silent is waited for, for ever. [`Options::race`] has the deadline of a race,
+/// Set a limit: without one a server that falls silent is waited for, for ever. [`Options::deadline`] is that of a race,
 /// [`set_timeout`](Self::set_timeout) the longest silence, [`set_deadline`](Self::set_deadline) the end of everything. The
 /// [`Canceler`](crate::Canceler) of [`Options::canceler`] ends every wait from another thread.
 pub struct Client<T: Transport>

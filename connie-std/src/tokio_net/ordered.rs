@@ -25,7 +25,7 @@ use crate::{ConnectError, Memory, Options, Report, Target};
 /// How long the other family's answer is waited for where one is there: RFC 8305's Resolution Delay. What comes later joins the race, where there
 /// is one.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
-/// How long a race may take, unless the options say otherwise.
+/// How long a race may take at most: the client waits for the order before it connects.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Answers with a host's addresses in the order to try them, for a client that takes a resolver and no connector: reqwest, or hyper-util's
@@ -42,13 +42,13 @@ const DEADLINE: Duration = Duration::from_secs(5);
 ///
 /// Only races teach the memory: how the client fares it is not told. One that met an address that is dead says so by
 /// [`race_again`](Self::race_again). A client that takes a connector is better off with that: it keeps the connection that won, and each connection
-/// teaches (`connie-hyper`, and [`connect_with`](super::connect_with)).
+/// teaches (`connie-hyper`, and [`connect`](super::connect)).
 ///
-/// Where all addresses have failed in the race, or have not answered by its deadline (five seconds, unless the [options](Self::with_options) have one),
-/// the answer is the addresses all the same. A host of which one address is known is not raced.
+/// Where all addresses have failed in the race, or have not answered by its deadline (five seconds, or that of the [options](Self::with_options) where it
+/// is sooner), the answer is the addresses all the same. A host of which one address is known is not raced.
 ///
 /// ```
-/// use connie_std::{Memory, tokio::OrderedResolver};
+/// use connie_std::{Memory, tokio_net::OrderedResolver};
 /// # use connie_std::{Options, Override};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -56,7 +56,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// # let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// # let (port, host) = (server.local_addr()?.port(), "*".to_owned());
 /// # let addresses = ["127.0.0.2".parse()?, "127.0.0.1".parse()?].to_vec();
-/// # let options = Options { overrides: vec![Override { host, port, addresses }], ..Options::default() };
+/// # let options = Options::new().overrides([Override { host, port, addresses }]);
 /// let memory = Memory::new();
 /// let resolver = OrderedResolver::new(&memory, port);
 /// # let resolver = resolver.with_options(options);
@@ -93,14 +93,14 @@ impl OrderedResolver {
     /// One that knows what `memory` does. Addresses are raced at `port`, and answers have that.
     #[must_use]
     pub fn new(memory: &Memory, port: u16) -> Self {
-        let options = Arc::new(with_deadline(Options::default()));
+        let options = Arc::new(in_time(Options::default()));
         OrderedResolver { options, memory: memory.clone(), port, shared: Arc::default() }
     }
 
     /// The same with options of its own for look-ups and races, but for their [`memory`](Options::memory).
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
-        OrderedResolver { options: Arc::new(with_deadline(options)), ..self }
+        OrderedResolver { options: Arc::new(in_time(options)), ..self }
     }
 
     /// The addresses of `host`, the one to try first in front.
@@ -111,7 +111,7 @@ impl OrderedResolver {
     ///
     /// # Panics
     ///
-    /// As [`connect_with`](super::connect_with).
+    /// As [`connect`](super::connect).
     pub async fn resolve(&self, host: &str) -> Result<Vec<SocketAddr>, ConnectError> {
         let target = Target::Host(host, self.port);
         let options = Options { memory: Some(self.memory.clone()), ..(*self.options).clone() };
@@ -208,9 +208,10 @@ impl fmt::Debug for OrderedResolver {
     }
 }
 
-fn with_deadline(options: Options) -> Options {
-    let deadline = Some(options.race.deadline.unwrap_or(DEADLINE));
-    Options { race: options.race.clone().deadline(deadline), ..options }
+/// A race for the order alone has [`DEADLINE`] at most.
+fn in_time(options: Options) -> Options {
+    let deadline = options.time_limit().map_or(DEADLINE, |limit| limit.min(DEADLINE));
+    options.deadline(deadline)
 }
 
 /// Nobody waits while this is held.

@@ -2,10 +2,10 @@
 //! up and races for each connection.
 //!
 //! ```no_run
-//! use connie_wasi::{Options, WasiPoller, http};
+//! use connie_wasi::{Options, WasiPoller, http1};
 //! use std::time::Duration;
 //!
-//! let mut connection = http::connection("example.org", 80, Options::new(), WasiPoller::new())?;
+//! let mut connection = http1::connection("example.org", 80, Options::new(), WasiPoller::new())?;
 //! connection.set_timeout(Some(Duration::from_secs(30)));
 //! connection.request("GET", "/", &[], b"")?;
 //! let mut response = connection.response()?;

@@ -39,7 +39,7 @@ const PIECE: usize = 16 * 1024;
 /// After the last byte it has read the coded body to its end, so that the connection can serve another request.
 ///
 /// ```
-/// use connie_std::http::Decoded;
+/// use connie_std::http1::Decoded;
 /// use std::io::Read;
 ///
 /// let body: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 203, 72, 205, 201, 201, 7, 0, 134, 166, 16, 54, 5, 0, 0, 0];

@@ -286,17 +286,17 @@ impl RaceConnect {
         let now = poller.now();
         self.count = self.count.saturating_add(1);
         let mut options = self.options.clone();
-        let own = options.race.deadline.map(|deadline| now + deadline);
+        let own = options.time_limit().map(|deadline| now + deadline);
         // Whichever is earlier.
         let until = own.into_iter().chain(until).min();
-        options.race.deadline = until.map(|until| until.duration_since(now));
+        options.deadline = until.map(|until| until.duration_since(now));
         self.until = own;
         let target = match others {
             None => Target::Host(&self.hop.0, self.hop.1),
             Some(others) => others.target(&self.hop, &mut options),
         };
         let mut watch = RaceObservation::begin(target, &options);
-        let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
+        let record = self.record.insert(OpeningRecord::new(self.count, now, options.config()));
         stack.prepare(&options, tunnel);
         let finish = stack.finish();
         let raced = stack.race(poller, target, finish, &options);

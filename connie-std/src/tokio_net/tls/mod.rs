@@ -34,7 +34,7 @@ use crate::{ConnectError, ConnectErrorKind, Options, Target};
 /// its TLS handshake is sent a reset.
 ///
 /// ```no_run
-/// use connie_std::tokio::TlsConnector;
+/// use connie_std::tokio_net::TlsConnector;
 /// use connie_std::{Options, TlsOptions};
 /// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 ///
@@ -104,7 +104,7 @@ impl TlsConnector {
         crate::TlsConnector::system().map(Self)
     }
 
-    /// Connects to the address of `target` that answers first, as [`connect_with`](super::connect_with) does,
+    /// Connects to the address of `target` that answers first, as [`connect`](super::connect) does,
     /// to the end of the TLS handshake. Dropping the future ends all of it, and the deadline of `options`
     /// covers the handshake too.
     ///
@@ -117,7 +117,7 @@ impl TlsConnector {
     ///
     /// # Panics
     ///
-    /// As [`connect_with`](super::connect_with).
+    /// As [`connect`](super::connect).
     pub async fn connect<'a>(
         &self,
         target: impl Into<Target<'a>>,
@@ -223,5 +223,5 @@ impl TlsConnector {
 
 /// When the race has to end, in the runtime's time. `None` for one that is out of reach.
 fn deadline(options: &Options) -> Option<Instant> {
-    options.race.deadline.and_then(|deadline| Instant::now().checked_add(deadline))
+    options.time_limit().and_then(|deadline| Instant::now().checked_add(deadline))
 }

@@ -5,7 +5,7 @@
 //! opener that resolves the host's name and races for each connection. All their methods are those of [`Client`].
 //!
 //! ```no_run
-//! use connie_std::http::HttpsConnection;
+//! use connie_std::http1::HttpsConnection;
 //! use std::io::Read;
 //!
 //! let mut connection = HttpsConnection::new("example.org", 443)?;

@@ -19,7 +19,7 @@ use crate::note::Note;
 use crate::retransmitted::{Retransmitted, is_retransmitted};
 use crate::socket::reset;
 use crate::tls::{ServerNames, TlsConnector, TlsError, TlsNotes};
-use crate::tokio::stack::{TaskStack, TokioSocket, TokioStack};
+use crate::tokio_net::stack::{TaskStack, TokioSocket, TokioStack};
 
 /// TLS connections to one server over [`TokioStack`]. `connect` returns `WouldBlock` until TCP and TLS have
 /// completed their handshakes.

@@ -19,7 +19,7 @@ use crate::error::ConnectError;
 /// that expects a 100, or through a tunnel. [`connie_http::ResponseRace`] has the rules.
 ///
 /// ```no_run
-/// use connie_std::http::{HttpsConnection, ResponseFinish};
+/// use connie_std::http1::{HttpsConnection, ResponseFinish};
 ///
 /// let mut connection = HttpsConnection::new("example.org", 443)?;
 /// connection.set_response_finish(Some(ResponseFinish::new()));

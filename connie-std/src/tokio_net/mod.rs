@@ -1,6 +1,7 @@
 //! The race as a future of tokio (feature `tokio`).
 //!
 //! ```
+//! use connie_std::Options;
 //! use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 //! # use tokio::net::TcpListener;
 //!
@@ -10,7 +11,7 @@
 //! # let port = server.local_addr()?.port();
 //! # tokio::spawn(async move { server.accept().await.unwrap().0.write_all(b"hello").await });
 //! // In the place of tokio::net::TcpStream::connect(("localhost", port)):
-//! let mut stream = connie_std::tokio::connect("localhost", port).await?;
+//! let mut stream = connie_std::tokio_net::connect(("localhost", port), &Options::new()).await?;
 //! let mut greeting = String::new();
 //! stream.read_to_string(&mut greeting).await?;
 //! assert_eq!(greeting, "hello");
@@ -35,7 +36,7 @@
 //! descriptor is left, no task or thread, and no place in a [`SocketBudget`](crate::SocketBudget) or in the line for one. A call of `getaddrinfo`
 //! that cannot be interrupted goes on and holds nothing of the caller's.
 //!
-//! To give up and still learn what became of each address, set a deadline ([`Config::deadline`](connie_core::Config::deadline)), or use a
+//! To give up and still learn what became of each address, set a deadline ([`Options::deadline`], 30 seconds unless told otherwise), or use a
 //! [`Canceler`](crate::Canceler).
 //!
 //! # What it asks of the runtime
@@ -77,28 +78,11 @@ use crate::connect::failed;
 use crate::observation::RaceObservation;
 use crate::{ConnectError, Options, Target};
 
-/// Connects to the address of `host` that answers first, as [`connect_with`] does with the default [`Options`]. `host` is a name or a
-/// literal address.
-///
-/// There is no deadline: put `tokio::time::timeout` around it, or set one in the options. The stream has no place in a
-/// [`SocketBudget`](crate::SocketBudget) any more.
-///
-/// # Errors
-///
-/// As [`connect_with`].
-///
-/// # Panics
-///
-/// As [`connect_with`].
-pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-    connect_with((host, port), &Options::default()).await.map(Connected::into_stream)
-}
-
 /// Connects to the address of `target` that answers first, as [`connie_std::connect`](crate::connect()) does. Ends with a winner, when every
 /// address has failed, at the deadline, which counts from the first poll, or when canceled; no socket is open then but the winner's.
 ///
 /// ```
-/// use connie_std::{Options, core::Config};
+/// use connie_std::{Options, connie_core::Config};
 /// use std::time::Duration;
 /// # use tokio::net::TcpListener;
 ///
@@ -109,7 +93,7 @@ pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
 /// let addresses = ["127.0.0.1:1".parse()?, server.local_addr()?];
 /// let race = Options::default().race.deadline(Some(Duration::from_secs(10)));
 ///
-/// let stream = connie_std::tokio::connect_with(&addresses, &Options { race, ..Options::default() }).await?;
+/// let stream = connie_std::tokio_net::connect(&addresses, &Options::new().race(race)).await?;
 /// assert_eq!(stream.destination(), addresses[1]);
 /// println!("{}", stream.timeline().waterfall(80, Default::default()));
 /// # Ok(())
@@ -123,7 +107,7 @@ pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
 /// # Panics
 ///
 /// In a runtime without I/O or without time, as everything of tokio's that needs them.
-pub async fn connect_with<'a>(
+pub async fn connect<'a>(
     target: impl Into<Target<'a>>,
     options: &Options,
 ) -> Result<Connected, ConnectError> {
