@@ -24,8 +24,8 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// A host and port of an `http` URL. `name` is a registered name, an IPv4 address, or an IPv6 address with or without its
-    /// brackets and its zone.
+    /// A host and port of an `http` URL. `name` is a registered name, an IPv4 address, or an IPv6 address
+    /// with or without its brackets and its zone.
     #[must_use]
     pub const fn http(name: &'a str, port: u16) -> Self {
         Authority { name, port, default_port: 80 }
@@ -37,15 +37,15 @@ impl<'a> Authority<'a> {
         Authority { name, port, default_port: 443 }
     }
 
-    /// Writes the field's value into `to` and says how long it is.
+    /// Writes the field's value into `to` and returns its length.
     ///
-    /// An IPv6 address is put in brackets and loses its zone, which has a meaning on this machine only (RFC 4007 section 11).
-    /// The port is left out where it is the scheme's default.
+    /// An IPv6 address is put in brackets and loses its zone, which has a meaning on this machine only (RFC
+    /// 4007 section 11). The port is left out where it is the scheme's default.
     ///
     /// # Errors
     ///
-    /// [`HttpError::InvalidHost`] where the name is empty or holds what a URL's host cannot (RFC 3986 section 3.2.2);
-    /// [`HttpError::BufferTooSmall`].
+    /// [`HttpError::InvalidHost`] where the name is empty or holds what a URL's host cannot (RFC 3986
+    /// section 3.2.2); [`HttpError::BufferTooSmall`].
     pub fn write(&self, to: &mut [u8]) -> Result<usize, HttpError> {
         let mut writer = Writer::after(to, 0);
         self.put_name(&mut writer)?;
@@ -94,7 +94,8 @@ fn bare_address(text: &[u8]) -> &[u8] {
     inner.split(|byte| *byte == b'%').next().unwrap_or_default()
 }
 
-/// Whether `text` is an IPv6 address (RFC 4291 section 2.2). The standard library could tell, at five times the size.
+/// Whether `text` is an IPv6 address (RFC 4291 section 2.2). The standard library could tell, at five times
+/// the size.
 fn is_ipv6(text: &[u8]) -> bool {
     let groups = match text {
         b"" => return false,
@@ -151,8 +152,8 @@ const fn is_reg_name_byte(byte: u8) -> bool {
         )
 }
 
-/// Whether `value` can be the value of a `Host` field: a host as above, with or without brackets and a port, or nothing (RFC 9112
-/// section 3.2: empty where the target has no authority).
+/// Whether `value` can be the value of a `Host` field: a host as above, with or without brackets and a port,
+/// or nothing (RFC 9112 section 3.2: empty where the target has no authority).
 pub(crate) fn is_host_value(value: &str) -> bool {
     value.bytes().all(|byte| is_reg_name_byte(byte) || matches!(byte, b'[' | b']' | b':'))
 }

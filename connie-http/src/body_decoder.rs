@@ -12,7 +12,8 @@ pub const MAX_CHUNK_LINE: usize = 4096;
 /// The longest trailer section, in bytes.
 pub const MAX_TRAILERS: usize = 16 * 1024;
 
-/// One stretch of input: `skip` bytes of framing, then `length` bytes that count. Both have been dealt with; go on after them.
+/// One stretch of input: `skip` bytes of framing, then `length` bytes that count. Both have been dealt with;
+/// go on after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BodyStep {
@@ -137,8 +138,9 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes in the start of `input`, up to the end of the next stretch of content or trailers, with at most `limit` bytes of
-    /// content. Input that is not empty is left untouched only when the body is done or `limit` is 0.
+    /// Takes in the start of `input`, up to the end of the next stretch of content or trailers, with at most
+    /// `limit` bytes of content. Input that is not empty is left untouched only when the body is done or
+    /// `limit` is 0.
     ///
     /// # Errors
     ///
@@ -168,10 +170,10 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes note that the peer has closed the connection.
+    /// Records that the peer has closed the connection.
     ///
-    /// A chunked body is complete once its "zero-sized chunk" has come (RFC 9112 section 8), so that the close may cut the trailer
-    /// section short.
+    /// A chunked body is complete once its "zero-sized chunk" has come (RFC 9112 section 8), so that the
+    /// close may cut the trailer section short.
     ///
     /// # Errors
     ///
@@ -186,7 +188,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes in content of which `left` bytes are to come, and says how much.
+    /// Takes in content of which `left` bytes are to come, and returns how much.
     fn content(&mut self, left: u64, input: &[u8], limit: usize) -> usize {
         let room = usize::try_from(left).unwrap_or(usize::MAX);
         let length = room.min(input.len()).min(limit);
@@ -205,9 +207,9 @@ impl BodyDecoder {
 
     /// What follows after `byte` of a chunk's framing.
     ///
-    /// Only CRLF ends a line here: RFC 9112 section 2.2 forgives a bare LF in "the start-line and fields" alone. A CR that no LF
-    /// follows is refused, and so is anything but digits where a size has to be: readers that differ in what they forgive are
-    /// what smuggling lives on.
+    /// Only CRLF ends a line here: RFC 9112 section 2.2 forgives a bare LF in "the start-line and fields"
+    /// alone. A CR that no LF follows is refused, and so is anything but digits where a size has to be:
+    /// readers that differ in what they forgive are what smuggling lives on.
     fn framing(&mut self, byte: u8) -> Result<BodyState, HttpError> {
         self.line = self.line.saturating_add(1);
         if self.line > MAX_CHUNK_LINE {
@@ -247,7 +249,7 @@ impl BodyDecoder {
         if size == 0 { BodyState::Trailers(TrailerLine::Nothing) } else { BodyState::Chunk(size) }
     }
 
-    /// Takes in bytes of the trailer section, up to its empty line, and says how many.
+    /// Takes in bytes of the trailer section, up to its empty line, and returns how many.
     fn trailers(&mut self, mut line: TrailerLine, input: &[u8]) -> Result<usize, HttpError> {
         let mut length = 0_usize;
         let mut ended = false;

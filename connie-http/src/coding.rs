@@ -9,7 +9,7 @@ use crate::transfer_coding::TransferCoding;
 ///
 /// No coding but chunked is undone here, and a request without `TE` asks for no other (RFC 9110 section
 /// 10.1.4). Any other is refused: its body would come out coded. `identity`, which RFC 2616 had and RFC 9112
-/// has no more, does nothing to a body.
+/// no longer has, does nothing to a body.
 pub(crate) fn is_chunked(fields: Headers<'_>) -> Result<Option<bool>, HttpError> {
     let mut chunked = None;
     for value in fields.all("transfer-encoding") {

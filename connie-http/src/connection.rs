@@ -23,30 +23,34 @@ use connie_core::{Poller, RaceStack};
 /// [told otherwise](HttpConnection::set_expect_timeout). As long as curl waits.
 pub const EXPECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a body that goes out with its head leaves free for a proxy's answer, in a buffer that has four times as much.
+/// What a body that goes out with its head leaves free for a proxy's response, in a buffer that has four
+/// times as much.
 const CONNECT_ROOM: usize = 512;
 
 /// A connection to one server, in the manner of Python's `http.client.HTTPConnection`.
 ///
-/// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the body to its end, and
-/// again, as long as [`is_open`](Self::is_open). A body can also be sent in pieces: [`put_request`](Self::put_request),
-/// [`put_header`](Self::put_header), [`end_headers`](Self::end_headers), [`send`](Self::send),
-/// [`finish_body`](Self::finish_body).
+/// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the
+/// body to its end, and again, as long as [`is_open`](Self::is_open). A body can also be sent in pieces:
+/// [`put_request`](Self::put_request), [`put_header`](Self::put_header), [`end_headers`](Self::end_headers),
+/// [`send`](Self::send), [`finish_body`](Self::finish_body).
 ///
-/// `B` is the buffer, anything from an array to a `Vec`. It holds the request's head, then the answer's head, then what was
-/// received beyond it; the last bytes hold the `Host` value. 1 KiB serves plain servers, 8 KiB most, 64 KiB is what desktop
-/// clients allow. Bodies do not have to fit: they go from the stack to the caller's slice.
+/// `B` is the buffer, anything from an array to a `Vec`. It holds the request's head, then the response's
+/// head, then what was received beyond it; the last bytes hold the `Host` value. 1 KiB serves plain servers,
+/// 8 KiB most, 64 KiB is what desktop clients allow. Bodies do not have to fit: they go from the stack to the
+/// caller's slice.
 ///
 /// # Opening
 ///
-/// A connection is made over a socket that is connected ([`new`](Self::new), [`owning`](Self::owning)), and then ends with it unless it is
-/// given [another](Self::attach). Or it is made with an [`OpenConnection`] ([`with_opener`](Self::with_opener)), and then connects itself as soon
-/// as a request needs it, by a race as a rule: for the first request, and whenever the connection before was closed, by whichever side.
+/// A connection is made over a socket that is connected ([`new`](Self::new), [`owning`](Self::owning)), and
+/// then ends with it unless it is given [another](Self::attach). Or it is made with an [`OpenConnection`]
+/// ([`with_opener`](Self::with_opener)), and then connects itself as soon as a request needs it, by a race as
+/// a rule: for the first request, and whenever the connection before was closed, by whichever side.
 ///
-/// A server may close a kept connection at the very moment when a request is on its way. Such a request is sent once more over a new
-/// connection if not a byte of an answer came, its method is idempotent (RFC 9110 section 9.2.2: a client "SHOULD NOT
-/// automatically retry a request with a non-idempotent method"), and it can be: head and body fit the buffer, or no more than the
-/// head has been sent, or [`request`](Self::request) is still sending. It is not sent a third time: "A client SHOULD NOT
+/// A server may close a kept connection at the very moment when a request is on its way. Such a request is
+/// sent once more over a new connection if not a byte of a response came, its method is idempotent (RFC 9110
+/// section 9.2.2: a client "SHOULD NOT automatically retry a request with a non-idempotent method"), and it
+/// can be: head and body fit the buffer, or no more than the head has been sent, or
+/// [`request`](Self::request) is still sending. It is not sent a third time: "A client SHOULD NOT
 /// automatically retry a failed automatic retry." [`set_auto_open`](Self::set_auto_open) turns all this off.
 ///
 /// ```
@@ -69,15 +73,17 @@ const CONNECT_ROOM: usize = 512;
 ///
 /// # The socket
 ///
-/// The connection owns the socket and the stack (or a borrow of it), so it can keep this promise: the socket is released exactly once.
-/// It is closed by [`close`](Self::close), by dropping the connection, or as soon as an answer that ends the connection has been read; it is
-/// reset by an error, and where a body is abandoned unread. [`take_socket`](Self::take_socket) hands it out instead.
+/// The connection owns the socket and the stack (or a borrow of it), so it can keep this promise: the socket
+/// is released exactly once. It is closed by [`close`](Self::close), by dropping the connection, or as soon
+/// as a response that ends the connection has been read; it is reset by an error, and where a body is
+/// abandoned unread. [`take_socket`](Self::take_socket) hands it out instead.
 ///
 /// # Time
 ///
-/// Every wait ends with [`HttpError::TimedOut`] at the [deadline](Self::set_deadline), or when the [time-out](Self::set_timeout) has
-/// passed without a byte, and with [`HttpError::Canceled`] when the poller says so. While an answer is read, nothing is lost by that: call again.
-/// While a request is sent it ends the connection, since nobody knows how much has arrived.
+/// Every wait ends with [`HttpError::TimedOut`] at the [deadline](Self::set_deadline), or when the
+/// [timeout](Self::set_timeout) has passed without a byte, and with [`HttpError::Canceled`] when the poller
+/// says so. While a response is read, nothing is lost by that: call again. While a request is sent it ends
+/// the connection, since it is not known how much has arrived.
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
@@ -120,7 +126,7 @@ impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
 }
 
 impl<'a, S: RaceStack, W: Poller<S>> HttpConnection<&'a mut S, ByRef<'a, W>, &'a mut [u8]> {
-    /// A connection over `socket`, which is connected and belongs to `stack`; all else is lent.
+    /// A connection over `socket`, which is connected and belongs to `stack`; everything else is borrowed.
     ///
     /// # Errors
     ///
@@ -160,8 +166,8 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: OpenConnection<S, W>,
 {
-    /// A connection that `opener` opens when a request needs it. It can be lent a stack, a poller and an opener, as `&mut stack`,
-    /// [`ByRef`]`(&mut poller)` and `&mut opener`.
+    /// A connection that `opener` opens when a request needs it. It can be lent a stack, a poller and an
+    /// opener, as `&mut stack`, [`ByRef`]`(&mut poller)` and `&mut opener`.
     ///
     /// # Errors
     ///
@@ -198,8 +204,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`HttpError::Connect`], [`HttpError::TunnelRefused`], [`HttpError::NotConnected`] where nothing opens it, and what can go wrong
-    /// between client and proxy.
+    /// [`HttpError::Connect`], [`HttpError::TunnelRefused`], [`HttpError::NotConnected`] where nothing opens
+    /// it, and what can go wrong between client and proxy.
     pub fn connect(&mut self) -> Result<(), HttpError> {
         let kept = self.exchange.head_length().unwrap_or_default();
         self.reach(kept, self.opener.opens())
@@ -207,17 +213,21 @@ where
 
     /// Sends a request: its head, and `body` where that is not empty.
     ///
-    /// The head has a `Host` field, or the one among `headers`, and a Content-Length where [`RequestBody::from_bytes`] says so; nothing
-    /// else is added. `method` is any token and `target` any form of request target: see [`RequestHead::new`].
+    /// The head has a `Host` field, or the one among `headers`, and a Content-Length where
+    /// [`RequestBody::from_bytes`] says so; nothing else is added. `method` is any token and `target` any
+    /// form of request target: see [`RequestHead::new`].
     ///
-    /// It is no error that the server stops listening: it may have answered early, as [`response`](Self::response) will tell.
+    /// It is not an error if the server stops listening: it may have answered early, as
+    /// [`response`](Self::response) will tell.
     ///
-    /// With `Expect: 100-continue` among `headers` the body is held back until the server asks for it: see [`end_headers`](Self::end_headers).
+    /// With `Expect: 100-continue` among `headers` the body is held back until the server asks for it: see
+    /// [`end_headers`](Self::end_headers).
     ///
     /// # Errors
     ///
-    /// Those of [`put_request`](Self::put_request), [`put_header`](Self::put_header) and [`end_headers`](Self::end_headers), with nothing sent;
-    /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    /// Those of [`put_request`](Self::put_request), [`put_header`](Self::put_header) and
+    /// [`end_headers`](Self::end_headers), with nothing sent; [`HttpError::TimedOut`],
+    /// [`HttpError::Canceled`].
     pub fn request(
         &mut self,
         method: &str,
@@ -242,18 +252,21 @@ where
         Ok(())
     }
 
-    /// Begins a request whose head and body are given in pieces. One that was begun before, and not sent, is forgotten.
+    /// Begins a request whose head and body are given in pieces. One that was begun before, and not sent, is
+    /// forgotten.
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendRequest`] while the last exchange is not over, [`HttpError::InvalidMethod`], [`HttpError::InvalidTarget`],
-    /// [`HttpError::BufferTooSmall`]; [`HttpError::NotConnected`] and [`HttpError::Stale`] where nothing opens another connection.
+    /// [`HttpError::CannotSendRequest`] while the last exchange is not over, [`HttpError::InvalidMethod`],
+    /// [`HttpError::InvalidTarget`], [`HttpError::BufferTooSmall`]; [`HttpError::NotConnected`] and
+    /// [`HttpError::Stale`] where nothing opens another connection.
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), HttpError> {
         self.begin(method, target, None)
     }
 
-    /// As [`put_request`](Self::put_request), with `host` as the value of the `Host` field: for a proxy that is asked for many hosts.
+    /// As [`put_request`](Self::put_request), with `host` as the value of the `Host` field: for a proxy that
+    /// is asked for many hosts.
     ///
     /// # Errors
     ///
@@ -267,8 +280,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendHeader`] where there is none; [`HttpError::ReservedHeader`], [`HttpError::InvalidHeaderName`],
-    /// [`HttpError::InvalidHeaderValue`], [`HttpError::BufferTooSmall`], after which the request is as it was.
+    /// [`HttpError::CannotSendHeader`] where there is none; [`HttpError::ReservedHeader`],
+    /// [`HttpError::InvalidHeaderName`], [`HttpError::InvalidHeaderValue`], [`HttpError::BufferTooSmall`],
+    /// after which the request is as it was.
     #[doc(alias = "putheader")]
     pub fn put_header(&mut self, name: &str, value: &[u8]) -> Result<(), HttpError> {
         let length = self.exchange.head_length()?;
@@ -279,19 +293,20 @@ where
         self.exchange.on_header_added(length, RequestOptions { close, expect, upgrade })
     }
 
-    /// Ends the head of the request begun and sends it, over a new connection where there is none that is good. With
-    /// [`RequestBody::None`] the request is complete.
+    /// Ends the head of the request begun and sends it, over a new connection where there is none that is
+    /// good. With [`RequestBody::None`] the request is complete.
     ///
-    /// With `Expect: 100-continue` in the head, this waits for the server's word (RFC 9110 section 10.1.1). After a 100 the body is sent,
-    /// and also when none has come in [time](Self::set_expect_timeout), since a client "SHOULD NOT wait for an indefinite
-    /// period". After a final answer it is not: [`wants_body`](Self::wants_body) says so, what is sent all the same is dropped, and
-    /// [`response`](Self::response) has the answer. A 417 says that the server cannot be asked this way: repeat the
-    /// request without the field.
+    /// With `Expect: 100-continue` in the head, this waits for the server's reply (RFC 9110 section 10.1.1).
+    /// After a 100 the body is sent, and also when none has come in [time](Self::set_expect_timeout), since a
+    /// client "SHOULD NOT wait for an indefinite period". After a final response it is not:
+    /// [`wants_body`](Self::wants_body) says so, what is sent anyway is dropped, and
+    /// [`response`](Self::response) has the response. A 417 says that the server cannot be asked this way:
+    /// repeat the request without the field.
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendHeader`], [`HttpError::ExpectWithoutBody`], [`HttpError::BufferTooSmall`], those of
-    /// [`connect`](Self::connect), [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    /// [`HttpError::CannotSendHeader`], [`HttpError::ExpectWithoutBody`], [`HttpError::BufferTooSmall`],
+    /// those of [`connect`](Self::connect), [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), HttpError> {
         let length = self.finish_head(body)?;
@@ -301,7 +316,8 @@ where
 
     /// Sends a piece of the body: part of the length announced, or a chunk.
     ///
-    /// Once the server has answered or stopped listening the pieces are dropped: see [`wants_body`](Self::wants_body).
+    /// Once the server has answered or stopped listening the pieces are dropped: see
+    /// [`wants_body`](Self::wants_body).
     ///
     /// # Errors
     ///
@@ -330,8 +346,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendBody`] where no body is due, [`HttpError::BodyTooShort`] where part of the length announced is missing;
-    /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    /// [`HttpError::CannotSendBody`] where no body is due, [`HttpError::BodyTooShort`] where part of the
+    /// length announced is missing; [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn finish_body(&mut self) -> Result<(), HttpError> {
         if self.exchange.ends_in_a_chunk() {
             self.state.on_bytes_dropped();
@@ -340,22 +356,25 @@ where
         self.exchange.on_body_ended()
     }
 
-    /// Whether the server still listens to the body that is being sent. Where it does not, its answer can be had at once.
+    /// Whether the server still listens to the body that is being sent. Where it does not, its response can
+    /// be had at once.
     #[must_use]
     pub fn wants_body(&self) -> bool {
         self.exchange.wants_body()
     }
 
-    /// Whether there is a connection. It can serve another request once the last answer has been read to its end.
+    /// Whether there is a connection. It can serve another request once the last response has been read to
+    /// its end.
     #[must_use]
     pub fn is_open(&self) -> bool {
         debug_assert_eq!(self.state.is_open(), self.link.is_open(), "the state and the socket agree");
         self.state.is_open()
     }
 
-    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its body: not a byte of an
-    /// answer came, and the method is idempotent. What is in the buffer has been sent once more by then; this is for a body that was
-    /// sent in pieces. A request that was made once more, and lost again, is not to be made a third time.
+    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its
+    /// body: not a byte of a response came, and the method is idempotent. What is in the buffer has been sent
+    /// once more by then; this is for a body that was sent in pieces. A request that was made once more, and
+    /// lost again, is not to be made a third time.
     #[must_use]
     pub fn was_lost(&self) -> bool {
         self.state.is_first_try() && self.exchange.was_lost() && self.receive_buffer.is_empty()
@@ -375,8 +394,9 @@ where
         self.receive_buffer = ReceiveBuffer::default();
     }
 
-    /// Hands out the socket, which the caller must then close, with the bytes that were received after the answer's head and have not been
-    /// read: for tunnels and other protocols. The connection is closed as far as HTTP is concerned.
+    /// Hands out the socket, which the caller must then close, with the bytes that were received after the
+    /// response's head and have not been read: for tunnels and other protocols. The connection is closed as
+    /// far as HTTP is concerned.
     #[doc(alias = "sock")]
     pub fn take_socket(&mut self) -> Option<(S::TcpSocket, &[u8])> {
         let socket = self.link.take()?;
@@ -385,7 +405,7 @@ where
         Some((socket, self.receive_buffer.unread(self.buffer.as_ref())))
     }
 
-    /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
+    /// The longest time without a byte, sent or received, that an operation waits for. Default: forever.
     #[doc(alias = "timeout")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.link.timeout = timeout;
@@ -396,15 +416,15 @@ where
         self.link.deadline = deadline;
     }
 
-    /// Whether a request opens the connection where it has ended, and is repeated over a new one where the server gave up the old one
-    /// meanwhile. Default: yes. Without it [`connect`](Self::connect) opens.
+    /// Whether a request opens the connection where it has ended, and is repeated over a new one where the
+    /// server gave up the old one meanwhile. Default: yes. Without it [`connect`](Self::connect) opens.
     #[doc(alias = "auto_open")]
     pub fn set_auto_open(&mut self, auto_open: bool) {
         self.state.on_auto_open_set(auto_open);
     }
 
-    /// How long a body is held back after `Expect: 100-continue`, and no longer than the [time-out](Self::set_timeout). Default:
-    /// [`EXPECT_TIMEOUT`].
+    /// How long a body is held back after `Expect: 100-continue`, and no longer than the
+    /// [timeout](Self::set_timeout). Default: [`EXPECT_TIMEOUT`].
     pub fn set_expect_timeout(&mut self, timeout: Duration) {
         self.expect_timeout = timeout;
     }
@@ -431,8 +451,8 @@ where
         self.buffer.as_mut().get_mut(..end).unwrap_or_default()
     }
 
-    /// Gives the connection up.
-    // Called from a score of places: in each of them it would cost flash.
+    /// Abandons the connection.
+    // Called from about twenty places: in each of them it would cost flash.
     #[inline(never)]
     pub(crate) fn fail(&mut self, error: HttpError) -> HttpError {
         self.give_up();
@@ -451,7 +471,8 @@ where
         self.state.on_closed();
     }
 
-    /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of these lengths.
+    /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of
+    /// these lengths.
     pub(crate) fn keep(&mut self, tunnel: usize, host: usize) -> Result<(), HttpError> {
         let buffer = self.buffer.as_mut();
         let length = tunnel.saturating_add(host);
@@ -467,7 +488,7 @@ where
         Ok(())
     }
 
-    /// Forgets the last answer and a request that was begun.
+    /// Forgets the last response and a request that was begun.
     pub(crate) fn forget(&mut self) {
         self.exchange.on_forgotten();
         self.receive_buffer = ReceiveBuffer::default();
@@ -497,7 +518,8 @@ where
         self.exchange.on_request_begun(method, head.length())
     }
 
-    /// Sees that there is a connection, tunnel included, for a request whose head is written: these first `kept` bytes of the buffer.
+    /// Sees that there is a connection, tunnel included, for a request whose head is written: these first
+    /// `kept` bytes of the buffer.
     fn ensure_open(&mut self, kept: usize) -> Result<(), HttpError> {
         let may_open = self.may_open();
         // Where nothing opens another, it was looked at when the request was begun.
@@ -507,7 +529,8 @@ where
         self.reach(kept, may_open)
     }
 
-    /// Takes all steps that lead to a request. The first `kept` bytes of the buffer are left alone. Nothing is opened unless `opens`.
+    /// Takes all steps that lead to a request. The first `kept` bytes of the buffer are left alone. Nothing
+    /// is opened unless `opens`.
     pub(crate) fn reach(&mut self, kept: usize, opens: bool) -> Result<(), HttpError> {
         let deadline = self.link.deadline;
         let reached = loop {
@@ -534,7 +557,8 @@ where
         reached
     }
 
-    /// Opens a connection. The opener's own limit is the deadline from here on, where it comes before that of the connection.
+    /// Opens a connection. The opener's own limit is the deadline from here on, where it comes before that of
+    /// the connection.
     // On its own, so that what a race takes of the stack is free again in the tunnel.
     #[inline(never)]
     fn open(&mut self) -> Result<(), HttpError> {
@@ -550,15 +574,15 @@ where
         if self.exchange.expects_continue() {
             return 0;
         }
-        // Were the request repeated, a proxy's answer would have to find room behind it.
+        // Were the request repeated, a proxy's response would have to find room behind it.
         let capacity = self.capacity();
         let left = if self.tunnel > 0 { CONNECT_ROOM.min(capacity / 4) } else { 0 };
         let end = capacity.saturating_sub(left);
         copy(body, self.buffer.as_mut().get_mut(length..end).unwrap_or_default())
     }
 
-    /// RFC 9112 section 9.2: data on a connection without an outstanding request must not be taken for an answer, and "the client
-    /// SHOULD close the connection".
+    /// RFC 9112 section 9.2: data on a connection without an outstanding request must not be taken for a
+    /// response, and "the client SHOULD close the connection".
     fn check_idle(&mut self) -> Result<(), HttpError> {
         if !self.is_open() {
             return Err(HttpError::NotConnected);
@@ -572,7 +596,7 @@ where
         Err(HttpError::Stale)
     }
 
-    /// Writes the rest of the head begun, and says how long it is.
+    /// Writes the rest of the head begun, and returns its length.
     fn write_headers(&mut self, headers: &[(&str, &str)], body: RequestBody) -> Result<usize, HttpError> {
         for (name, value) in headers {
             if !name.eq_ignore_ascii_case("host") {
@@ -588,7 +612,7 @@ where
     }
 
     /// The length of [`room`](Self::room).
-    // Asked in a score of places, as `fail` is called.
+    // Asked in about twenty places, as `fail` is called.
     #[inline(never)]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.as_ref().len().saturating_sub(self.host.saturating_add(self.tunnel))

@@ -1,9 +1,10 @@
-//! The connection below its exchanges: whether there is one, how far it leads, and which request is sent twice.
-//! All of its state, and every transition that it makes.
+//! The connection below its exchanges: whether there is one, how far it leads, and which request is sent
+//! twice. All of its state, and every transition that it makes.
 //!
-//! A plain value. `connection.rs`, `tunnel.rs` and `sending.rs` ask it for the [next step](ConnectionState::next),
-//! take it, and report each event by a method: `on_opened` for the event `opened`. Nothing outside this file
-//! decides when a connection is opened, checked or led through a proxy, or whether a request is repeated.
+//! A plain value. `connection.rs`, `tunnel.rs` and `sending.rs` ask it for the [next
+//! step](ConnectionState::next), take it, and report each event by a method: `on_opened` for the event
+//! `opened`. Nothing outside this file decides when a connection is opened, checked or led through a proxy,
+//! or whether a request is repeated.
 //!
 //! # The rules
 //!
@@ -17,24 +18,25 @@
 //!   └──closed: from any, by the host, the proxy, a failure, or the caller
 //! ```
 //!
-//! 1. **Open** where there is no connection, as late as can be: when a request needs one, or when told to. Each
+//! 1. **Open** where there is no connection, as late as can be: when a request needs one, or on request. Each
 //!    new connection begins at connected, whatever the one before had come to.
-//! 2. **Reuse** a connection that has served a request, once it has been looked at: one that the server has closed,
-//!    or on which it has spoken unasked, is given up before anything is sent (RFC 9112 section 9.2), and another
-//!    takes its place where one may be opened. A fresh one is not looked at: what a server says there before it
-//!    is asked (that it is overloaded, say) can only be meant for the first request.
-//! 3. **Tunnel** (RFC 9110 section 9.3.6): where one is set, the proxy is asked for it first thing on each new
-//!    connection, and once. It can be set as long as the connection leads nowhere.
-//! 4. **Secure**: what is spoken within the tunnel (TLS, say) begins when the proxy has opened it, and before the
-//!    first request.
-//! 5. **One limit** holds for all of that: the deadline of the opening covers the way through the proxy and what
-//!    begins within, whether the proxy is mute or trickles.
-//! 6. **Repeat** a request, once, where all of this holds: its connection had served one before, so that the server
-//!    may have closed it meanwhile; its method is idempotent (RFC 9110 section 9.2.2: a client "SHOULD NOT
-//!    automatically retry a request with a non-idempotent method"); not a byte of an answer has come; all that was
-//!    sent is still there; and another connection may be opened. "A client SHOULD NOT automatically retry a failed
-//!    automatic retry." Where what was sent is there no more, whoever has it may make the request once more instead.
-//!    A request that went out over two connections, for the first answer of either, is not repeated: see `response_race.rs`.
+//! 2. **Reuse** a connection that has served a request, once it has been looked at: one that the server has
+//!    closed, or on which it has spoken unasked, is given up before anything is sent (RFC 9112 section 9.2),
+//!    and another takes its place where one may be opened. A fresh one is not looked at: what a server says
+//!    there before it is asked (that it is overloaded, say) can only be meant for the first request.
+//! 3. **Tunnel** (RFC 9110 section 9.3.6): where one is set, the proxy is asked for it first thing on each
+//!    new connection, and once. It can be set as long as the connection leads nowhere.
+//! 4. **Secure**: what is spoken within the tunnel (TLS, say) begins when the proxy has opened it, and before
+//!    the first request.
+//! 5. **One limit** holds for all of that: the deadline of the opening covers the route through the proxy and
+//!    what begins within, whether the proxy is mute or trickles.
+//! 6. **Repeat** a request, once, where all of this holds: its connection had served one before, so that the
+//!    server may have closed it meanwhile; its method is idempotent (RFC 9110 section 9.2.2: a client "SHOULD
+//!    NOT automatically retry a request with a non-idempotent method"); not a byte of a response has come;
+//!    all that was sent is still there; and another connection may be opened. "A client SHOULD NOT
+//!    automatically retry a failed automatic retry." Where what was sent is there no more, whoever has it may
+//!    make the request once more instead. A request that went out over two connections, for the first
+//!    response of either, is not repeated: see `response_race.rs`.
 //! 7. **Nothing is opened unasked** where the caller has turned that off.
 //!
 //! # The laws
@@ -166,7 +168,8 @@ impl ConnectionState {
         self.check_laws();
     }
 
-    /// The connection is gone. What was sent on it is repeated only by [`repeat`](Self::repeat), asked before.
+    /// The connection is gone. What was sent on it is repeated only by [`repeat`](Self::repeat), asked
+    /// before.
     pub(crate) fn on_closed(&mut self) {
         self.phase = ConnectionPhase::Closed;
         self.repeatable = 0;
@@ -208,8 +211,8 @@ impl ConnectionState {
 
     // The request.
 
-    /// A request goes out for the first time: the first `length` bytes of the buffer. `opens`: something can open another
-    /// connection.
+    /// A request goes out for the first time: the first `length` bytes of the buffer. `opens`: something can
+    /// open another connection.
     pub(crate) fn on_request_sent(
         &mut self,
         length: usize,
@@ -225,7 +228,8 @@ impl ConnectionState {
         Ok(())
     }
 
-    /// The request went out over another connection too, for the first answer of either. It is not sent a third time.
+    /// The request went out over another connection too, for the first response of either. It is not sent a
+    /// third time.
     pub(crate) fn on_sent_again(&mut self) {
         self.repeatable = 0;
         self.repeat_state = RepeatState::Twice;
@@ -242,7 +246,8 @@ impl ConnectionState {
         self.repeatable = 0;
     }
 
-    /// Whether all of rule 6 holds that is known when a request is sent: it may be made once more by whoever has what was sent.
+    /// Whether all of rule 6 holds that is known when a request is sent: it may be made once more by whoever
+    /// has what was sent.
     pub(crate) fn is_first_try(&self) -> bool {
         matches!(self.repeat_state, RepeatState::Allowed)
     }
@@ -252,8 +257,8 @@ impl ConnectionState {
         self.repeatable > 0
     }
 
-    /// The connection was lost under the request; `unanswered`: without a byte of an answer. Gives the length of what is to be
-    /// sent once more, if it is. It is not asked for again.
+    /// The connection was lost under the request; `unanswered`: without a byte of a response. Gives the
+    /// length of what is to be sent once more, if it is. It is not asked for again.
     pub(crate) fn repeat(&mut self, unanswered: bool) -> Option<usize> {
         let length = core::mem::take(&mut self.repeatable);
         let again = length > 0 && unanswered;

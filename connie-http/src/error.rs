@@ -5,11 +5,13 @@ use core::fmt;
 use crate::transfer_coding::TransferCoding;
 use connie_core::{AttemptError, Failure};
 
-/// Why a request could not be made or an answer could not be had.
+/// Why a request could not be made or a response could not be had.
 ///
-/// Errors of the caller ([`is_usage`](HttpError::is_usage)) leave the connection as it was and have sent nothing. After
-/// [`TimedOut`](HttpError::TimedOut) or [`Canceled`](HttpError::Canceled) while an answer is read, the same call can be made
-/// again, as long as the connection is [open](crate::HttpConnection::is_open). Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
+/// Errors of the caller ([`is_usage`](HttpError::is_usage)) leave the connection as it was and have sent
+/// nothing. After [`TimedOut`](HttpError::TimedOut) or [`Canceled`](HttpError::Canceled) while a response is
+/// read, the same call can be made again, as long as the connection is
+/// [open](crate::HttpConnection::is_open). Every other error has closed the connection, save
+/// [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "HTTPException")]
@@ -25,8 +27,8 @@ pub enum HttpError {
     InvalidHeaderName,
     /// The value of a header field holds a CR, LF, NUL or another control (RFC 9110 section 5.5).
     InvalidHeaderValue,
-    /// `Host`, `Content-Length` and `Transfer-Encoding` are written by the connection. [`request`](crate::HttpConnection::request)
-    /// takes one `Host` in place of its own.
+    /// `Host`, `Content-Length` and `Transfer-Encoding` are written by the connection.
+    /// [`request`](crate::HttpConnection::request) takes one `Host` in place of its own.
     ReservedHeader,
     /// The request's head does not fit the buffer.
     BufferTooSmall,
@@ -37,20 +39,21 @@ pub enum HttpError {
         /// The bytes that are missing.
         missing: u64,
     },
-    /// A request was begun while the last one is not over: its answer has not been read to the end.
+    /// A request was begun while the last one is not over: its response has not been read to the end.
     CannotSendRequest,
     /// A header field was given where no request has been begun, or its head is already sent.
     CannotSendHeader,
     /// Body bytes were given where no body is being sent.
     CannotSendBody,
-    /// An answer was asked for and no request is complete.
+    /// A response was asked for and no request is complete.
     ResponseNotReady,
     /// The body is longer than the slice that was to hold it.
     BodyTooLarge {
         /// The length of that slice.
         capacity: usize,
     },
-    /// `Expect: 100-continue` was given for a request without a body (RFC 9110 section 10.1.1: a client "MUST NOT").
+    /// `Expect: 100-continue` was given for a request without a body (RFC 9110 section 10.1.1: a client "MUST
+    /// NOT").
     ExpectWithoutBody,
     /// A tunnel was asked for on a connection that is open and in use.
     CannotSetTunnel,
@@ -60,57 +63,58 @@ pub enum HttpError {
     Connect(Failure),
     /// The proxy refused to open the tunnel.
     TunnelRefused {
-        /// The status of its answer: 407 where it wants `Proxy-Authorization`.
+        /// The status of its response: 407 where it wants `Proxy-Authorization`.
         status: u16,
     },
-    /// The server closed the kept connection before this request, or spoke on it unasked. Nothing was sent, and nothing opens
-    /// another connection.
+    /// The server closed the kept connection before this request, or spoke on it unasked. Nothing was sent,
+    /// and nothing opens another connection.
     Stale,
 
-    /// The connection was closed before the first byte of the answer.
+    /// The connection was closed before the first byte of the response.
     #[doc(alias = "RemoteDisconnected")]
     EmptyReply,
-    /// The answer does not begin as HTTP does.
+    /// The response does not begin as HTTP does.
     #[doc(alias = "BadStatusLine")]
     NotHttp,
-    /// The answer is of a major version other than 1.
+    /// The response is of a major version other than 1.
     #[doc(alias = "UnknownProtocol")]
     UnsupportedVersion,
     /// The status line is malformed.
     #[doc(alias = "BadStatusLine")]
     MalformedStatusLine,
-    /// A header line is malformed, and cannot be [passed over](crate::Headers::dropped): it holds a NUL or a bare CR, or names
-    /// Content-Length or Transfer-Encoding (RFC 9110 section 5.5, RFC 9112 section 5.1).
+    /// A header line is malformed, and cannot be [passed over](crate::Headers::dropped): it holds a NUL or a
+    /// bare CR, or names Content-Length or Transfer-Encoding (RFC 9110 section 5.5, RFC 9112 section 5.1).
     MalformedHeader,
-    /// The answer's head does not fit the buffer.
+    /// The response's head does not fit the buffer.
     #[doc(alias = "LineTooLong")]
     HeadTooLarge {
         /// What the buffer can hold.
         capacity: usize,
     },
-    /// The connection was closed within the answer's head.
+    /// The connection was closed within the response's head.
     IncompleteHead,
-    /// More than [`MAX_INTERIM`](crate::MAX_INTERIM) answers of status 1xx.
+    /// More than [`MAX_INTERIM`](crate::MAX_INTERIM) responses of status 1xx.
     TooManyInterim,
-    /// The server has switched to another protocol (status 101), and the request had no `Upgrade` field that asked for it (RFC 9110 sections
-    /// 7.8 and 15.2.2).
+    /// The server has switched to another protocol (status 101), and the request had no `Upgrade` field that
+    /// asked for it (RFC 9110 sections 7.8 and 15.2.2).
     UnaskedSwitch,
     /// A Content-Length is not a number (RFC 9112 section 6.3, rule 5).
     InvalidContentLength,
     /// Two values of Content-Length differ (RFC 9112 section 6.3, rule 5).
     ConflictingContentLength,
-    /// The Transfer-Encoding cannot be understood: chunked more than once, with parameters or not at the end, a quoted string, or a name
-    /// that is not a token (RFC 9112 sections 6.1 and 7.1).
+    /// The Transfer-Encoding cannot be understood: chunked more than once, with parameters or not at the end,
+    /// a quoted string, or a name that is not a token (RFC 9112 sections 6.1 and 7.1).
     InvalidTransferEncoding,
     /// The body has a transfer coding that is not undone here: chunked is the only one.
     #[doc(alias = "UnknownTransferEncoding")]
     UnsupportedTransferCoding(TransferCoding),
-    /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](crate::MAX_CHUNK) or
-    /// [`MAX_CHUNK_LINE`](crate::MAX_CHUNK_LINE).
+    /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds
+    /// [`MAX_CHUNK`](crate::MAX_CHUNK) or [`MAX_CHUNK_LINE`](crate::MAX_CHUNK_LINE).
     MalformedChunk,
     /// A trailer line is malformed, as for [`MalformedHeader`](Self::MalformedHeader).
     MalformedTrailer,
-    /// The trailer section exceeds [`MAX_TRAILERS`](crate::MAX_TRAILERS), or what the head leaves free of the buffer.
+    /// The trailer section exceeds [`MAX_TRAILERS`](crate::MAX_TRAILERS), or what the head leaves free of the
+    /// buffer.
     TrailersTooLarge,
     /// The connection was closed before the body's end (RFC 9112 section 8).
     IncompleteRead {
@@ -120,7 +124,7 @@ pub enum HttpError {
         expected: Option<u64>,
     },
 
-    /// Sending failed, and no answer had come.
+    /// Sending failed, and no response had come.
     Send(AttemptError),
     /// Receiving failed.
     Receive(AttemptError),

@@ -1,8 +1,8 @@
 //! One exchange on one connection: all of its state, and every transition that it makes.
 //!
-//! A plain value without a socket, a buffer or a clock. `sending.rs` and `receiving.rs` move the bytes and report
-//! each event by a method: `on_head_sent` for the event `head_sent`. Nothing outside this file sets a phase, or
-//! decides whether the connection may serve another request.
+//! A plain value without a socket, a buffer or a clock. `sending.rs` and `receiving.rs` move the bytes and
+//! report each event by a method: `on_head_sent` for the event `head_sent`. Nothing outside this file sets a
+//! phase, or decides whether the connection may serve another request.
 //!
 //! # The rules
 //!
@@ -22,42 +22,46 @@
 //! any ──failed │ closed │ response_missing──▶ failed
 //! ```
 //!
-//! 1. **A request begins** where none is under way: in idle, over and failed, and in heading, where it takes the
-//!    place of the one begun before. HTTP/1.1 could pipeline (RFC 9112 section 9.3.2); this client does not.
-//! 2. **The head** grows field by field, and what the fields ask for adds up: the close (RFC 9112 section 9.6),
-//!    a 100 before the body (RFC 9110 section 10.1.1), another protocol (section 7.8). A head that expects a 100
-//!    ends only with a body to come: a client "MUST NOT generate a 100-continue expectation in a request that
-//!    does not include content".
-//! 3. **The head sent** leads to waiting where there is no body, to uploading where there is one, and to asking
-//!    where that is held back. Asking ends with a 100, with a final answer, or when the wait is overdue: a client
-//!    "SHOULD NOT wait for an indefinite period".
+//! 1. **A request begins** where none is under way: in idle, over and failed, and in heading, where it takes
+//!    the place of the one begun before. HTTP/1.1 could pipeline (RFC 9112 section 9.3.2); this client does
+//!    not.
+//! 2. **The head** grows field by field, and what the fields ask for adds up: the close (RFC 9112
+//!    section 9.6), a 100 before the body (RFC 9110 section 10.1.1), another protocol (section 7.8). A head
+//!    that expects a 100 ends only with a body to come: a client "MUST NOT generate a 100-continue
+//!    expectation in a request that does not include content".
+//! 3. **The head sent** leads to waiting where there is no body, to uploading where there is one, and to
+//!    asking where that is held back. Asking ends with a 100, with a final response, or when the wait is
+//!    overdue: a client "SHOULD NOT wait for an indefinite period".
 //! 4. **The body** has the length announced, to the byte (RFC 9112 section 6.2), or ends with its last chunk
 //!    (section 7.1). It is cut short where sending fails or the server ends the connection, and where a final
-//!    answer has come that is an error, that closes, or that finds the body still held back: RFC 9112 section 9.5
-//!    has a client stop then. Further pieces are dropped, and the answer can be read at once.
-//! 5. **An answer of status 1xx** is not the final one, save 101 (RFC 9110 section 15.2: a client must be able to
-//!    parse them "even if the client does not expect one"). [`MAX_INTERIM`] of them may come before it.
-//! 6. **The answer** is taken once, in waiting. 101 needs a request that asked for another protocol (RFC 9110
-//!    section 7.8). It, and 2xx to CONNECT (section 9.3.6), end HTTP on this connection; after any other the body
-//!    is read.
-//! 7. **The connection persists** (RFC 9112 section 9.3) where the request was sent whole, neither head asks for
-//!    the close, the answer has been read to its end, and no bytes came after it that belong to no answer.
+//!    answer has come that is an error, that closes, or that finds the body still held back: RFC 9112
+//!    section 9.5 has a client stop then. Further pieces are dropped, and the response can be read at once.
+//! 5. **A response of status 1xx** is not the final one, save 101 (RFC 9110 section 15.2: a client must be
+//!    able to parse them "even if the client does not expect one"). [`MAX_INTERIM`] of them may come before
+//!    it.
+//! 6. **The response** is taken once, in waiting. 101 needs a request that asked for another protocol (RFC
+//!    9110 section 7.8). It, and 2xx to CONNECT (section 9.3.6), end HTTP on this connection; after any other
+//!    the body is read.
+//! 7. **The connection persists** (RFC 9112 section 9.3) where the request was sent whole, neither head asks
+//!    for the close, the response has been read to its end, and no bytes came after it that belong to no
+//!    response.
 //! 8. **A failure** is final until another request begins or another connection comes. It is told again to
-//!    whoever asks for the answer.
-//! 9. **A request is repeated** as it was written, on another connection, as long as there is no answer to it.
+//!    whoever asks for the response.
+//! 9. **A request is repeated** as it was written, on another connection, as long as there is no response to
+//!    it.
 //!
 //! # The laws
 //!
 //! They hold after every event. Debug builds assert what a state can show of them; the tests walk every state
 //! that any sequence of events can reach.
 //!
-//! 1. An event that has no place in a phase is refused with an error, or makes no difference where it has none,
-//!    and changes nothing.
+//! 1. An event that has no place in a phase is refused with an error, or makes no difference where it has
+//!    none, and changes nothing.
 //! 2. Nothing persists after a failure, a body that was cut short, or a head on either side that asks for the
 //!    close.
-//! 3. To one request sent there is one answer at most, and none before the head was sent.
+//! 3. To one request sent there is one response at most, and none before the head was sent.
 //! 4. A request that is complete has been sent with exactly the bytes that were announced.
-//! 5. No 1xx but 101 is an answer, and never more than [`MAX_INTERIM`] pass.
+//! 5. No 1xx but 101 is a response, and never more than [`MAX_INTERIM`] pass.
 //! 6. A body is held back only where the head expects a 100 and there is one.
 //! 7. A head that is being written knows nothing of an exchange before.
 
@@ -65,10 +69,10 @@ use crate::error::HttpError;
 use crate::request::{RequestBody, RequestKind, is_idempotent};
 use connie_core::AttemptError;
 
-/// The most answers of status 1xx that are passed over before the final one. 101 is a final one.
+/// The most responses of status 1xx that are passed over before the final one. 101 is a final one.
 pub const MAX_INTERIM: u8 = 16;
 
-/// How far an exchange has come, and what is known of its request and its answer.
+/// How far an exchange has come, and what is known of its request and its response.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct ExchangeState {
@@ -88,7 +92,7 @@ pub(crate) struct ExchangeState {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
 enum ExchangePhase {
-    /// No request has been begun, and there is no answer.
+    /// No request has been begun, and there is no response.
     Idle,
     /// A head of this many bytes is written, and not sent.
     Heading(usize),
@@ -98,11 +102,11 @@ enum ExchangePhase {
     Uploading(RemainingBody),
     /// The body was cut short: the server has answered already, or will not listen any more.
     Refused,
-    /// The request is complete, or was cut short. The answer's head is awaited.
+    /// The request is complete, or was cut short. The response's head is awaited.
     Waiting,
-    /// The answer's body is being read.
+    /// The response's body is being read.
     Reading,
-    /// The answer has been read. It can still be looked at.
+    /// The response has been read. It can still be looked at.
     Over,
     /// What follows is not HTTP.
     Tunnel,
@@ -203,7 +207,8 @@ impl ExchangeState {
         }
     }
 
-    /// The last answer, and a head that was being written, are no longer in the buffer. A failure is still known.
+    /// The last response, and a head that was being written, are no longer in the buffer. A failure is still
+    /// known.
     pub(crate) fn on_forgotten(&mut self) {
         if let ExchangePhase::Heading(_) | ExchangePhase::Over = self.phase {
             self.phase = ExchangePhase::Idle;
@@ -284,7 +289,7 @@ impl ExchangeState {
         self.check_laws();
     }
 
-    /// A piece of the body of this length is given to be sent. Says how.
+    /// A piece of the body of this length is given to be sent. Returns how.
     pub(crate) fn on_body_given(&mut self, length: usize) -> Result<BodyPiece, HttpError> {
         match self.phase {
             ExchangePhase::Refused => Ok(BodyPiece::Dropped),
@@ -324,7 +329,8 @@ impl ExchangeState {
         self.check_laws();
     }
 
-    /// Sending is given up, since it failed for this reason or since the server does not listen. The answer can be read.
+    /// Sending is given up, since it failed for this reason or since the server does not listen. The response
+    /// can be read.
     pub(crate) fn on_upload_stopped(&mut self, reason: Option<AttemptError>) {
         if let ExchangePhase::Heading(_) | ExchangePhase::Asking(_) | ExchangePhase::Uploading(_) = self.phase
         {
@@ -342,7 +348,8 @@ impl ExchangeState {
         }
     }
 
-    /// The request is to be sent once more, over a new connection. Its head is `length` bytes long, or the whole of it is.
+    /// The request is to be sent once more, over a new connection. Its head is `length` bytes long, or the
+    /// whole of it is.
     pub(crate) fn on_repeated(&mut self, length: usize) -> Result<(), HttpError> {
         if !matches!(self.phase, ExchangePhase::Refused | ExchangePhase::Waiting) {
             return Err(HttpError::CannotSendRequest);
@@ -354,9 +361,9 @@ impl ExchangeState {
         Ok(())
     }
 
-    // The answer.
+    // The response.
 
-    /// A head with this status has come. Says whether it is the final one.
+    /// A head with this status has come. Returns whether it is the final one.
     pub(crate) fn on_head_received(&mut self, status: u16) -> Result<bool, HttpError> {
         match self.phase {
             ExchangePhase::Asking(_)
@@ -379,7 +386,7 @@ impl ExchangeState {
         Ok(false)
     }
 
-    /// The caller asks for the answer. Says whether its head is still to be received.
+    /// The caller asks for the response. Returns whether its head is still to be received.
     pub(crate) fn on_response_wanted(&mut self) -> Result<bool, HttpError> {
         match self.phase {
             // The end of a body that is complete need not be told.
@@ -400,8 +407,8 @@ impl ExchangeState {
         if !matches!(self.phase, ExchangePhase::Waiting) {
             return Err(HttpError::ResponseNotReady);
         }
-        // RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client". What follows is then
-        // neither an answer nor anything that the caller knows.
+        // RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the
+        // client". What follows is then neither a response nor anything that the caller knows.
         if response.status == 101 && !self.options.upgrade {
             return Err(HttpError::UnaskedSwitch);
         }
@@ -412,8 +419,8 @@ impl ExchangeState {
         Ok(())
     }
 
-    /// The server has ended the connection, by this `error`, before the head of its answer was complete; `silent`: without a byte of
-    /// it. Returns the error to report.
+    /// The server has ended the connection, by this `error`, before the head of its response was complete;
+    /// `silent`: without a byte of it. Returns the error to report.
     pub(crate) fn on_response_missing(&mut self, error: HttpError, silent: bool) -> HttpError {
         let error = match (self.send_failure, error) {
             (Some(reason), _) if silent => HttpError::Send(reason),
@@ -423,8 +430,8 @@ impl ExchangeState {
         self.on_failed(error)
     }
 
-    /// The answer has been read to its end. `clean`: nothing has come that leaves doubt where the next one begins. Says whether
-    /// the connection persists.
+    /// The response has been read to its end. `clean`: nothing has come that leaves doubt where the next one
+    /// begins. Returns whether the connection persists.
     pub(crate) fn on_body_read(&mut self, clean: bool) -> Result<bool, HttpError> {
         if !self.is_reading() {
             return Err(HttpError::ResponseNotReady);
@@ -437,7 +444,7 @@ impl ExchangeState {
 
     // What is asked of it.
 
-    /// What about the request decides how its answer is framed.
+    /// What about the request decides how its response is framed.
     pub(crate) fn kind(&self) -> RequestKind {
         self.kind
     }
@@ -477,22 +484,22 @@ impl ExchangeState {
         matches!(self.phase, ExchangePhase::Refused)
     }
 
-    /// Whether it was sending that failed, so that an answer may have come which nobody has looked for.
+    /// Whether it was sending that failed, so that a response may have come which nobody has looked for.
     pub(crate) fn has_send_failure(&self) -> bool {
         self.send_failure.is_some()
     }
 
-    /// Whether an answer of status 1xx has come.
+    /// Whether a response of status 1xx has come.
     pub(crate) fn has_interim(&self) -> bool {
         self.interim > 0
     }
 
-    /// Whether the answer's body is being read.
+    /// Whether the response's body is being read.
     pub(crate) fn is_reading(&self) -> bool {
         matches!(self.phase, ExchangePhase::Reading)
     }
 
-    /// Whether the connection ended under the request, without an answer of any kind.
+    /// Whether the connection ended under the request, without a response of any kind.
     pub(crate) fn was_lost(&self) -> bool {
         let ended = matches!(
             self.phase,
@@ -501,12 +508,13 @@ impl ExchangeState {
         ended && self.interim == 0
     }
 
-    /// Whether an answer is awaited, and no head has come yet that was more than an interim one.
+    /// Whether a response is awaited, and no head has come yet that was more than an interim one.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.phase, ExchangePhase::Waiting)
     }
 
-    /// Whether the request was sent whole, nothing has come back, and a second server may see it as far as its fields say.
+    /// Whether the request was sent whole, nothing has come back, and a second server may see it as far as
+    /// its fields say.
     pub(crate) fn may_be_shared(&self) -> bool {
         let asks_for_more = self.options.upgrade || self.options.expect;
         self.is_waiting() && !asks_for_more && self.interim == 0 && self.send_failure.is_none()

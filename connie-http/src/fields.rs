@@ -15,9 +15,9 @@ pub struct Header<'a> {
 
 /// The fields of a head or of a trailer section, in order.
 ///
-/// A line that is no field (RFC 9112 section 5: `field-name ":" OWS field-value OWS`), such as the warning of
-/// a script that a server let slip into its head, is not among them: see [`dropped`](Self::dropped). There is
-/// none with a NUL or a bare CR, which some take for an end, and none that names Content-Length or
+/// A line that is not a field (RFC 9112 section 5: `field-name ":" OWS field-value OWS`), such as the warning
+/// of a script that a server let slip into its head, is not among them: see [`dropped`](Self::dropped). There
+/// is none with a NUL or a bare CR, which some take for an end, and none that names Content-Length or
 /// Transfer-Encoding, since another recipient may heed it: such a head is
 /// [`HttpError::MalformedHeader`](crate::HttpError::MalformedHeader).
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// The lines that are no fields, folds joined, without their line ends.
+    /// The lines that are not fields, folds joined, without their line ends.
     ///
     /// ```
     /// use connie_http::{ResponseHead, parts::ParsedHead};
@@ -87,7 +87,7 @@ pub(crate) fn check(section: &mut [u8]) -> bool {
 }
 
 /// Joins folded lines: a line end before white space becomes spaces. White space before the first line
-/// belongs to that line, which is then no field: RFC 9112 section 2.2 has a recipient that does not reject
+/// belongs to that line, which is then not a field: RFC 9112 section 2.2 has a recipient that does not reject
 /// the message "ignore the entire line, along with any subsequent lines preceded by whitespace".
 fn unfold(fields: &mut [u8]) {
     let mut cr: Option<&mut u8> = None;
@@ -143,10 +143,10 @@ pub(super) fn is_dangerous(line: &[u8]) -> bool {
     line.iter().any(|byte| matches!(byte, b'\r' | 0))
 }
 
-/// Whether `line`, which is no field, has the name of one that decides where the body ends or how it is coded,
-/// in any case, wherever it stands, and though there be bytes within that no name can hold. Some recipients trim white
-/// space before the colon (RFC 9112 section 5.1 has proxies do so), some more than that; what they may heed
-/// must not be passed over here, or one body ends in two places.
+/// Whether `line`, which is not a field, has the name of one that decides where the body ends or how it is
+/// coded, in any case, wherever it stands, and though there be bytes within that no name can hold. Some
+/// recipients trim white space before the colon (RFC 9112 section 5.1 has proxies do so), some more than
+/// that; what they may heed must not be passed over here, or one body ends in two places.
 fn names_framing(line: &[u8]) -> bool {
     // The last is the end of "content-encoding", whose first byte occurs in it again: see `holds`.
     ["content-length", "transfer-encoding", "t-encoding"].iter().any(|name| holds(line, name.as_bytes()))

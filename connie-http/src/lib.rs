@@ -1,5 +1,5 @@
-//! HTTP/1.1 for clients (RFC 9110, RFC 9112), over the connection that won the race, or over any connected stream.
-//! No allocation; the caller provides the buffer.
+//! HTTP/1.1 for clients (RFC 9110, RFC 9112), over the connection that won the race, or over any connected
+//! stream. No allocation; the caller provides the buffer.
 //!
 //! [`HttpConnection`] sends requests over a connected socket and reads the responses:
 //!
@@ -33,8 +33,8 @@
 //!
 //! # A connection that opens itself
 //!
-//! Given addresses in place of a socket, the connection races them when a request needs a connection, and again after
-//! the server has closed it:
+//! Given addresses in place of a socket, the connection races them when a request needs a connection, and
+//! again after the server has closed it:
 //!
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
@@ -73,9 +73,9 @@
 //!
 //! # The buffer
 //!
-//! The end of the buffer stores the value of the `Host` field and, where there is a tunnel, the CONNECT request. The
-//! rest is free for heads. Reading a head takes no memory that grows with the head. On a 32-bit machine a connection
-//! takes 200 bytes, not counting its buffer and what opens it.
+//! The end of the buffer stores the value of the `Host` field and, where there is a tunnel, the CONNECT
+//! request. The rest is free for heads. Reading a head takes no memory that grows with the head. On a 32-bit
+//! machine a connection takes 200 bytes, not counting its buffer and what opens it.
 
 #![no_std]
 #![forbid(unsafe_code)]

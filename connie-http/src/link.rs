@@ -9,7 +9,8 @@ use connie_core::AttemptErrorKind;
 use connie_core::Instant;
 use connie_core::{Interest, PollEntry, PollResult, Poller, RaceStack};
 
-/// A poller lent to a connection whose stack is lent as well: `&mut S` needs a `Poller<&mut S>`, and this is one.
+/// A poller lent to a connection whose stack is lent as well: `&mut S` needs a `Poller<&mut S>`, and this is
+/// one.
 #[derive(Debug)]
 pub struct ByRef<'a, W: ?Sized>(pub &'a mut W);
 
@@ -28,7 +29,7 @@ impl<S: TcpClientStack, W: Poller<S> + ?Sized> Poller<&mut S> for ByRef<'_, W> {
     }
 }
 
-/// Owns the socket, and releases it exactly once: when told to, or when dropped.
+/// Owns the socket, and releases it exactly once: on request, or when dropped.
 #[derive(Debug)]
 pub(crate) struct Link<S: RaceStack, W> {
     pub(crate) stack: S,
@@ -129,7 +130,8 @@ impl<S: RaceStack, W: Poller<S>> Link<S, W> {
         })
     }
 
-    /// Waits for `interest`, until `limit` at most and `pause` at most, and says whether there may be cause to look.
+    /// Waits for `interest`, until `limit` at most and `pause` at most, and says whether there may be cause
+    /// to look.
     pub(crate) fn wait(
         &mut self,
         interest: Interest,
@@ -166,7 +168,7 @@ impl<S: RaceStack, W: Poller<S>> Link<S, W> {
         }
     }
 
-    /// Sends some of `data`, waiting as long as it takes or is allowed, and says how much.
+    /// Sends some of `data`, waiting as long as it takes or is allowed, and returns how much.
     pub(crate) fn send(&mut self, data: &[u8]) -> Result<usize, HttpError> {
         let limit = self.limit()?;
         loop {

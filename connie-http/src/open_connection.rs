@@ -1,4 +1,5 @@
-//! How a connection is opened, and opened again: what `auto_open` and `connect()` are in Python's `http.client`.
+//! How a connection is opened, and opened again: what `auto_open` and `connect()` are in Python's
+//! `http.client`.
 
 use core::net::SocketAddr;
 
@@ -7,12 +8,12 @@ use connie_core::RaceDriver;
 use connie_core::{Config, Failure};
 use connie_core::{Poller, RaceStack};
 
-/// Opens the connections of an [`HttpConnection`](crate::HttpConnection): the first one, and another each time that the last has
-/// ended.
+/// Opens the connections of an [`HttpConnection`](crate::HttpConnection): the first one, and another each
+/// time that the last has ended.
 ///
-/// [`RaceAddresses`] races a list of addresses and is all that most programs need. `()` opens nothing: with it a connection lives as
-/// long as the socket that it was given. Write an opener of your own to resolve the host's name each time, to keep the
-/// race's timeline, or to speak TLS:
+/// [`RaceAddresses`] races a list of addresses and is all that most programs need. `()` opens nothing: with
+/// it a connection lives as long as the socket that it was given. Write an opener of your own to resolve the
+/// host's name each time, to keep the race's timeline, or to speak TLS:
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
@@ -51,17 +52,18 @@ use connie_core::{Poller, RaceStack};
 /// # Ok::<(), connie_http::HttpError>(())
 /// ```
 pub trait OpenConnection<S: RaceStack, W> {
-    /// Opens a connection, waiting as `poller` does, and hands its socket over, connected. A socket that does not end as the
-    /// connection's must have been released.
+    /// Opens a connection, waiting as `poller` does, and hands its socket over, connected. A socket that does
+    /// not end as the connection's must have been released.
     ///
     /// # Errors
     ///
     /// Why there is no connection; it is told as [`HttpError::Connect`](crate::HttpError::Connect).
     fn open(&mut self, stack: &mut S, poller: &mut W, context: OpenContext) -> Result<S::TcpSocket, Failure>;
 
-    /// Called when the proxy has opened the [tunnel](crate::HttpConnection::set_tunnel): from here on `socket` leads to the host itself.
-    /// An opener whose connections speak TLS makes the handshake here, and leaves it out of [`open`](OpenConnection::open) where
-    /// [`OpenContext::tunnel`] is set. Does nothing unless written.
+    /// Called when the proxy has opened the [tunnel](crate::HttpConnection::set_tunnel): from here on
+    /// `socket` leads to the host itself. An opener whose connections speak TLS makes the handshake here, and
+    /// leaves it out of [`open`](OpenConnection::open) where [`OpenContext::tunnel`] is set. Does nothing
+    /// unless written.
     ///
     /// # Errors
     ///
@@ -77,9 +79,10 @@ pub trait OpenConnection<S: RaceStack, W> {
         Ok(())
     }
 
-    /// Until when a connection that was just opened may take to get through the proxy, beside the limits of the connection itself: for
-    /// an opener that has a deadline of its own. Asked after each [`open`](OpenConnection::open), and not where the socket comes from elsewhere or had
-    /// been open for a while. `None` unless written.
+    /// Until when a connection that was just opened may take to get through the proxy, beside the limits of
+    /// the connection itself: for an opener that has a deadline of its own. Asked after each
+    /// [`open`](OpenConnection::open), and not where the socket comes from elsewhere or had been open for a
+    /// while. `None` unless written.
     fn tunnel_until(&self) -> Option<Instant> {
         None
     }
@@ -94,8 +97,8 @@ pub trait OpenConnection<S: RaceStack, W> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenContext {
-    /// When to give up: the earlier of the connection's [deadline](crate::HttpConnection::set_deadline) and its
-    /// [time-out](crate::HttpConnection::set_timeout) from now; `None` for never.
+    /// When to give up: the earlier of the connection's [deadline](crate::HttpConnection::set_deadline) and
+    /// its [timeout](crate::HttpConnection::set_timeout) from now; `None` for never.
     pub until: Option<Instant>,
     /// Whether the socket leads to a proxy through which a tunnel will be opened.
     pub tunnel: bool,
@@ -138,9 +141,10 @@ impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for
 
 /// The addresses of a host, raced for each connection.
 ///
-/// `A` is a list of addresses: an array, a slice, a `heapless::Vec`, a `Vec`. The numbers are those of the [`RaceDriver`] that runs the
-/// race: how many addresses count, how many sockets may be in flight, and how many attempts are recorded (for nobody, so that as many as
-/// there are sockets will do). It lives on the stack while a connection is being opened and costs nothing in between.
+/// `A` is a list of addresses: an array, a slice, a `heapless::Vec`, a `Vec`. The numbers are those of the
+/// [`RaceDriver`] that runs the race: how many addresses count, how many sockets may be in flight, and how
+/// many attempts are recorded (for nobody, so that as many as there are sockets will do). It lives on the
+/// stack while a connection is being opened and costs nothing in between.
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
@@ -167,15 +171,15 @@ pub struct RaceAddresses<
     addresses: A,
     config: Config,
     won: Option<SocketAddr>,
-    /// When the deadline of the last race is, which holds for the way through a proxy too.
+    /// When the deadline of the last race is, which holds for the route through a proxy too.
     until: Option<Instant>,
 }
 
 impl<A: AsRef<[SocketAddr]>, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     RaceAddresses<A, DESTINATIONS, SOCKETS, RECORDS>
 {
-    /// `addresses`, best first, to be raced as `config` says. Its deadline covers the way through a proxy where there is a
-    /// [tunnel](crate::HttpConnection::set_tunnel).
+    /// `addresses`, best first, to be raced as `config` says. Its deadline covers the route through a proxy
+    /// where there is a [tunnel](crate::HttpConnection::set_tunnel).
     #[must_use]
     pub fn new(addresses: A, config: Config) -> Self {
         RaceAddresses { addresses, config, won: None, until: None }

@@ -1,8 +1,9 @@
-//! The parts of a connection, for programs that write their own: they read and write octets, and touch no socket.
+//! The parts of a connection, for programs that write their own: they read and write octets, and touch no
+//! socket.
 //!
-//! [`RequestHead`] writes the head of a request. [`HeadScanner`] finds the end of a response's head as its octets
-//! arrive, [`ResponseHead::parse`] reads it, and its [`framing`](ResponseHead::framing) says how the body ends.
-//! [`BodyDecoder`] then finds the body in what follows.
+//! [`RequestHead`] writes the head of a request. [`HeadScanner`] finds the end of a response's head as its
+//! octets arrive, [`ResponseHead::parse`] reads it, and its [`framing`](ResponseHead::framing) says how the
+//! body ends. [`BodyDecoder`] then finds the body in what follows.
 //!
 //! ```
 //! use connie_http::ResponseHead;

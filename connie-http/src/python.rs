@@ -48,7 +48,7 @@
 //! | `length` | [`Response::remaining`] |
 //! | `chunked`, `chunk_left` | [`ResponseHead::framing`]; what is left of a chunk is nobody's business |
 //! | trailers, which Python drops | [`Response::trailers`] |
-//! | bytes after the answer, which Python takes for the next one | [`Response::surplus`], and the connection is not used again |
+//! | bytes after the response, which Python takes for the next one | [`Response::surplus`], and the connection is not used again |
 //! | `close()` | [`Response::discard`], after which another request can follow, or [`HttpConnection::close`]. Dropping a [`Response`] loses nothing |
 //! | `begin()` | part of [`HttpConnection::response`] |
 //! | `peek(n)`, `readline(n)`, `readlines()`, `fp`, iteration | `std::io::BufRead`'s, over the body that `connie-std` gives as a `std::io::Read` |

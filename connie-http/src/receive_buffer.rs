@@ -1,11 +1,12 @@
-//! What a connection has received of an answer, and where in its buffer that is.
+//! What a connection has received of a response, and where in its buffer that is.
 
 use crate::error::HttpError;
 use crate::exchange_state::ExchangeState;
 use crate::response_head::{HeadLayout, HeadScanner};
 use crate::syntax::{copy, move_down};
 
-/// What has been received, and where in the buffer it is: the head, the trailer section, and the bytes that are not decoded yet.
+/// What has been received, and where in the buffer it is: the head, the trailer section, and the bytes that
+/// are not decoded yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReceiveBuffer {
     pub(crate) scanner: HeadScanner,
@@ -16,7 +17,7 @@ pub(crate) struct ReceiveBuffer {
     /// The bytes not decoded yet.
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// Bytes that came after the answer's end.
+    /// Bytes that came after the response's end.
     pub(crate) surplus: usize,
 }
 
@@ -26,7 +27,7 @@ impl ReceiveBuffer {
         room.get_mut(self.end..).filter(|free| !free.is_empty())
     }
 
-    /// Takes note of `count` more bytes.
+    /// Records `count` more bytes.
     pub(crate) fn on_received(&mut self, count: usize) {
         self.end = self.end.saturating_add(count);
     }
@@ -36,7 +37,8 @@ impl ReceiveBuffer {
         buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The final head among what has been received, if it is there; those before it, of which `exchange` is told, are dropped.
+    /// The final head among what has been received, if it is there; those before it, of which `exchange` is
+    /// told, are dropped.
     pub(crate) fn next_head(
         &mut self,
         room: &mut [u8],

@@ -1,4 +1,4 @@
-//! The receiving half of an exchange: from the first byte of an answer to the last one of its body.
+//! The receiving half of an exchange: from the first byte of a response to the last one of its body.
 
 use core::fmt;
 
@@ -14,10 +14,10 @@ use crate::status::StatusClass;
 use crate::syntax::{copy, move_down};
 use connie_core::{Poller, RaceStack};
 
-/// An answer, whose body is read from the connection. In the manner of Python's `http.client.HTTPResponse`.
+/// A response, whose body is read from the connection. In the manner of Python's `http.client.HTTPResponse`.
 ///
-/// Dropping it loses nothing: [`HttpConnection::response`] gives it again. Before the next request its body must be read to the
-/// end, or [discarded](Self::discard).
+/// Dropping it loses nothing: [`HttpConnection::response`] gives it again. Before the next request its body
+/// must be read to the end, or [discarded](Self::discard).
 #[doc(alias = "HTTPResponse")]
 pub struct Response<'c, S: RaceStack, W, B, O = ()> {
     pub(crate) connection: &'c mut HttpConnection<S, W, B, O>,
@@ -111,21 +111,21 @@ where
         self.connection.decoder.is_done()
     }
 
-    /// Whether the connection ends with this answer (RFC 9112 section 9.3).
+    /// Whether the connection ends with this response (RFC 9112 section 9.3).
     #[must_use]
     pub fn will_close(&self) -> bool {
         !self.connection.exchange.persists()
     }
 
-    /// How many bytes came after the end of the answer, as far as they have been received. They belong to nothing, so the
-    /// connection is not used again (RFC 9112 section 6.3).
+    /// How many bytes came after the end of the response, as far as they have been received. They belong to
+    /// nothing, so the connection is not used again (RFC 9112 section 6.3).
     #[must_use]
     pub fn surplus(&self) -> usize {
         self.connection.receive_buffer.surplus
     }
 
-    /// Reads some of the body into `out`, waiting for at least a byte, and says how many. `Ok(0)`: the body is at its end, or
-    /// `out` is empty.
+    /// Reads some of the body into `out`, waiting for at least a byte, and returns how many. `Ok(0)`: the
+    /// body is at its end, or `out` is empty.
     ///
     /// # Errors
     ///
@@ -138,12 +138,13 @@ where
         self.connection.read(out)
     }
 
-    /// Reads the rest of the body into `out` and says how long it is.
+    /// Reads the rest of the body into `out` and returns its length.
     ///
     /// # Errors
     ///
-    /// [`HttpError::BodyTooLarge`] where it is longer than `out`: with nothing read if the head has told the length, else with `out` full
-    /// and the connection closed. Those of [`read`](Self::read), with what has come in `out`.
+    /// [`HttpError::BodyTooLarge`] where it is longer than `out`: with nothing read if the head has told the
+    /// length, else with `out` full and the connection closed. Those of [`read`](Self::read), with what has
+    /// come in `out`.
     pub fn read_to_end(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
         let too_large = HttpError::BodyTooLarge { capacity: out.len() };
         let fits = |left: u64| usize::try_from(left).is_ok_and(|left| left <= out.len());
@@ -182,16 +183,17 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: OpenConnection<S, W>,
 {
-    /// Waits for the answer's head. Answers of status 1xx are passed over, except 101, which is one where the request has an `Upgrade` field:
-    /// [`take_socket`](Self::take_socket) then hands out the connection. Else it is [`HttpError::UnaskedSwitch`].
+    /// Waits for the response's head. Responses of status 1xx are passed over, except 101, which is one where
+    /// the request has an `Upgrade` field: [`take_socket`](Self::take_socket) then hands out the connection.
+    /// Else it is [`HttpError::UnaskedSwitch`].
     ///
-    /// Called again before the next request, it gives the same answer, its body as far as it has been read.
+    /// Called again before the next request, it gives the same response, its body as far as it has been read.
     ///
     /// # Errors
     ///
-    /// [`HttpError::ResponseNotReady`] where no request is complete; [`HttpError::EmptyReply`] and all that can be wrong with a head;
-    /// [`HttpError::Send`] where the request could not be sent and no answer had come; [`HttpError::Receive`],
-    /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    /// [`HttpError::ResponseNotReady`] where no request is complete; [`HttpError::EmptyReply`] and all that
+    /// can be wrong with a head; [`HttpError::Send`] where the request could not be sent and no response had
+    /// come; [`HttpError::Receive`], [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, S, W, B, O>, HttpError> {
         if self.exchange.on_response_wanted()? {
@@ -229,7 +231,7 @@ where
         self.receive_buffer.head.unwrap_or_default().view(self.buffer.as_ref())
     }
 
-    /// Gives up on an answer that ended, or failed, before its head was complete.
+    /// Abandons a response that ended, or failed, before its head was complete.
     fn on_response_missing(&mut self, error: HttpError) -> HttpError {
         self.give_up();
         self.exchange.on_response_missing(error, self.receive_buffer.is_empty())
@@ -277,8 +279,8 @@ where
         }
     }
 
-    /// Receives more of the body: straight into `out`, or into the buffer where that has more room. Gives the count of body bytes
-    /// that are now in `out`, and what went wrong after them.
+    /// Receives more of the body: straight into `out`, or into the buffer where that has more room. Gives the
+    /// count of body bytes that are now in `out`, and what went wrong after them.
     fn receive_body(&mut self, out: &mut [u8]) -> (usize, Result<(), HttpError>) {
         let (end, kept) = (self.capacity(), self.receive_buffer.kept());
         (self.receive_buffer.start, self.receive_buffer.end) = (kept, kept);
@@ -365,7 +367,8 @@ where
         (written, Ok(()))
     }
 
-    /// Ends the exchange: the body has been read. The connection stays only where it can serve another request.
+    /// Ends the exchange: the body has been read. The connection stays only where it can serve another
+    /// request.
     fn finish_exchange(&mut self) {
         self.link.unread = false;
         let unread = self.receive_buffer.unread(self.buffer.as_ref()).len();

@@ -7,12 +7,12 @@ use crate::error::HttpError;
 use crate::syntax::{elements, is_field_value, is_token};
 use crate::writer::Writer;
 
-/// What about a request decides how its answer is framed.
+/// What about a request decides how its response is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
-    /// The method is HEAD: the answer has no body, whatever it says.
+    /// The method is HEAD: the response has no body, whatever it says.
     Head,
-    /// The method is CONNECT: an answer of status 2xx begins a tunnel.
+    /// The method is CONNECT: a response of status 2xx begins a tunnel.
     Connect,
     /// Any other method.
     Other,
@@ -29,22 +29,22 @@ impl RequestKind {
         }
     }
 
-    /// Whether an answer with this status to such a request begins a tunnel (RFC 9110 section 9.3.6).
+    /// Whether a response with this status to such a request begins a tunnel (RFC 9110 section 9.3.6).
     pub(crate) fn tunnels_by(self, status: u16) -> bool {
         self == RequestKind::Connect && matches!(status, 200..=299)
     }
 }
 
-/// Whether a request with this method may be sent again by itself: RFC 9110 section 9.2.2 has "PUT, DELETE, and safe request
-/// methods" idempotent, and section 9.2.1 has these safe.
+/// Whether a request with this method may be sent again by itself: RFC 9110 section 9.2.2 has "PUT, DELETE,
+/// and safe request methods" idempotent, and section 9.2.1 has these safe.
 #[must_use]
 pub fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }
 
-/// Whether a request with this method may be sent to two servers at one time, for the first answer, unless the caller says otherwise: GET,
-/// HEAD and OPTIONS. RFC 9110 section 9.2.1: "the client does not request, and does not expect, any state change on the origin server as a
-/// result of applying a safe method".
+/// Whether a request with this method may be sent to two servers at one time, for the first response, unless
+/// the caller says otherwise: GET, HEAD and OPTIONS. RFC 9110 section 9.2.1: "the client does not request,
+/// and does not expect, any state change on the origin server as a result of applying a safe method".
 #[must_use]
 pub fn is_safe_to_race(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
@@ -65,8 +65,8 @@ pub enum RequestBody {
 impl RequestBody {
     /// How `body`, which is there in full, is sent with `method`.
     ///
-    /// An empty one is announced where the method expects a body (RFC 9110 section 8.6 says POST for an example; PUT and PATCH are
-    /// alike), and left out elsewhere.
+    /// An empty one is announced where the method expects a body (RFC 9110 section 8.6 says POST for an
+    /// example; PUT and PATCH are alike), and left out elsewhere.
     #[must_use]
     pub fn from_bytes(method: &str, body: &[u8]) -> Self {
         if body.is_empty() && !matches!(method, "POST" | "PUT" | "PATCH") {
@@ -78,8 +78,8 @@ impl RequestBody {
 
 /// Writes a request's head into a buffer.
 ///
-/// Everything is checked before it is written: what holds a CR, LF or NUL is refused, so that nothing the caller passes on can
-/// become a field, or a request, of its own.
+/// Everything is checked before it is written: what holds a CR, LF or NUL is refused, so that nothing the
+/// caller passes on can become a field, or a request, of its own.
 ///
 /// ```
 /// use connie_http::{HttpError, RequestBody, parts::RequestHead};
@@ -111,12 +111,14 @@ impl fmt::Debug for RequestHead<'_> {
 impl<'b> RequestHead<'b> {
     /// Begins a head: the request line and the `Host` field, which RFC 9110 section 7.2 wants first.
     ///
-    /// An empty `target` is `/`, and one that begins with its query gets a `/` before it (RFC 9112 section 3.2.1). A target may
-    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Authority::write`](crate::Authority::write).
+    /// An empty `target` is `/`, and one that begins with its query gets a `/` before it (RFC 9112
+    /// section 3.2.1). A target may also be in absolute, authority or asterisk form. `host` is the field's
+    /// value: see [`Authority::write`](crate::Authority::write).
     ///
     /// # Errors
     ///
-    /// [`HttpError::InvalidMethod`], [`HttpError::InvalidTarget`], [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`].
+    /// [`HttpError::InvalidMethod`], [`HttpError::InvalidTarget`], [`HttpError::InvalidHost`],
+    /// [`HttpError::BufferTooSmall`].
     pub fn new(buffer: &'b mut [u8], method: &str, target: &str, host: &str) -> Result<Self, HttpError> {
         if !is_token(method) {
             return Err(HttpError::InvalidMethod);
@@ -151,8 +153,9 @@ impl<'b> RequestHead<'b> {
     ///
     /// # Errors
     ///
-    /// [`HttpError::ReservedHeader`] for `Host`, `Content-Length` and `Transfer-Encoding`, [`HttpError::InvalidHeaderName`],
-    /// [`HttpError::InvalidHeaderValue`], [`HttpError::BufferTooSmall`]. The head is then as it was.
+    /// [`HttpError::ReservedHeader`] for `Host`, `Content-Length` and `Transfer-Encoding`,
+    /// [`HttpError::InvalidHeaderName`], [`HttpError::InvalidHeaderValue`], [`HttpError::BufferTooSmall`].
+    /// The head is then as it was.
     pub fn header(&mut self, name: &str, value: &[u8]) -> Result<(), HttpError> {
         if !is_token(name) {
             return Err(HttpError::InvalidHeaderName);
@@ -183,7 +186,7 @@ impl<'b> RequestHead<'b> {
         self.closes
     }
 
-    /// Whether a field so far expects a 100 answer before the body is sent (RFC 9110 section 10.1.1).
+    /// Whether a field so far expects a 100 response before the body is sent (RFC 9110 section 10.1.1).
     #[must_use]
     pub fn expects_continue(&self) -> bool {
         self.expects_continue
@@ -200,7 +203,7 @@ impl<'b> RequestHead<'b> {
         self.writer.length()
     }
 
-    /// Ends the head and says how long it is.
+    /// Ends the head and returns its length.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Reads the head of an answer, and tells from it how the body is framed and whether the connection can be used again.
+//! Reads the head of a response, and tells from it how the body is framed and whether the connection can be
+//! used again.
 
 use crate::coding;
 use crate::error::HttpError;
@@ -26,14 +27,15 @@ impl HeadScanner {
         HeadScanner { line: 0, seen: 0 }
     }
 
-    /// The length of the head, its empty line included, or `None` where that has not arrived. `bytes` are all that have
-    /// arrived from the head's first; each call goes on where the last one ended.
+    /// The length of the head, its empty line included, or `None` where that has not arrived. `bytes` are all
+    /// that have arrived from the head's first; each call goes on where the last one ended.
     ///
     /// A line may end in a bare LF (RFC 9112 section 2.2).
     ///
     /// # Errors
     ///
-    /// [`HttpError::NotHttp`] at the first byte that no answer could begin with: no later byte could mend it.
+    /// [`HttpError::NotHttp`] at the first byte that no response could begin with: no later byte could mend
+    /// it.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
         if !bytes.iter().zip(NAME).all(|(byte, expected)| byte == expected) {
             return Err(HttpError::NotHttp);
@@ -86,7 +88,7 @@ pub enum ParsedHead<'a> {
     Complete(ResponseHead<'a>),
 }
 
-/// The head of an answer.
+/// The head of a response.
 ///
 /// ```
 /// use connie_http::{ResponseHead, parts::{BodyFraming, ParsedHead, RequestKind}};
@@ -112,9 +114,9 @@ pub struct ResponseHead<'a> {
 impl<'a> ResponseHead<'a> {
     /// Reads a head from the start of `bytes`.
     ///
-    /// A field that goes on over several lines (obs-fold) is joined in place, each line end becoming spaces: RFC 9112 section 5.2
-    /// says that a user agent "MUST replace each received obs-fold with one or more SP octets prior to interpreting the field
-    /// value". Reading the same bytes again gives the same result.
+    /// A field that goes on over several lines (obs-fold) is joined in place, each line end becoming spaces:
+    /// RFC 9112 section 5.2 says that a user agent "MUST replace each received obs-fold with one or more SP
+    /// octets prior to interpreting the field value". Reading the same bytes again gives the same result.
     ///
     /// # Errors
     ///
@@ -160,7 +162,8 @@ impl<'a> ResponseHead<'a> {
         self.length
     }
 
-    /// All header fields, in order, duplicates included. Lines that are no fields are [set apart](Headers::dropped).
+    /// All header fields, in order, duplicates included. Lines that are not fields are [set
+    /// apart](Headers::dropped).
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
         Headers::from_lines(self.fields)
@@ -177,20 +180,23 @@ impl<'a> ResponseHead<'a> {
     /// # Errors
     ///
     /// Where "the user agent MUST close the connection to the server and discard the received response":
-    /// [`HttpError::InvalidContentLength`], [`HttpError::ConflictingContentLength`], [`HttpError::InvalidTransferEncoding`];
-    /// [`HttpError::UnsupportedTransferCoding`], since such a body would be given as it is coded.
+    /// [`HttpError::InvalidContentLength`], [`HttpError::ConflictingContentLength`],
+    /// [`HttpError::InvalidTransferEncoding`]; [`HttpError::UnsupportedTransferCoding`], since such a body
+    /// would be given as it is coded.
     pub fn framing(&self, request: RequestKind) -> Result<BodyFraming, HttpError> {
-        // Rule 1: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No Content), or 304 (Not
-        // Modified) status code is always terminated by the first empty line after the header fields".
+        // Rule 1: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No
+        // Content), or 304 (Not Modified) status code is always terminated by the first empty line after the
+        // header fields".
         if request == RequestKind::Head || matches!(self.status, 100..=199 | 204 | 304) {
             return Ok(BodyFraming::Empty);
         }
-        // Rule 2: "Any 2xx (Successful) response to a CONNECT request implies that the connection will become a tunnel".
+        // Rule 2: "Any 2xx (Successful) response to a CONNECT request implies that the connection will become
+        // a tunnel".
         if self.begins_tunnel(request) {
             return Ok(BodyFraming::Empty);
         }
-        // Rule 3: "the Transfer-Encoding overrides the Content-Length". Rule 4: chunked as "the final encoding" ends itself; any
-        // other response ends where "it is closed by the server".
+        // Rule 3: "the Transfer-Encoding overrides the Content-Length". Rule 4: chunked as "the final
+        // encoding" ends itself; any other response ends where "it is closed by the server".
         if let Some(chunked) = coding::is_chunked(self.headers())? {
             return Ok(if chunked { BodyFraming::Chunked } else { BodyFraming::UntilClose });
         }
@@ -198,8 +204,8 @@ impl<'a> ResponseHead<'a> {
         Ok(self.content_length()?.map_or(BodyFraming::UntilClose, BodyFraming::Length))
     }
 
-    /// Whether no other request can follow on the connection once this answer has been read: RFC 9112 section 9.3, and the
-    /// places where a faulty framing demands it.
+    /// Whether no other request can follow on the connection once this response has been read: RFC 9112
+    /// section 9.3, and the places where a faulty framing demands it.
     #[must_use]
     pub fn will_close(&self, request: RequestKind) -> bool {
         if matches!(self.framing(request), Err(_) | Ok(BodyFraming::UntilClose)) {
@@ -209,13 +215,14 @@ impl<'a> ResponseHead<'a> {
         if self.status == 101 || self.begins_tunnel(request) {
             return true;
         }
-        // RFC 9112 section 6.1: after both fields the connection is to be closed, and a Transfer-Encoding in HTTP/1.0 is to be
-        // treated "as if the framing is faulty".
+        // RFC 9112 section 6.1: after both fields the connection is to be closed, and a Transfer-Encoding in
+        // HTTP/1.0 is to be treated "as if the framing is faulty".
         let coded = self.header("transfer-encoding").is_some();
         if coded && (self.version == Version::Http10 || self.header("content-length").is_some()) {
             return true;
         }
-        // Another recipient may have read another head: what comes after the body, as read here, is not to be trusted.
+        // Another recipient may have read another head: what comes after the body, as read here, is not to be
+        // trusted.
         if self.headers().dropped().next().is_some() {
             return true;
         }
@@ -280,8 +287,8 @@ impl HeadLayout {
         Ok(HeadLayout { fields: end.saturating_add(1), length: head.len(), ..layout })
     }
 
-    /// RFC 9112 section 4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`, where some servers leave out the second space
-    /// with the phrase.
+    /// RFC 9112 section 4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`, where some
+    /// servers leave out the second space with the phrase.
     fn from_status_line(line: &[u8]) -> Result<Self, HttpError> {
         let rest = line.strip_prefix(b"HTTP/1.").ok_or(HttpError::UnsupportedVersion)?;
         let [minor @ b'0'..=b'9', b' ', code @ ..] = rest else {
@@ -294,10 +301,11 @@ impl HeadLayout {
         else {
             return Err(HttpError::MalformedStatusLine);
         };
-        // RFC 9110 section 2.5: a higher minor version is processed "as if it was in the highest minor version within that
-        // major version to which the recipient is conformant".
+        // RFC 9110 section 2.5: a higher minor version is processed "as if it was in the highest minor
+        // version within that major version to which the recipient is conformant".
         let version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
-        // RFC 9112 section 4: a client "SHOULD ignore the reason-phrase content". What is no text is not told.
+        // RFC 9112 section 4: a client "SHOULD ignore the reason-phrase content". What is no text is not
+        // told.
         let reason = if reason.is_ascii() && is_field_value(reason) { reason.len() } else { 0 };
         Ok(HeadLayout { status, version, reason, fields: 0, length: 0 })
     }

@@ -10,7 +10,7 @@ use crate::open_connection::OpenConnection;
 use crate::request::RequestBody;
 use connie_core::{Interest, Poller, RaceStack};
 
-/// How often a body that cannot be sent for the moment lets the connection look for an early answer.
+/// How often a body that cannot be sent for the moment lets the connection look for an early response.
 const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
 
 impl<S, W, B, O> HttpConnection<S, W, B, O>
@@ -20,7 +20,8 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: OpenConnection<S, W>,
 {
-    /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
+    /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose
+    /// `body` goes on.
     pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
         self.state.on_request_sent(length, self.exchange.is_idempotent(), self.opener.opens())?;
         self.transmit(length, body)?;
@@ -30,7 +31,7 @@ where
         Ok(())
     }
 
-    /// Sends the request once more over a new connection, where that is allowed. Says whether it did.
+    /// Sends the request once more over a new connection, where that is allowed. Returns whether it did.
     pub(crate) fn repeat(&mut self, body: RequestBody) -> Result<bool, HttpError> {
         let unanswered = self.state.may_repeat() && self.has_no_response();
         let Some(length) = self.state.repeat(unanswered) else {
@@ -44,7 +45,8 @@ where
         Ok(true)
     }
 
-    /// Whether not a byte of an answer has come. Where it was sending that failed, one may still be waiting to be received.
+    /// Whether not a byte of a response has come. Where it was sending that failed, one may still be waiting
+    /// to be received.
     fn has_no_response(&mut self) -> bool {
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
@@ -91,7 +93,8 @@ where
         }
     }
 
-    /// Sends `rest`, the end of a body whose start went out with the head, and all of it again where the connection was given up.
+    /// Sends `rest`, the end of a body whose start went out with the head, and all of it again where the
+    /// connection was given up.
     pub(crate) fn upload_again(&mut self, rest: &[u8], body: RequestBody) -> Result<(), HttpError> {
         if rest.is_empty() {
             return Ok(());
@@ -105,8 +108,9 @@ where
         Ok(())
     }
 
-    /// Sends `data`, part of a body, and looks for an early answer where it cannot be sent at once: RFC 9112 section 9.5 has a client
-    /// "monitor the network connection for an error response while it is transmitting the request".
+    /// Sends `data`, part of a body, and looks for an early response where it cannot be sent at once: RFC
+    /// 9112 section 9.5 has a client "monitor the network connection for an error response while it is
+    /// transmitting the request".
     pub(crate) fn upload(&mut self, data: &[u8]) -> Result<(), HttpError> {
         let mut rest = data;
         if rest.is_empty() {
@@ -135,7 +139,8 @@ where
         Ok(())
     }
 
-    /// Takes in what the server has said while it was being sent a body, and stops sending where that is pointless.
+    /// Takes in what the server has said while it was being sent a body, and stops sending where that is
+    /// pointless.
     fn poll_early_response(&mut self) {
         let end = self.capacity();
         let Some(free) = self.receive_buffer.free(self.buffer.as_mut().get_mut(..end).unwrap_or_default())
@@ -158,7 +163,8 @@ where
         }
     }
 
-    /// Looks for the final head in what has been received. One that cannot be read is told when the answer is asked for.
+    /// Looks for the final head in what has been received. One that cannot be read is told when the response
+    /// is asked for.
     fn find_early_response(&mut self) {
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! What the status codes are called, and what class they are of.
 
-/// The class of a status code (RFC 9110 section 15), which says as much of an answer as a client has to know.
+/// The class of a status code (RFC 9110 section 15), which says as much of a response as a client has to
+/// know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatusClass {
-    /// 100 to 199: the request was received, and the final answer is to come.
+    /// 100 to 199: the request was received, and the final response is to come.
     Informational = 1,
     /// 200 to 299: the request was accepted.
     Successful,
@@ -11,8 +12,8 @@ pub enum StatusClass {
     Redirection,
     /// 400 to 499: the request cannot be fulfilled.
     ClientError,
-    /// 500 to 599: the server failed. So has one whose code is below 100 or above 599, which is no status code: a client "SHOULD process
-    /// the response as if it had a 5xx (Server Error) status code".
+    /// 500 to 599: the server failed. So has one whose code is below 100 or above 599, which is not a status
+    /// code: a client "SHOULD process the response as if it had a 5xx (Server Error) status code".
     ServerError,
 }
 
@@ -36,15 +37,15 @@ impl StatusClass {
         }
     }
 
-    /// Whether the request has failed, by whosever fault.
+    /// Whether the request has failed, by whose fault.
     #[must_use]
     pub const fn is_error(self) -> bool {
         matches!(self, StatusClass::ClientError | StatusClass::ServerError)
     }
 }
 
-/// The reason phrase that goes with `status` in the registry of status codes (RFC 9110 section 16.2), for a server that sent
-/// [none](crate::Response::reason); `None` for a code that is not in it.
+/// The reason phrase that goes with `status` in the registry of status codes (RFC 9110 section 16.2), for a
+/// server that sent [none](crate::Response::reason); `None` for a code that is not in it.
 ///
 /// ```
 /// assert_eq!(connie_http::reason_phrase(404), Some("Not Found"));
@@ -125,8 +126,8 @@ mod tests {
     extern crate std;
     use super::*;
 
-    /// IANA's "Hypertext Transfer Protocol (HTTP) Status Code Registry", without what is temporary there. It has 418 as unused;
-    /// the phrase is what RFC 2324 made of it.
+    /// IANA's "Hypertext Transfer Protocol (HTTP) Status Code Registry", without what is temporary there. It
+    /// has 418 as unused; the phrase is what RFC 2324 made of it.
     const REGISTRY: &str = "\
 100 Continue
 101 Switching Protocols

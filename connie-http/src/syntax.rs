@@ -1,4 +1,4 @@
-//! The few grammar rules that requests and answers share, and writing into a slice that may be too short.
+//! The few grammar rules that requests and responses share, and writing into a slice that may be too short.
 
 /// RFC 9110 section 5.6.2, `token`.
 pub(crate) fn is_token(text: &str) -> bool {
@@ -31,8 +31,8 @@ pub(crate) fn is_field_value(text: &[u8]) -> bool {
     text.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
 }
 
-/// The elements of a comma-separated list, without the white space around them and without the empty ones, which a recipient
-/// must ignore (RFC 9110 section 5.6.1.2).
+/// The elements of a comma-separated list, without the white space around them and without the empty ones,
+/// which a recipient must ignore (RFC 9110 section 5.6.1.2).
 pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
@@ -48,7 +48,7 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Copies as much of `from` as `to` can hold, and says how much that is.
+/// Copies as much of `from` as `to` can hold, and returns how much that is.
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());
     if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
@@ -57,7 +57,8 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// Moves the `length` bytes at `from` of `bytes` down to `to`. Does nothing where that is not a move downwards within `bytes`.
+/// Moves the `length` bytes at `from` of `bytes` down to `to`. Does nothing where that is not a move
+/// downwards within `bytes`.
 pub(crate) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize) {
     let (Some(end), Some(shift)) = (from.checked_add(length), from.checked_sub(to)) else { return };
     let stretch = bytes.get_mut(to..end).unwrap_or_default();
@@ -68,7 +69,8 @@ pub(crate) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize)
     }
 }
 
-/// `number` in digits of `BASE` (10 or 16), written at the end of `digits`, which must be long enough to hold them all.
+/// `number` in digits of `BASE` (10 or 16), written at the end of `digits`, which must be long enough to hold
+/// them all.
 pub(crate) fn spell<const BASE: u32>(number: u64, digits: &mut [u8]) -> &[u8] {
     let mut rest = number;
     let mut start = digits.len();

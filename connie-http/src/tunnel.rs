@@ -17,16 +17,17 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: OpenConnection<S, W>,
 {
-    /// Has the connection lead to `authority`, through the HTTP proxy that the socket or the opener leads to.
+    /// Makes the connection lead to `authority`, through the HTTP proxy that the socket or the opener leads
+    /// to.
     ///
-    /// Each connection then begins with a CONNECT request that names `authority` with its port and has `headers` (`Proxy-Authorization`, say).
-    /// All requests after that go through the tunnel to `authority`, whose name takes the place of the one given to the constructor. The
-    /// CONNECT request is kept at the end of the buffer, which has that much less room for heads, and is sent again for
-    /// every new connection.
+    /// Each connection then begins with a CONNECT request that names `authority` with its port and has
+    /// `headers` (`Proxy-Authorization`, say). All requests after that go through the tunnel to `authority`,
+    /// whose name takes the place of the one given to the constructor. The CONNECT request is kept at the end
+    /// of the buffer, which has that much less room for heads, and is sent again for every new connection.
     ///
-    /// The proxy's answer is read byte by byte, behind the head of the request that needs the connection: nothing of what the host says
-    /// after it is lost. One that is not 2xx is
-    /// [`HttpError::TunnelRefused`], told by the request that needed the connection.
+    /// The proxy's response is read byte by byte, behind the head of the request that needs the connection:
+    /// nothing of what the host says after it is lost. One that is not 2xx is [`HttpError::TunnelRefused`],
+    /// told by the request that needed the connection.
     ///
     /// ```
     /// # use connie_core::doc_stack::{Clock, Stack};
@@ -43,10 +44,11 @@ where
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSetTunnel`] where the connection already leads somewhere: it is open and has been used;
-    /// [`HttpError::InvalidHost`], those of [`put_header`](Self::put_header), and [`HttpError::BufferTooSmall`] where the CONNECT request
-    /// would take half of the buffer. The connection is then as it was, but that a request which was begun has to be begun anew; so it has
-    /// where this succeeds.
+    /// [`HttpError::CannotSetTunnel`] where the connection already leads somewhere: it is open and has been
+    /// used; [`HttpError::InvalidHost`], those of [`put_header`](Self::put_header), and
+    /// [`HttpError::BufferTooSmall`] where the CONNECT request would take half of the buffer. The connection
+    /// is then as it was, but that a request which was begun has to be begun anew; so it has where this
+    /// succeeds.
     pub fn set_tunnel(
         &mut self,
         authority: Authority<'_>,
@@ -61,7 +63,7 @@ where
         self.state.on_tunnel_set()
     }
 
-    /// Has the proxy open the tunnel. The first `kept` bytes of the buffer are left alone.
+    /// Asks the proxy to open the tunnel. The first `kept` bytes of the buffer are left alone.
     // On its own, so that a race does not have this on the stack.
     #[inline(never)]
     pub(crate) fn open_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
@@ -80,21 +82,22 @@ where
         Ok(())
     }
 
-    /// Reads the proxy's answer behind the first `kept` bytes of the buffer.
+    /// Reads the proxy's response behind the first `kept` bytes of the buffer.
     fn receive_connected(&mut self, kept: usize) -> Result<(), HttpError> {
         let (mut receive_buffer, mut exchange) = (ReceiveBuffer::default(), ExchangeState::for_connect());
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(kept..end).unwrap_or_default();
             if let Some(head) = receive_buffer.next_head(room, &mut exchange)? {
-                // RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies)
-                // will switch to tunnel mode immediately after the response header section", whatever that says of a body.
+                // RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all
+                // inbound proxies) will switch to tunnel mode immediately after the response header section",
+                // whatever that says of a body.
                 return match head.status {
                     200..=299 => Ok(()),
                     status => Err(HttpError::TunnelRefused { status }),
                 };
             }
-            // What follows the answer is the tunnel's: no byte of it may be taken.
+            // What follows the response is the tunnel's: no byte of it may be taken.
             let Some(next) = receive_buffer.free(room).and_then(|free| free.get_mut(..1)) else {
                 return Err(HttpError::HeadTooLarge { capacity: end.saturating_sub(kept) });
             };
@@ -117,10 +120,10 @@ where
     }
 }
 
-/// Writes a CONNECT request and says how long it is.
+/// Writes a CONNECT request and returns its length.
 ///
-/// RFC 9110 section 9.3.6: "A client MUST send the port number even if the CONNECT request is based on a URI reference that contains
-/// an authority component with an elided port".
+/// RFC 9110 section 9.3.6: "A client MUST send the port number even if the CONNECT request is based on a URI
+/// reference that contains an authority component with an elided port".
 fn write_connect(
     room: &mut [u8],
     authority: Authority<'_>,

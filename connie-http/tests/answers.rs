@@ -151,7 +151,8 @@ fn codings() -> Vec<Case> {
             b"hello",
         ),
         ended(b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n0\r\n\r\n", 200, b""),
-        // Without chunked only the close ends the body (section 6.3, rule 4). RFC 2616 had a coding that does nothing.
+        // Without chunked only the close ends the body (section 6.3, rule 4). RFC 2616 had a coding that does
+        // nothing.
         ended(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\nabc", 200, b"abc"),
         kept(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Identity, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", 200, b"a"),
         ended(b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 1\r\n\r\nabc", 200, b"abc"),
@@ -273,8 +274,8 @@ fn heads() -> Vec<Case> {
     ]
 }
 
-/// Field lines that are none (RFC 9112 section 5). One that could matter to nobody's framing is dropped, and the connection ends
-/// with the answer; any other loses the answer.
+/// Field lines that are none (RFC 9112 section 5). One that could matter to nobody's framing is dropped, and
+/// the connection ends with the answer; any other loses the answer.
 fn lines() -> Vec<Case> {
     use HttpError::{MalformedHeader, MalformedTrailer};
     vec![
@@ -286,8 +287,8 @@ fn lines() -> Vec<Case> {
         dropped(b"HTTP/1.1 200 OK\r\nA: b\x01c\r\nContent-Length: 1\r\n\r\nx"),
         dropped(b"HTTP/1.1 200 OK\r\nA: \x7f\r\nContent-Length: 1\r\n\r\nx"),
         dropped(b"HTTP/1.1 200 OK\nA\x0b: b\nContent-Length: 1\n\nx"),
-        // White space before the first field: "ignore the entire line, along with any subsequent lines preceded by whitespace"
-        // (section 2.2).
+        // White space before the first field: "ignore the entire line, along with any subsequent lines
+        // preceded by whitespace" (section 2.2).
         dropped(b"HTTP/1.1 200 OK\r\n folded: first\r\n and: more\r\nContent-Length: 1\r\n\r\nx"),
         dropped(b"HTTP/1.1 200 OK\r\n \t\r\nContent-Length: 1\r\n\r\nx"),
         // What is folded goes with its line.

@@ -1,4 +1,5 @@
-//! What a connection does beyond reading an answer: sending, waiting, being used again, and letting go of its socket.
+//! What a connection does beyond reading an answer: sending, waiting, being used again, and letting go of its
+//! socket.
 
 mod support;
 use support::{Clock, Say, Script, Take, bytes, connect};
@@ -589,8 +590,8 @@ mod answers {
         assert_eq!(read_all(&mut connection).unwrap(), b"ok");
     }
 
-    /// `RaceStack`: "`receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is `TcpErrorKind::PipeClosed`, when the peer
-    /// has closed its side and everything it sent has been read."
+    /// `RaceStack`: "`receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is
+    /// `TcpErrorKind::PipeClosed`, when the peer has closed its side and everything it sent has been read."
     #[test]
     fn end_with_the_connection_whichever_way_the_stack_says_so() {
         for end in [Say::Close, Say::PipeClosed] {
@@ -642,8 +643,8 @@ mod answers {
         assert_eq!(error.to_string(), "the response head does not fit in the buffer of 4096 bytes");
     }
 
-    /// RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client in the corresponding request's
-    /// Upgrade header field".
+    /// RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client in
+    /// the corresponding request's Upgrade header field".
     #[test]
     fn that_switch_to_another_protocol_need_a_request_for_it() {
         const SWITCH: &str = "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nxyz";

@@ -56,8 +56,8 @@ fn the_body_is_sent_when_the_server_says_to_go_on() {
     assert_eq!(ask(says, |_| {}), Asked { status: Ok(200), sent: true, open: true, took: 3 });
 }
 
-/// "A client that sends a 100-continue expectation is not required to wait for any specific length of time; such a client MAY proceed
-/// to send the content even if it has not yet received a response."
+/// "A client that sends a 100-continue expectation is not required to wait for any specific length of time;
+/// such a client MAY proceed to send the content even if it has not yet received a response."
 #[test]
 fn the_body_is_sent_when_the_server_says_nothing_in_time() {
     assert_eq!(EXPECT_TIMEOUT, Duration::from_secs(1));
@@ -84,8 +84,8 @@ fn the_body_is_not_sent_after_a_final_answer() {
     }
 }
 
-/// The 100 is not the answer, though one comes right behind it: that is an early answer as any other, which ends the sending where it is an
-/// error, or closes.
+/// The 100 is not the answer, though one comes right behind it: that is an early answer as any other, which
+/// ends the sending where it is an error, or closes.
 #[test]
 fn a_final_answer_right_behind_the_100_is_an_early_one() {
     for (status, fields, sent) in [(200, "", true), (413, "", false), (200, "Connection: close\r\n", false)] {

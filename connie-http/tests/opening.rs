@@ -1,5 +1,5 @@
-//! A connection that connects itself: for the first request, after the last connection has ended, and for a request that a kept
-//! connection has lost.
+//! A connection that connects itself: for the first request, after the last connection has ended, and for a
+//! request that a kept connection has lost.
 
 mod support;
 use support::{Clock, OpenContext, Say, Script, Take, bytes, opening};
@@ -88,7 +88,8 @@ mod a_connection_opens {
         assert_eq!(sent, ["GET / HTTP/1.1\r\nHost: name.test\r\nA: b\r\n\r\n"]);
     }
 
-    /// As late as it can be, so that a request that took its time to be written does not go to a connection that ended meanwhile.
+    /// As late as it can be, so that a request that took its time to be written does not go to a connection
+    /// that ended meanwhile.
     #[test]
     fn when_the_head_is_sent() {
         let idle = Script::new([Say::Asked, bytes(OK), Say::Pause, Say::Close]);
@@ -206,7 +207,8 @@ mod a_connection_opens {
 
     #[test]
     fn in_the_time_that_is_left() {
-        // The connection's time-out, its deadline, and what the race is allowed, in ms; then the time that it takes.
+        // The connection's time-out, its deadline, and what the race is allowed, in ms; then the time that it
+        // takes.
         for (timeout, deadline, race, took) in [
             (Some(700), None, None, 700),
             (None, Some(600), None, 500),
@@ -313,7 +315,8 @@ mod a_lost_request_is_repeated {
         Ok(response.status())
     }
 
-    /// Sends a request whose body the connection does not keep, to peers of which the first loses it; again, where it was lost.
+    /// Sends a request whose body the connection does not keep, to peers of which the first loses it; again,
+    /// where it was lost.
     #[track_caller]
     fn lose_body(
         peers: impl IntoIterator<Item = Script>,

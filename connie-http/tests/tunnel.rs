@@ -20,8 +20,8 @@ fn proxy(answers: &[&str]) -> Script {
     Script::new(answers.iter().flat_map(|answer| [Say::Asked, Say::Pause, bytes(answer)]))
 }
 
-/// Runs `act` with a connection to these proxies, in turn, through which there is to be a tunnel to name.test, and gives what each was
-/// sent.
+/// Runs `act` with a connection to these proxies, in turn, through which there is to be a tunnel to
+/// name.test, and gives what each was sent.
 #[track_caller]
 fn through(proxies: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut OpenContext<'_>)) -> Vec<String> {
     let (mut script, mut clock, mut buffer) = (Script::with_peers(proxies), Clock::default(), [0; 512]);
@@ -80,7 +80,8 @@ fn a_request_that_fills_the_buffer_leaves_room_for_the_proxy_s_answer() {
     assert!(script.sent_text().ends_with(&"x".repeat(300)));
 }
 
-/// Were all of it in the buffer, the proxy's answer would find no room, and that would be told in place of what has happened.
+/// Were all of it in the buffer, the proxy's answer would find no room, and that would be told in place of
+/// what has happened.
 #[test]
 fn a_request_that_would_fill_the_buffer_is_not_repeated() {
     let losing = Script::new([Say::Asked, bytes(OPENED), Say::Asked, bytes(OK), Say::Asked, Say::Reset]);
@@ -171,8 +172,8 @@ fn it_may_be_sent_and_answered_in_pieces() {
     assert_eq!(sent, [format!("{CONNECT}{GET}")]);
 }
 
-/// "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a successful response to CONNECT", and
-/// nothing of what the host says is taken for the proxy's.
+/// "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a successful
+/// response to CONNECT", and nothing of what the host says is taken for the proxy's.
 #[test]
 fn what_follows_the_proxy_s_answer_is_the_host_s() {
     for fields in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
@@ -400,8 +401,9 @@ fn the_deadline_of_a_race_that_is_lent_is_the_same() {
     assert_eq!(clock.now, Instant::from_millis(3_000));
 }
 
-/// Gets a page through a proxy that does something each second, and with that has opened the tunnel after `takes` seconds. A deadline
-/// in that moment has passed when it comes; one a millisecond later is for the tunnel, and not for the page, which takes a second more.
+/// Gets a page through a proxy that does something each second, and with that has opened the tunnel after
+/// `takes` seconds. A deadline in that moment has passed when it comes; one a millisecond later is for the
+/// tunnel, and not for the page, which takes a second more.
 #[track_caller]
 fn is_in_time_or_not(proxy: &Script, takes: u64) {
     let takes = takes * 1000;

@@ -16,13 +16,15 @@ use tower_service::Service;
 
 use crate::{Connecting, RaceConnector, RaceError, RaceStream};
 
-/// Connects for `https` by a race to the end of the TLS handshake, and for `http` as a [`RaceConnector`]. Clones are cheap and do the same.
+/// Connects for `https` by a race to the end of the TLS handshake, and for `http` as a [`RaceConnector`].
+/// Clones are cheap and do the same.
 ///
-/// An address that accepts TCP and then is silent, or shows a bad certificate, does not stop the others. With TLS on top of a [`RaceConnector`] it
-/// would have won.
+/// An address that accepts TCP and then is silent, or shows a bad certificate, does not stop the others. With
+/// TLS on top of a [`RaceConnector`] it would have won.
 ///
-/// The client speaks HTTP/2 where the server agrees to it, for which it has to be offered. A client that was built for HTTP/1 alone offers nothing
-/// else, which is what [`TlsOptions`](connie_std::TlsOptions) do of themselves.
+/// The client speaks HTTP/2 where the server agrees to it, for which it has to be offered. A client that was
+/// built for HTTP/1 alone offers nothing else, which is what [`TlsOptions`](connie_std::TlsOptions) do of
+/// themselves.
 ///
 /// ```no_run
 /// use connie_hyper::HttpsConnector;
@@ -62,7 +64,7 @@ impl HttpsConnector {
             Some("http" | "ws") => {
                 self.race.connect(target).await.map(|stream| HttpsStream(Either::Plain(stream)))
             }
-            // Whether it is to be secret nobody has said.
+            // The URI does not say whether the connection must be encrypted.
             scheme => {
                 let scheme = scheme.unwrap_or_default();
                 Err(RaceError::Uri(format!("{scheme} is neither http nor https")))
@@ -86,8 +88,8 @@ impl Service<Uri> for HttpsConnector {
     }
 }
 
-/// A connection that an [`HttpsConnector`] has made: by TLS for `https` and `wss`, and without for `http` and `ws`. What of rustls or of
-/// tokio-rustls is within does not show.
+/// A connection that an [`HttpsConnector`] has made: by TLS for `https` and `wss`, and without for `http` and
+/// `ws`. What of rustls or of  tokio-rustls is within does not show.
 #[derive(Debug)]
 pub struct HttpsStream(Either);
 

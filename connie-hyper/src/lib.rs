@@ -1,7 +1,8 @@
 //! The race under the HTTP client of hyper-util, and what is built on it.
 //!
-//! hyper-util's `HttpConnector` goes through the addresses of a host one after the other, the two families beside each other. With
-//! [`RaceConnector`] in its place they are raced; pool, HTTP/1 and HTTP/2, and TLS on top stay as they are.
+//! hyper-util's `HttpConnector` goes through the addresses of a host one after the other, the two families
+//! beside each other. With [`RaceConnector`] in its place they are raced; pool, HTTP/1 and HTTP/2, and TLS on
+//! top stay as they are.
 //!
 //! ```
 //! use connie_hyper::{RaceConnector, RaceInfo};
@@ -33,12 +34,14 @@
 #![cfg_attr(not(feature = "tls"), doc = "`HttpsConnector`")]
 //! (feature `tls`, off by default).
 //!
-//! It is a `tower_service::Service<http::Uri>`, so that it fits wherever hyper-util's `HttpConnector` does: into hyper-rustls
-//! (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`) for two.
+//! It is a `tower_service::Service<http::Uri>`, so that it fits wherever hyper-util's `HttpConnector` does:
+//! into hyper-rustls (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`)
+//! for two.
 //!
-//! A connection in the client's pool keeps its place in the [budget](connie_std::Options::budget). By default that is three quarters of the process's
-//! descriptors; where connections hold all of it, the next fails and says so. A client that keeps more idle connections than that gives its pool a
-//! limit, or the race a larger budget.
+//! A connection in the client's pool keeps its place in the [budget](connie_std::Options::budget). By default
+//! that is three quarters of the process's descriptors; where connections hold all of it, the next fails and
+//! says so. A client that keeps more idle connections than that gives its pool a limit, or the race a larger
+//! budget.
 
 #![forbid(unsafe_code)]
 // The documentation that is published says beside each item which feature it needs.
@@ -69,7 +72,8 @@ use tower_service::Service;
 #[cfg(feature = "tls")]
 pub use https::{HttpsConnector, HttpsStream};
 
-/// Connects as hyper-util's `HttpConnector` does, but by a race over all addresses of the host. Clones are cheap and do the same.
+/// Connects as hyper-util's `HttpConnector` does, but by a race over all addresses of the host. Clones are
+/// cheap and do the same.
 #[derive(Clone, Debug)]
 pub struct RaceConnector {
     options: Arc<Options>,
@@ -84,15 +88,17 @@ impl Default for RaceConnector {
 }
 
 impl RaceConnector {
-    /// Races as `options` say; without a [memory](Options::memory) among them with one of its own. [`Options::observer`] is told of each race, also where the request is given up meanwhile.
+    /// Races as `options` say; without a [memory](Options::memory) among them with one of its own.
+    /// [`Options::observer`] receives each race, even when the request is abandoned.
     #[must_use]
     pub fn new(mut options: Options) -> Self {
         options.memory.get_or_insert_default();
         RaceConnector { options: Arc::new(options), enforce_http: true }
     }
 
-    /// Whether to refuse every scheme but `http`, as it does unless told otherwise: it would speak without TLS to a server of https. A
-    /// connector that puts TLS on top needs it to be `false`. `HttpsConnector` brings its own TLS.
+    /// Whether to refuse every scheme but `http`, as it does unless set otherwise: it would speak without TLS
+    /// to a server of https. A connector that puts TLS on top needs it to be `false`. `HttpsConnector` brings
+    /// its own TLS.
     #[must_use]
     pub fn enforce_http(mut self, is_enforced: bool) -> Self {
         self.enforce_http = is_enforced;
@@ -207,7 +213,8 @@ impl From<ConnectError> for RaceError {
     }
 }
 
-/// What the race for a connection did: among the `extensions` of each response that came over it. Clones share one.
+/// What the race for a connection did: among the `extensions` of each response that came over it. Clones
+/// share one.
 #[derive(Clone, Debug)]
 pub struct RaceInfo(Arc<(SocketAddr, Report)>);
 
@@ -233,8 +240,8 @@ impl RaceInfo {
 
 /// A connection that won its race, as hyper-util wants it: an asynchronous stream that tells of itself.
 ///
-/// What its first use shows goes to the [memory](Options::memory) of its connector: whether the server said something, or closed or reset the connection
-/// before.
+/// What its first use shows goes to the [memory](Options::memory) of its connector: whether the server said
+/// something, or closed or reset the connection before.
 #[derive(Debug)]
 pub struct RaceStream<S = TcpStream>(Connected<S>, Trial);
 
@@ -264,7 +271,7 @@ impl<S> RaceStream<S> {
         match read {
             _ if self.1 == Trial::Over => {}
             Poll::Ready(Ok(())) if count > 0 => self.tell_memory(Verdict::Good),
-            // Nobody was asked for anything.
+            // Nothing was requested.
             Poll::Ready(Ok(())) if self.1 == Trial::Idle => self.1 = Trial::Over,
             Poll::Ready(Ok(())) => self.tell_memory(Verdict::Refused),
             Poll::Ready(Err(error)) => self.has_failed(error),
@@ -296,7 +303,8 @@ impl<S> RaceStream<S> {
         self.0
     }
 
-    /// What the client is told, beside what it is told of the TCP connection: that has hyper-util's own addresses.
+    /// What the client is told, beside what it learns of the TCP connection: that has hyper-util's own
+    /// addresses.
     fn tell(&self, tcp: &TcpStream) -> PooledConnection {
         tcp.connected().extra(RaceInfo(Arc::new((self.0.destination(), self.0.report().clone()))))
     }

@@ -170,7 +170,8 @@ fn requests_share_a_connection_of_http_2() {
     });
 }
 
-/// What wins with TLS on top of a race to TCP: an address that takes connections and is silent, and one with another's certificate.
+/// What wins with TLS on top of a race to TCP: an address that takes connections and is silent, and one with
+/// another's certificate.
 #[test]
 fn an_address_that_fails_in_tls_does_not_stop_the_others() {
     run(|| async {

@@ -1,8 +1,8 @@
 //! connie's race under the HTTP client ureq 3.
 //!
-//! ureq tries the addresses of a host one after the other, the first for half of the time that it has. With [`RaceConnector`] in the
-//! place of its `TcpConnector` it races them; all else stays as it is: its TLS goes on top, its time-outs hold, its resolver gives
-//! the addresses.
+//! ureq tries the addresses of a host one after the other, the first for half of the time that it has. With
+//! [`RaceConnector`] in the place of its `TcpConnector` it races them; all else stays as it is: its TLS goes
+//! on top, its timeouts hold, its resolver gives the addresses.
 //!
 //! ```
 //! use connie_ureq::RaceConnector;
@@ -27,9 +27,11 @@
 //! # Ok::<(), ureq::Error>(())
 //! ```
 //!
-//! Where all addresses fail, the error is an `Error::Io` around a [`ConnectError`], which has a line for each.
+//! Where all addresses fail, the error is an `Error::Io` around a [`ConnectError`], which has a line for
+//! each.
 //!
-//! ureq calls its transport traits unversioned: they may change with any minor version, so this is for ureq 3.5.
+//! ureq calls its transport traits unversioned: they may change with any minor version, so this is for
+//! ureq 3.5.
 
 #![forbid(unsafe_code)]
 
@@ -61,10 +63,11 @@ impl Default for RaceConnector {
 }
 
 impl RaceConnector {
-    /// Races as `options` say, but for what ureq decides: its time-out for connecting holds where it is sooner than the race's
-    /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels its races as [`Options::canceler`] does, without
-    /// canceling that. [`Options::observer`] is told the host of the URL, and the [memory](Options::memory) knows the addresses by it, whichever of them an answer has;
-    /// without one it has one of its own.
+    /// Races as `options` say, but for what ureq decides: its timeout for connecting holds where it is sooner
+    /// than the race's deadline, `no_delay` is that of its configuration, and shutting the agent down cancels
+    /// its races as [`Options::canceler`] does, without canceling that. [`Options::observer`] is told the
+    /// host of the URL, and the [memory](Options::memory) knows the addresses by it, whichever of them a
+    /// response has; without one it has one of its own.
     #[must_use]
     pub fn new(mut options: Options) -> Self {
         options.memory.get_or_insert_default();
@@ -98,7 +101,7 @@ impl<In: Transport> Connector<In> for RaceConnector {
         (details.register_shutdown)(weak(&canceler))?;
 
         options.observer = options.observer.map(|observer| named(observer, details.uri));
-        // An answer that turns is the same host's. Through a proxy this is the proxy's URI.
+        // A response that turns is the same host's. Through a proxy this is the proxy's URI.
         if let (Some(memory), Some(host)) = (&mut options.memory, details.uri.host()) {
             *memory = memory.for_host(host);
         }
@@ -159,17 +162,17 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// A connection that won its race.
 ///
-/// What its first use shows goes to the [memory](Options::memory) of its connector: whether the server said something, closed or reset the connection before,
-/// or was silent, for a second at least, until a time-out.
+/// What its first use shows goes to the [memory](Options::memory) of its connector: whether the server said
+/// something, closed or reset the connection before, or was silent, for a second at least, until a timeout.
 pub struct RaceTransport {
     socket: Arc<Socket>,
     buffers: LazyBuffers,
-    /// The time-outs that are set on the socket.
+    /// The timeouts that are set on the socket.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     /// Since it was opened.
     clock: OsClock,
-    /// Whether the memory was told.
+    /// Whether the memory has the verdict.
     is_judged: bool,
 }
 
@@ -278,7 +281,7 @@ fn running(timeout: NextTimeout) -> Result<NextTimeout, Error> {
     if timeout.after.is_zero() { Err(Error::Timeout(timeout.reason)) } else { Ok(timeout) }
 }
 
-/// A socket whose time-out has passed says on Unix that it would block.
+/// A socket whose timeout has passed says on Unix that it would block.
 fn timed_out(error: io::Error, timeout: NextTimeout) -> Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Timeout(timeout.reason),

@@ -84,7 +84,7 @@ fn a_source_address_of_one_family_leaves_the_other_out() {
     assert!(error.contains(says), "{error}");
 }
 
-/// ureq asks its own resolver, whose answers are looked at all the same.
+/// ureq asks its own resolver, whose answers are looked at anyway.
 #[test]
 fn an_address_that_is_denied_is_not_tried() {
     let (inside, outside) = (

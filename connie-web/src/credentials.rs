@@ -21,7 +21,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// The value of an `Authorization` or `Proxy-Authorization` field of the Basic scheme (RFC 7617 section 2).
+    /// The value of an `Authorization` or `Proxy-Authorization` field of the Basic scheme (RFC 7617
+    /// section 2).
     ///
     /// ```
     /// use connie_web::Credentials;

@@ -1,8 +1,8 @@
-//! What a client of the web decides between two exchanges: where a redirect leads, whether a proxy is in the way, whether and when
-//! to try again, what a resumed download may go on with.
+//! What a client of the web decides between two exchanges: where a redirect leads, whether a proxy is in the
+//! way, whether and when to try again, what a resumed download may go on with.
 //!
-//! Nothing here touches a socket, a clock or, but for [`Proxies::from_env`], the environment: each rule is a function of what the
-//! caller has. `connie get` is made of them.
+//! Nothing here touches a socket, a clock or, but for [`Proxies::from_env`], the environment: each rule is a
+//! function of what the caller has. `connie get` is made of them.
 //!
 //! ```
 //! use connie_web::{Redirects, Url};

@@ -84,8 +84,9 @@ fn has_port(rest: &str) -> bool {
 
 /// The hosts that no proxy is used for: what `no_proxy` and `--noproxy` hold.
 ///
-/// Names are separated by commas or spaces. `*` alone stands for every host, `name.test` and `.name.test` for that name and all below
-/// it, an address for itself, and an address with a prefix length (`192.0.2.0/24`) for its network. Case and a dot at the end do not count.
+/// Names are separated by commas or spaces. `*` alone stands for every host, `name.test` and `.name.test` for
+/// that name and all below it, an address for itself, and an address with a prefix length (`192.0.2.0/24`)
+/// for its network. Case and a dot at the end do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy(String);
 
@@ -176,9 +177,9 @@ impl Proxies {
 
     /// Those that environment variables name, which `variable` looks up.
     ///
-    /// `http_proxy` is for http, `https_proxy` for https, `all_proxy` for either where that has none, and `no_proxy` lists the
-    /// exceptions. The names in upper case count where those in lower case are unset or empty, but for `HTTP_PROXY`: in a CGI program
-    /// that is the client's `Proxy` header.
+    /// `http_proxy` is for http, `https_proxy` for https, `all_proxy` for either where that has none, and
+    /// `no_proxy` lists the exceptions. The names in upper case count where those in lower case are unset or
+    /// empty, but for `HTTP_PROXY`: in a CGI program that is the client's `Proxy` header.
     ///
     /// ```
     /// use connie_web::{Proxies, Url};

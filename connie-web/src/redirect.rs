@@ -5,8 +5,9 @@ use std::fmt;
 
 use crate::url::{Url, UrlError};
 
-/// How often one chain of redirects may lead to the same request before that counts as a loop, which a client "SHOULD detect" (RFC
-/// 9110 section 15.4). A server may well lead to the same page more than once, say until a job is done.
+/// How often one chain of redirects may lead to the same request before that counts as a loop, which a client
+/// "SHOULD detect" (RFC 9110 section 15.4). A server may well lead to the same page more than once, say until
+/// a job is done.
 pub const MAX_REPEATS: u8 = 4;
 
 /// How many different requests of one chain are remembered.
@@ -21,7 +22,7 @@ pub struct Redirects {
     led_to: HashMap<(String, String), u8>,
 }
 
-/// The request that an answer asks for.
+/// The request that a response asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redirect {
@@ -29,10 +30,11 @@ pub struct Redirect {
     pub method: String,
     /// Where it goes.
     pub url: Url,
-    /// Whether the body of the request is sent again; otherwise it is dropped, with the header fields that describe it.
+    /// Whether the body of the request is sent again; otherwise it is dropped, with the header fields that
+    /// describe it.
     pub keeps_body: bool,
-    /// Whether it goes to the same origin. To another one neither `Authorization` nor `Cookie` of the request may go along (RFC 9110
-    /// section 15.4).
+    /// Whether it goes to the same origin. To another one neither `Authorization` nor `Cookie` of the request
+    /// may go along (RFC 9110 section 15.4).
     pub same_origin: bool,
 }
 
@@ -81,11 +83,12 @@ impl Redirects {
         self.followed
     }
 
-    /// What to send after a request of `method` to `url` was answered with `status` and this `Location`; `None` where that is no
-    /// redirect.
+    /// What to send after a request of `method` to `url` was answered with `status` and this `Location`;
+    /// `None` where that is no redirect.
     ///
     /// - 303 is followed by GET, or HEAD where the request was one.
-    /// - 301 and 302 change POST, and only that, to GET: "for historical reasons, a user agent MAY", and all do.
+    /// - 301 and 302 change POST, and only that, to GET: "for historical reasons, a user agent MAY", and all
+    ///   do.
     /// - 300, 307 and 308 keep method and body.
     ///
     /// # Errors
@@ -132,7 +135,8 @@ impl Redirects {
     }
 }
 
-/// A Location as text. It is ASCII (RFC 9110 section 10.2.2); octets beyond that, which servers send, are percent-encoded.
+/// A Location as text. It is ASCII (RFC 9110 section 10.2.2); octets beyond that, which servers send, are
+/// percent-encoded.
 fn text(location: &[u8]) -> String {
     let mut text = String::with_capacity(location.len());
     for byte in location {

@@ -1,4 +1,4 @@
-//! Whether an answer goes on where a download has broken off (RFC 9110 section 14).
+//! Whether a response goes on where a download has broken off (RFC 9110 section 14).
 
 use std::fmt;
 
@@ -40,8 +40,8 @@ impl ContentRange {
             "*" => None,
             complete => Some(number(complete)?),
         };
-        // "A Content-Range field value is invalid if it contains a range-resp that has a last-pos value less than its first-pos
-        // value, or a complete-length value less than or equal to its last-pos value."
+        // "A Content-Range field value is invalid if it contains a range-resp that has a last-pos value less
+        // than its first-pos value, or a complete-length value less than or equal to its last-pos value."
         let valid = first <= last && complete.is_none_or(|complete| complete > last);
         valid.then_some(ContentRange::Part { first, last, complete })
     }
@@ -136,11 +136,11 @@ impl PartialContent {
 /// What the body of a 206 is that answers a request for `asked`.
 ///
 /// `content_range` is the field of that name; `None` where there is none, and where the body is
-/// multipart/byteranges: then each part has one. `length` is the answer's Content-Length. RFC 9110 section
+/// multipart/byteranges: then each part has one. `length` is the response's Content-Length. RFC 9110 section
 /// 15.3.7: "A client MUST inspect a 206 response's Content-Type and Content-Range field(s) to determine what
 /// parts are enclosed and whether additional requests are needed."
 ///
-/// Where the server does not tell the length of the whole (`bytes 5-6/*`), nobody can tell whether something
+/// Where the server does not tell the length of the whole (`bytes 5-6/*`), it is not known whether something
 /// is missing.
 ///
 /// # Errors
@@ -174,14 +174,14 @@ pub fn partial_content(
     }
 }
 
-/// What to do with the answer to a request for all bytes from `offset` on.
+/// What to do with the response to a request for all bytes from `offset` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// The body is what is missing, or as much of it as this says.
     Append(PartialContent),
     /// Nothing is missing: the body, if there is one, is to be dropped.
     Complete,
-    /// The answer is an error, or no answer to the question: it says nothing about the file.
+    /// The response is an error, or no response to the question: it says nothing about the file.
     Unrelated,
 }
 
@@ -240,14 +240,15 @@ impl fmt::Display for ResumeError {
 
 impl std::error::Error for ResumeError {}
 
-/// What an answer means to a client that has `offset` bytes, more than none, and has asked for the rest with `Range: bytes=offset-`.
+/// What a response means to a client that has `offset` bytes, more than none, and has asked for the rest with
+/// `Range: bytes=offset-`.
 ///
-/// `content_range` and `length` are those of [`partial_content`]. A whole that is as long as what is there counts as
-/// complete, as it does for curl; nobody can tell from lengths whether it is the same.
+/// `content_range` and `length` are those of [`partial_content`]. A whole that is as long as what is there
+/// counts as complete, as it does for curl; nobody can tell from lengths whether it is the same.
 ///
 /// # Errors
 ///
-/// [`ResumeError`] where the bytes of the answer do not continue those that are there.
+/// [`ResumeError`] where the bytes of the response do not continue those that are there.
 pub fn resume(
     offset: u64,
     status: u16,
@@ -261,7 +262,7 @@ pub fn resume(
         (416, Some(ContentRange::Unsatisfied { complete })) if complete < offset => {
             Err(ResumeError::TooLong { offset, complete })
         }
-        // In range, and refused all the same.
+        // In range, and refused anyway.
         (416, Some(ContentRange::Unsatisfied { complete })) if complete > offset => {
             Err(ResumeError::Unsupported)
         }

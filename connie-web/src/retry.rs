@@ -2,15 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Whether an answer of this status may well be another one in a while: 408, 429, 500, 502, 503 and 504, as
-/// for curl; and what is no status code, below 100 or above 599, which is to be taken for 500 (RFC 9110
+/// Whether a response of this status may well be another one in a while: 408, 429, 500, 502, 503 and 504, as
+/// for curl; and what is not a status code, below 100 or above 599, which is to be taken for 500 (RFC 9110
 /// section 15).
 #[must_use]
 pub const fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 0..100 | 600..)
 }
 
-/// How long a `Retry-After` asks to wait: seconds, or until a date (RFC 9110 section 10.2.3). `None` where it is neither.
+/// How long a `Retry-After` asks to wait: seconds, or until a date (RFC 9110 section 10.2.3). `None` where it
+/// is neither.
 ///
 /// A date that has passed is no time at all. `now` is the time of day. The time is as long as the server
 /// says, and be it for ages: [`Backoff::LONGEST_ASKED`] is where a client that was not told otherwise gives
@@ -28,14 +29,15 @@ pub const fn is_transient_status(status: u16) -> bool {
 pub fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
     let text = std::str::from_utf8(value).ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than the number holds are a very long time all the same.
+        // More digits than the number holds are a very long time anyway.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The pauses between tries: one second, then twice as long each time, ten minutes at most; or always the same.
+/// The pauses between tries: one second, then twice as long each time, ten minutes at most; or always the
+/// same.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     next: Duration,

@@ -1,7 +1,7 @@
 //! Splits `http` and `https` URLs into what a request needs: scheme, host, port and target.
 //!
-//! Written here because the `url` crate brings the tables of internationalised names along, a third of a megabyte. Names have to
-//! come in their ASCII form.
+//! Written here because the `url` crate brings the tables of internationalised names along, a third of a
+//! megabyte. Names have to come in their ASCII form.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -145,8 +145,8 @@ impl Url {
 
     /// The URL that `reference` means where it is read on the page of this one (RFC 3986 section 5.2).
     ///
-    /// A space at either end is dropped; one within is taken as `%20`, as browsers do, since servers send them.
-    /// Credentials stay where the reference names no host.
+    /// A space at either end is dropped; one within is taken as `%20`, as browsers do, since servers send
+    /// them. Credentials stay where the reference names no host.
     ///
     /// # Errors
     ///
@@ -189,8 +189,8 @@ impl Url {
         self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
     }
 
-    /// The last segment of the path, still percent-encoded: a name for a file, without a slash or a backslash, which some systems take
-    /// for one. `None` where the path ends in either.
+    /// The last segment of the path, still percent-encoded: a name for a file, without a slash or a
+    /// backslash, which some systems take for one. `None` where the path ends in either.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         let name = self.path().rsplit(['/', '\\']).next().unwrap_or_default();
@@ -324,7 +324,8 @@ fn credentials(userinfo: &str) -> Result<Option<Credentials>, UrlError> {
     }
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     if userinfo.contains('\\') {
-        // A browser takes it for a slash, after which comes no host: the two must not be led to different servers.
+        // A browser takes it for a slash, after which comes no host: the two must not be led to different
+        // servers.
         return malformed(
             "the URL has a backslash before its host: write one that is part of a password as %5C",
         );

@@ -1,4 +1,5 @@
-//! Every transition of a client, each event in each state; and every state that any sequence of events can reach, with the laws.
+//! Every transition of a client, each event in each state; and every state that any sequence of events can
+//! reach, with the laws.
 
 extern crate std;
 use super::*;
@@ -324,7 +325,8 @@ fn events() -> Vec<Event> {
     all
 }
 
-/// Whatever is told in whatever order: from each state that can be reached, each event, until there is no state that is new.
+/// Whatever is told in whatever order: from each state that can be reached, each event, until there is no
+/// state that is new.
 #[test]
 #[cfg_attr(miri, ignore = "its steps take more than a minute there")]
 fn the_laws_hold_in_every_state_that_any_sequence_of_events_reaches() {
@@ -358,7 +360,8 @@ fn the_laws_hold_in_every_state_that_any_sequence_of_events_reaches() {
             }
         }
     }
-    // So that the walk is known to have gone everywhere: through a tunnel to a request that is repeated through another.
+    // So that the walk is known to have gone everywhere: through a tunnel to a request that is repeated
+    // through another.
     assert!(seen.len() > 70 && longest >= 9, "{} states, {longest} events", seen.len());
     assert!(seen.iter().any(|state| state.contains("set: true") && state.contains("sends: 2")));
     std::println!("{} states, {longest} events", seen.len());

@@ -1,4 +1,5 @@
-//! Every transition of an exchange, each event in each phase; and every state that any sequence of events can reach, with the laws.
+//! Every transition of an exchange, each event in each phase; and every state that any sequence of events can
+//! reach, with the laws.
 
 extern crate std;
 use super::*;
@@ -122,8 +123,8 @@ fn each_phase() -> Vec<ExchangeState> {
     reached
 }
 
-/// Where `event` leads: from each of `to`'s first phases to its second. In every other phase it is refused with `error`, or makes no
-/// difference where that is `None`, and nothing changes.
+/// Where `event` leads: from each of `to`'s first phases to its second. In every other phase it is refused
+/// with `error`, or makes no difference where that is `None`, and nothing changes.
 #[track_caller]
 fn leads(event: Event, error: Option<HttpError>, to: &[(ExchangePhase, ExchangePhase)]) {
     for before in each_phase() {
@@ -224,7 +225,7 @@ fn a_head_that_expects_a_100_has_a_body() {
 #[test]
 fn a_body_is_held_back_until_the_server_speaks_or_the_wait_is_overdue() {
     leads(Event::Overdue, None, &[(ASKING, BYTES)]);
-    // 100 is the word to go on and no answer; another interim answer is neither.
+    // 100 is the word to go on and no response; another interim answer is neither.
     let mut exchange = ExchangeState::after(&[POST, Event::Added(EXPECT), THREE]);
     assert_eq!((exchange.on_head_received(103), exchange.is_asking()), (Ok(false), true));
     assert_eq!((exchange.on_head_received(100), exchange.phase), (Ok(false), BYTES));
@@ -407,7 +408,7 @@ struct Facts {
 }
 
 impl Facts {
-    /// Takes note of an event that was not refused.
+    /// Records an event that was not refused.
     fn note(&mut self, event: Event) {
         match event {
             Event::Begun(_) => *self = Facts::default(),
@@ -520,7 +521,8 @@ fn events() -> Vec<Event> {
     all
 }
 
-/// Whatever is told in whatever order: from each state that can be reached, each event, until there is no state that is new.
+/// Whatever is told in whatever order: from each state that can be reached, each event, until there is no
+/// state that is new.
 #[test]
 #[cfg_attr(miri, ignore = "some hundred thousand steps take minutes there")]
 fn the_laws_hold_in_every_state_that_any_sequence_of_events_reaches() {
@@ -543,7 +545,8 @@ fn the_laws_hold_in_every_state_that_any_sequence_of_events_reaches() {
             }
         }
     }
-    // So that the walk is known to have gone everywhere: from a first request to the end of a second that was repeated.
+    // So that the walk is known to have gone everywhere: from a first request to the end of a second that was
+    // repeated.
     assert!(seen.len() > 1_000 && longest >= 10, "{} states, {longest} events", seen.len());
     for phase in [
         "Idle",

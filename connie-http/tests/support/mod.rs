@@ -47,7 +47,8 @@ pub enum Take {
 
 /// A stack with one connection to a peer that follows a script. Once that is at its end, the peer is silent.
 ///
-/// A connection that the stack is asked for goes to the next [peer](Script::with_peers), or is refused where there is none.
+/// A connection that the stack is asked for goes to the next [peer](Script::with_peers), or is refused where
+/// there is none.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     says: VecDeque<Say>,
@@ -241,8 +242,8 @@ impl RaceStack for Script {
     }
 }
 
-/// A clock that stands still but while the client waits: for a tick where the peer does something, else to the end of the
-/// time allowed.
+/// A clock that stands still but while the client waits: for a tick where the peer does something, else to
+/// the end of the time allowed.
 #[derive(Debug)]
 pub struct Clock {
     pub now: Instant,
@@ -328,7 +329,8 @@ pub enum Reuse {
     Ended,
 }
 
-/// Sends a request with `method`, reads the answer in pieces of `piece` bytes, and tries to send another request.
+/// Sends a request with `method`, reads the answer in pieces of `piece` bytes, and tries to send another
+/// request.
 #[track_caller]
 pub fn exchange(method: &str, says: Vec<Say>, room: usize, piece: usize) -> Answer {
     let (mut script, mut clock, mut buffer) = (Script::new(says), Clock::default(), vec![0; room]);

@@ -19,8 +19,8 @@ use crate::socket::{OsSocket, OsStack};
 use crate::tls::{TlsError, TlsSocket, TlsStack};
 use crate::{Options, OsPoller, Report, Target};
 
-/// As [`connect_socket`](crate::connect_socket), for a program that has an [`AnyConnection`](super::AnyConnection) too: it races by the same code,
-/// which is then in the program once.
+/// As [`connect_socket`](crate::connect_socket), for a program that has an
+/// [`AnyConnection`](super::AnyConnection) too: it races by the same code, which is then in the program once.
 ///
 /// # Errors
 ///

@@ -20,13 +20,14 @@ use crate::socket::OsStack;
 use crate::tls::{TlsConnector, TlsStack};
 use crate::{Options, OsPoller, Report};
 
-/// Room for the head of a request and of an answer: what desktop clients allow.
+/// Room for the head of a request and of a response: what desktop clients allow.
 const BUFFER: usize = 64 * 1024;
 
 /// How much of a body is read from a reader at a time.
 const PIECE: usize = 64 * 1024;
 
-/// An HTTP connection to one server, in the manner of Python's `http.client.HTTPConnection`. Its methods are those of [`Client`].
+/// An HTTP connection to one server, in the manner of Python's `http.client.HTTPConnection`. Its methods are
+/// those of [`Client`].
 ///
 /// ```
 /// use connie_std::http1::HttpConnection;
@@ -56,19 +57,19 @@ const PIECE: usize = 64 * 1024;
 #[doc(alias = "HTTPConnection")]
 pub type HttpConnection = Client<OsStack>;
 
-/// An HTTPS connection to one server, in the manner of Python's `http.client.HTTPSConnection`. Its methods are
-/// those of [`Client`].
+/// An HTTPS connection to one server, in the manner of Python's `http.client.HTTPSConnection`. Its methods
+/// are those of [`Client`].
 #[cfg(feature = "tls")]
 #[doc(alias = "HTTPSConnection")]
 pub type HttpsConnection = Client<TlsStack>;
 
-/// A connection by HTTP or by HTTPS, as the constructor says and not the type: for a program that is given URLs.
-/// Its methods are those of [`Client`].
+/// A connection by HTTP or by HTTPS, as the constructor says and not the type: for a program that is given
+/// URLs. Its methods are those of [`Client`].
 pub type AnyConnection = Client<AnyStack>;
 
 impl HttpConnection {
-    /// A connection to this host: a name, or an address as [`Target::Host`](crate::Target::Host) takes one. Nothing is looked up or opened before the
-    /// first request.
+    /// A connection to this host: a name, or an address as [`Target::Host`](crate::Target::Host) takes one.
+    /// Nothing is looked up or opened before the first request.
     ///
     /// # Errors
     ///
@@ -89,19 +90,19 @@ impl HttpConnection {
 
 #[cfg(feature = "tls")]
 impl HttpsConnection {
-    /// A connection to this host, whose certificate is checked against what the machine trusts. Nothing is looked up or opened before
-    /// the first request.
+    /// A connection to this host, whose certificate is checked against what the machine trusts. Nothing is
+    /// looked up or opened before the first request.
     ///
     /// The machine's list of authorities is read once in the life of a process.
     ///
     /// # Errors
     ///
-    /// [`HttpError::InvalidHost`]; [`ClientError::Tls`] where the machine trusts nobody.
+    /// [`HttpError::InvalidHost`]; [`ClientError::Tls`] where the machine trusts no authority.
     pub fn new(host: &str, port: u16) -> Result<Self, ClientError> {
         Self::with_options(host, port, Options::default(), TlsConnector::system()?)
     }
 
-    /// The same, and how it is to race and whom it is to trust.
+    /// The same, and how it is to race and which authorities it trusts.
     ///
     /// # Errors
     ///
@@ -118,8 +119,9 @@ impl HttpsConnection {
 }
 
 impl AnyConnection {
-    /// A plain connection to this host, as [`HttpConnection::with_options`] makes one. `buffer` holds the head of a
-    /// request and then that of its answer, with what is received beyond it: 64 KiB is what desktop clients allow.
+    /// A plain connection to this host, as [`HttpConnection::with_options`] makes one. `buffer` holds the
+    /// head of a request and then that of its response, with what is received beyond it: 64 KiB is what
+    /// desktop clients allow.
     ///
     /// # Errors
     ///
@@ -149,19 +151,21 @@ impl AnyConnection {
 
 /// A connection to one server: an [`HttpConnection`], an [`HttpsConnection`] or an [`AnyConnection`].
 ///
-/// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the body to its end, and again. The
-/// connection opens itself by a race when a request needs it, and opens another when the last has ended, by whichever side. A request that a
-/// kept connection lost is sent once more where it is idempotent and no byte of an answer came. The
-/// [connection of connie-http](connie_http::HttpConnection) has the rules.
+/// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the
+/// body to its end, and again. The connection opens itself by a race when a request needs it, and opens
+/// another when the last has ended, by whichever side. A request that a kept connection lost is sent once
+/// more where it is idempotent and no byte of a response came. The [connection of
+/// connie-http](connie_http::HttpConnection) has the rules.
 ///
 /// A body can be sent in pieces: [`put_request`](Self::put_request), [`put_header`](Self::put_header),
-/// [`end_headers`](Self::end_headers), [`send`](Self::send), [`finish_body`](Self::finish_body); or from a reader:
-/// [`request_from`](Self::request_from).
+/// [`end_headers`](Self::end_headers), [`send`](Self::send), [`finish_body`](Self::finish_body); or from a
+/// reader: [`request_from`](Self::request_from).
 ///
 /// # Memory
 ///
-/// Each opening goes by what earlier ones have shown ([`Options::memory`]), and the first exchange over a connection adds to that: an answer; a connection that was
-/// reset or closed without one; silence, of a second at least, until the time was up. Through a proxy all that is about the proxy.
+/// Each opening goes by what earlier ones have shown ([`Options::memory`]), and the first exchange over a
+/// connection adds to that: a response; a connection that was reset or closed without one; silence, of a
+/// second at least, until the time was up. Through a proxy all that is about the proxy.
 ///
 /// # Time
 ///
@@ -220,12 +224,14 @@ where
         self.with_report(result)
     }
 
-    /// Sends a request: its head, and `body` where that is not empty. The head has a `Host` field, or the one among `headers`, and a
-    /// Content-Length where the body or the method asks for one; nothing else is added.
+    /// Sends a request: its head, and `body` where that is not empty. The head has a `Host` field, or the one
+    /// among `headers`, and a Content-Length where the body or the method asks for one; nothing else is
+    /// added.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Connect`]; [`HttpError`]s of the caller, with nothing sent; [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    /// [`ClientError::Connect`]; [`HttpError`]s of the caller, with nothing sent; [`HttpError::TimedOut`],
+    /// [`HttpError::Canceled`].
     pub fn request(
         &mut self,
         method: &str,
@@ -240,13 +246,15 @@ where
         Ok(())
     }
 
-    /// Sends a request whose body comes from a reader: `length` bytes, or chunked where the length is not known.
+    /// Sends a request whose body comes from a reader: `length` bytes, or chunked where the length is not
+    /// known.
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request). [`HttpError::BodyTooShort`] or [`HttpError::BodyTooLong`] where the reader has not `length` bytes, and
-    /// [`ClientError::Body`] where reading fails; the connection is then closed. A request that a kept connection lost is not sent again, since
-    /// the reader is at its end: [`was_lost`](Self::was_lost) says whether to do so.
+    /// As [`request`](Self::request). [`HttpError::BodyTooShort`] or [`HttpError::BodyTooLong`] where the
+    /// reader does not have `length` bytes, and [`ClientError::Body`] where reading fails; the connection is
+    /// then closed. A request that a kept connection lost is not sent again, since the reader is at its end:
+    /// [`was_lost`](Self::was_lost) says whether to do so.
     pub fn request_from(
         &mut self,
         method: &str,
@@ -288,7 +296,8 @@ where
         self.finish_body()
     }
 
-    /// Begins a request whose head and body are given in pieces. One that was begun before, and not sent, is forgotten.
+    /// Begins a request whose head and body are given in pieces. One that was begun before, and not sent, is
+    /// forgotten.
     ///
     /// # Errors
     ///
@@ -356,22 +365,24 @@ where
         self.with_report(result)
     }
 
-    /// Whether the server still listens to the body that is being sent. Where it does not, its answer can be had at once.
+    /// Whether the server still listens to the body that is being sent. Where it does not, its response can
+    /// be had at once.
     #[must_use]
     pub fn wants_body(&self) -> bool {
         self.inner.wants_body()
     }
 
-    /// Waits for the answer's head. Called again before the next request, it gives the same answer.
+    /// Waits for the response's head. Called again before the next request, it gives the same response.
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_http::HttpConnection::response), and [`ClientError::Connect`] where the request had to be sent again and
-    /// could not.
+    /// As the [core's](connie_http::HttpConnection::response), and [`ClientError::Connect`] where the request
+    /// had to be sent again and could not.
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, T>, ClientError> {
         self.await_first_byte()?;
-        // Asked again, since what the first call lends could not be given back with an error. Later ones wait for nothing.
+        // Asked again, since what the first call lends could not be given back with an error. Later ones wait
+        // for nothing.
         let result = self.prepared().response().map(|_| ());
         self.with_report(result)?;
         let status = self.inner.response()?.status();
@@ -379,8 +390,8 @@ where
         Ok(Response(self.inner.response()?))
     }
 
-    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its body: see
-    /// the [core's](connie_http::HttpConnection::was_lost).
+    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its
+    /// body: see the [core's](connie_http::HttpConnection::was_lost).
     #[must_use]
     pub fn was_lost(&self) -> bool {
         self.inner.was_lost()
@@ -397,23 +408,25 @@ where
         self.inner.close();
     }
 
-    /// Goes on over a socket that is connected to the host already, and within TLS where this speaks it. The one it had, if any, is
-    /// closed. When it has ended, the next request opens another as ever: [`set_auto_open`](Self::set_auto_open) has a say in that.
+    /// Goes on over a socket that is connected to the host already, and within TLS where this speaks it. The
+    /// one it had, if any, is closed. When it has ended, the next request opens another as ever:
+    /// [`set_auto_open`](Self::set_auto_open) has a say in that.
     ///
-    /// With a [tunnel](Self::set_tunnel) it leads to the proxy, which is asked for the host first thing. A socket that speaks TLS is no good
-    /// for that: TLS within TLS is not spoken, and the request fails before anything is sent to the host.
+    /// With a [tunnel](Self::set_tunnel) it leads to the proxy, which is asked for the host first thing. A
+    /// socket that speaks TLS is no good for that: TLS within TLS is not spoken, and the request fails before
+    /// anything is sent to the host.
     pub fn attach(&mut self, socket: T::TcpSocket) {
         self.inner.attach(socket);
         self.inner.opener_mut().on_attached();
     }
 
-    /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
+    /// The longest time without a byte, sent or received, that an operation waits for. Default: forever.
     #[doc(alias = "timeout")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.inner.set_timeout(timeout);
     }
 
-    /// How long everything that follows may take, from now. Default: for ever.
+    /// How long everything that follows may take, from now. Default: forever.
     pub fn set_deadline(&mut self, left: Option<Duration>) {
         let now = self.inner.parts_mut().1.now();
         self.inner.set_deadline(left.map(|left| now + left));
@@ -430,15 +443,16 @@ where
         self.inner.set_expect_timeout(timeout);
     }
 
-    /// Has the connection lead to `host`, through the HTTP proxy that it was made for: each connection begins with a CONNECT request with
-    /// `headers` (`Proxy-Authorization`, say). Of an [`HttpsConnection`] the way to the proxy is plain, and TLS with `host` begins
-    /// within the tunnel. A connection that is open already, and has not been used, is closed. The deadline of
-    /// [`Options::race`] holds until the tunnel is there.
+    /// Makes the connection lead to `host`, through the HTTP proxy that it was made for: each connection
+    /// begins with a CONNECT request with `headers` (`Proxy-Authorization`, say). Of an [`HttpsConnection`]
+    /// the way to the proxy is plain, and TLS with `host` begins within the tunnel. A connection that is open
+    /// already, and has not been used, is closed. The deadline of [`Options::race`] holds until the tunnel is
+    /// there.
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_http::HttpConnection::set_tunnel), and [`HttpError::InvalidHost`] where `host` can be no server's name.
-    /// The connection is then as it was.
+    /// As the [core's](connie_http::HttpConnection::set_tunnel), and [`HttpError::InvalidHost`] where `host`
+    /// can be no server's name. The connection is then as it was.
     pub fn set_tunnel(&mut self, host: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
         // Asked first: a tunnel that is half set would send TLS for one host to another.
         if !self.inner.parts_mut().0.can_be_server(host) {
@@ -455,8 +469,9 @@ where
         Ok(())
     }
 
-    /// Has the connection lead to the host that it was made for through this HTTP proxy: [`set_tunnel`](Self::set_tunnel)
-    /// from the other end. Each connection is then opened by a race to the proxy.
+    /// Makes the connection lead to the host that it was made for through this HTTP proxy:
+    /// [`set_tunnel`](Self::set_tunnel) from the other end. Each connection is then opened by a race to the
+    /// proxy.
     ///
     /// # Errors
     ///
@@ -480,15 +495,17 @@ where
         self.inner.opener().server.1
     }
 
-    /// The host and the port that connections are raced to: those of the proxy where there is one, or else those that requests are for.
+    /// The host and the port that connections are raced to: those of the proxy where there is one, or else
+    /// those that requests are for.
     #[must_use]
     pub fn hop(&self) -> (&str, u16) {
         let (host, port) = &self.inner.opener().hop;
         (host, *port)
     }
 
-    /// What is known of how the last connection was opened, or was not; `None` before the first, and for one that was
-    /// [attached](Self::attach). A request that opens one by itself leaves another record than there was.
+    /// What is known of how the last connection was opened, or was not; `None` before the first, and for one
+    /// that was [attached](Self::attach). A request that opens one by itself leaves another record than there
+    /// was.
     #[must_use]
     pub fn opening(&self) -> Option<&OpeningRecord> {
         self.inner.opener().record.as_ref()
@@ -512,19 +529,20 @@ where
         self.inner.parts_mut().1.now()
     }
 
-    /// How the next connections race, source addresses and `nodelay` included. A [`Canceler`](crate::Canceler) that is set here ends what is waited for
-    /// from the next call on, also on a connection that is open: to go on after a cancel, set another or `None`.
+    /// How the next connections race, source addresses and `nodelay` included. A
+    /// [`Canceler`](crate::Canceler) that is set here ends what is waited for from the next call on, also on
+    /// a connection that is open: to go on after a cancel, set another or `None`.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.inner.opener_mut().options
     }
 
-    /// Has each request race to the first byte of its answer, over two connections where one is silent or is lost: see [`ResponseFinish`].
-    /// Default: no.
+    /// Has each request race to the first byte of its response, over two connections where one is silent or
+    /// is lost: see [`ResponseFinish`]. Default: no.
     pub fn set_response_finish(&mut self, finish: Option<ResponseFinish>) {
         self.response_finish = finish;
     }
 
-    /// What is known of the last race to the first byte of an answer; `None` where there was none.
+    /// What is known of the last race to the first byte of a response; `None` where there was none.
     #[must_use]
     pub fn response_record(&self) -> Option<&ResponseRecord> {
         self.response_record.as_ref()
@@ -545,7 +563,7 @@ where
         }
     }
 
-    /// Waits for the first byte of the answer, where that is the finish line.
+    /// Waits for the first byte of the response, where that is the finish line.
     fn await_first_byte(&mut self) -> Result<(), ClientError> {
         let (Some(finish), Some(pending)) = (self.response_finish.clone(), self.pending.take()) else {
             return Ok(());

@@ -22,7 +22,7 @@ pub const ACCEPT_ENCODING: &str = match (cfg!(feature = "br"), cfg!(feature = "z
     (false, false) => "gzip, deflate",
 };
 
-/// The most codings that one body may have. curl allows as many; nobody needs two.
+/// The most codings that one body may have. curl allows as many; two are rare.
 pub const MAX_CODINGS: usize = 5;
 
 /// How much compressed data is taken in at a time.
@@ -36,7 +36,8 @@ const PIECE: usize = 16 * 1024;
 /// to 16 MiB, and `zstd` 8, where the body was made for that. A few bytes can grow to gigabytes: a program that
 /// keeps what is read bounds it with [`Read::take`].
 ///
-/// After the last byte it has read the coded body to its end, so that the connection can serve another request.
+/// After the last byte it has read the coded body to its end, so that the connection can serve another
+/// request.
 ///
 /// ```
 /// use connie_std::http1::Decoded;
@@ -52,12 +53,13 @@ const PIECE: usize = 16 * 1024;
 ///
 /// # Errors of reading
 ///
-/// Those of the coded body as they are, and [`DecodeError`]s within an [`io::Error`] of kind `InvalidData` or `UnexpectedEof`.
+/// Those of the coded body as they are, and [`DecodeError`]s within an [`io::Error`] of kind `InvalidData` or
+/// `UnexpectedEof`.
 pub struct Decoded<'a>(Box<dyn Read + 'a>);
 
 impl<'a> Decoded<'a> {
-    /// `body` without the codings of this `Content-Encoding` value; several fields are joined by commas (RFC 9110 section 5.3). With an
-    /// empty value it is `body` itself.
+    /// `body` without the codings of this `Content-Encoding` value; several fields are joined by commas (RFC
+    /// 9110 section 5.3). With an empty value it is `body` itself.
     ///
     /// # Errors
     ///
@@ -212,12 +214,13 @@ impl<R: Read> CodingReader<R> {
         let first = self.next_byte()?;
         let Some(source) = self.take_source() else { return Ok(()) };
         self.state = match (kind, first) {
-            // No body at all, as an answer to HEAD has none.
+            // No body at all, as a response to HEAD has none.
             (_, None) => DecoderState::Done,
             (Coding::Gzip, Some(_)) => DecoderState::Gzip(GzDecoder::new(source)),
-            // "Some non-conformant implementations send the "deflate" compressed data without the zlib wrapper" (RFC 9110 section
-            // 8.4.1.2). The wrapper begins with method 8 and a window of at most 2^15 (RFC 1950 section 2.2), and the first
-            // byte of deflate data can be that only where its first block is stored with a padding that nobody writes.
+            // "Some non-conformant implementations send the "deflate" compressed data without the zlib
+            // wrapper" (RFC 9110 section 8.4.1.2). The wrapper begins with method 8 and a window of at most
+            // 2^15 (RFC 1950 section 2.2), and the first byte of deflate data can be that only where its
+            // first block is stored with a padding that nobody writes.
             (Coding::Deflate, Some(first)) if first & 0x0f == 8 && first >> 4 <= 7 => {
                 DecoderState::Zlib(ZlibDecoder::new(source))
             }

@@ -9,7 +9,7 @@ use connie_http::HttpError;
 use super::response_race::NoResponse;
 use crate::error::ConnectError;
 
-/// Why a request could not be made or an answer could not be had.
+/// Why a request could not be made or a response could not be had.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -19,7 +19,8 @@ pub enum ClientError {
     Tunnel(HttpError),
     /// All that can go wrong with an exchange.
     Http(HttpError),
-    /// Two addresses were tried for the request, and neither has answered: see [`ResponseFinish`](super::ResponseFinish).
+    /// Two addresses were tried for the request, and neither has answered: see
+    /// [`ResponseFinish`](super::ResponseFinish).
     NoResponse(Box<NoResponse>),
     /// The body of the request could not be read.
     Body(io::Error),

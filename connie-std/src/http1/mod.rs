@@ -1,8 +1,9 @@
-//! HTTP/1.1 for programs with std: connections that find their server by name, own their buffers, and hand bodies out as
-//! [`std::io::Read`].
+//! HTTP/1.1 for programs with std: connections that find their server by name, own their buffers, and hand
+//! bodies out as [`std::io::Read`].
 //!
-//! [`HttpConnection`], [`HttpsConnection`] and [`AnyConnection`] are the [core's](connie_http::HttpConnection), with an
-//! opener that resolves the host's name and races for each connection. All their methods are those of [`Client`].
+//! [`HttpConnection`], [`HttpsConnection`] and [`AnyConnection`] are the
+//! [core's](connie_http::HttpConnection), with an opener that resolves the host's name and races for each
+//! connection. All their methods are those of [`Client`].
 //!
 //! ```no_run
 //! use connie_std::http1::HttpsConnection;

@@ -75,9 +75,9 @@ pub(super) const SILENCE: Duration = Duration::from_secs(1);
 /// What is known of the worth of the last connection that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FirstUse {
-    /// No answer has come over it yet.
+    /// No response has come over it yet.
     Pending,
-    /// None has come, and the memory was told.
+    /// None has come, and the memory has the verdict.
     Failed,
     /// It was of use, or there is none.
     Over,
@@ -88,13 +88,13 @@ enum FirstUse {
 pub(super) struct RaceConnect {
     /// Where the race leads: to the server, or to the proxy before it.
     pub(super) hop: (String, u16),
-    /// Whom requests are for.
+    /// The server that requests are for.
     pub(super) server: (String, u16),
     pub(super) options: Options,
     pub(super) record: Option<OpeningRecord>,
     /// How many openings there have been.
     count: u32,
-    /// When the deadline of the last race is, which holds for the way through a proxy too.
+    /// When the deadline of the last race is, which holds for the route through a proxy too.
     until: Option<Instant>,
     /// Whether the proxy has yet to open the tunnel.
     awaits_tunnel: bool,
@@ -134,7 +134,8 @@ impl RaceConnect {
         }
     }
 
-    /// An answer of this status has come, over whatever connection there is: its address does what it is there for, or the proxy's does.
+    /// A response of this status has come, over whatever connection there is: its address does what it is
+    /// there for, or the proxy's does.
     pub(super) fn on_response(&mut self, status: u16) {
         let first_use = std::mem::replace(&mut self.first_use, FirstUse::Over);
         // "The server is currently unable to handle the request" (RFC 9110 section 15.6.4) is neither.
@@ -143,8 +144,8 @@ impl RaceConnect {
         }
     }
 
-    /// What a call has failed with: where that was the first use of a connection, it says something about the address behind it. What goes wrong
-    /// beyond a proxy does not.
+    /// What a call has failed with: where that was the first use of a connection, it says something about the
+    /// address behind it. What goes wrong beyond a proxy does not.
     pub(super) fn on_error(&mut self, error: &HttpError, now: Instant) {
         let ready = self.record.as_ref().and_then(|record| record.tunneled.or(record.connected));
         let is_beyond = self.record.as_ref().is_some_and(|record| record.tunneled.is_some());
@@ -163,7 +164,8 @@ impl RaceConnect {
         }
     }
 
-    /// The answer comes over a second connection, which was opened as `record` says. `verdict` is what that says of the first one.
+    /// The response comes over a second connection, which was opened as `record` says. `verdict` is what that
+    /// says of the first one.
     pub(super) fn replace_by_second(&mut self, record: OpeningRecord, verdict: Option<Verdict>) {
         if let Some(verdict) = verdict {
             self.report_verdict(verdict);
@@ -171,7 +173,7 @@ impl RaceConnect {
         (self.record, self.first_use) = (Some(record), FirstUse::Pending);
     }
 
-    /// An answer over the connection that there is took so long to begin.
+    /// A response over the connection that there is took so long to begin.
     pub(super) fn learn_answer_time(&self, took: Duration) {
         if let Some(visit) = self.record.as_ref().and_then(|record| record.report.as_ref()?.visit()) {
             visit.learn_answer_time(took);
@@ -208,8 +210,8 @@ impl RaceConnect {
         }
     }
 
-    /// Opens a second connection, to another address than that of the first, of which all is kept as it is. An error without a reason:
-    /// there is no other address.
+    /// Opens a second connection, to another address than that of the first, of which all is kept as it is.
+    /// An error without a reason: there is no other address.
     pub(super) fn open_second<T: Sealed>(
         &mut self,
         stack: &mut T,
@@ -367,7 +369,8 @@ where
         context: OpenContext,
     ) -> Result<(), Failure> {
         self.awaits_tunnel = false;
-        // Nothing is known about a socket that was attached. What is meant for the host must be kept from the proxy all the same.
+        // Nothing is known about a socket that was attached. What is meant for the host must be kept from the
+        // proxy anyway.
         let destination = self.record.as_ref().and_then(|record| record.destination);
         let tunneled = poller.now();
         let entered = stack.enter_tunnel(poller, socket, destination, context.until);
@@ -390,7 +393,7 @@ impl Others {
     fn target<'a>(&'a self, host: &'a (String, u16), options: &mut Options) -> Target<'a> {
         match self {
             Others::Known(addresses) => {
-                // What is learnt of them is the host's all the same.
+                // What is learnt of them is the host's anyway.
                 options.memory = options.memory.take().map(|memory| memory.for_host(&host.0));
                 Target::Addresses(addresses)
             }
@@ -406,7 +409,8 @@ impl Others {
     }
 }
 
-/// What the end of a connection's first use says of the address behind it. `is_silent`: it had time enough to answer.
+/// What the end of a connection's first use says of the address behind it. `is_silent`: it had time enough to
+/// answer.
 pub(super) fn verdict_on(error: &HttpError, is_silent: bool) -> Option<Verdict> {
     match error {
         HttpError::EmptyReply => Some(Verdict::Refused),

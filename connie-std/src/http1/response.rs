@@ -1,4 +1,4 @@
-//! An answer whose body is a reader.
+//! A response whose body is a reader.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,11 +11,11 @@ use super::race_connect::RaceConnect;
 use super::transport::Transport;
 use crate::OsPoller;
 
-/// An answer. Its body is read by [`Read`]; a body that ends early is an error of kind `UnexpectedEof`, with the
-/// [`HttpError`](connie_http::HttpError) inside.
+/// A response. Its body is read by [`Read`]; a body that ends early is an error of kind `UnexpectedEof`, with
+/// the [`HttpError`](connie_http::HttpError) inside.
 ///
-/// Dropping it loses nothing: [`Client::response`](super::Client::response) gives it again. Before the next request its body must be read
-/// to the end, or [discarded](Self::discard).
+/// Dropping it loses nothing: [`Client::response`](super::Client::response) gives it again. Before the next
+/// request its body must be read to the end, or [discarded](Self::discard).
 #[doc(alias = "HTTPResponse")]
 pub struct Response<'c, T: Transport>(
     pub(super) connie_http::Response<'c, T, OsPoller, Vec<u8>, RaceConnect>,
@@ -101,7 +101,7 @@ where
         self.0.is_closed()
     }
 
-    /// Whether the connection ends with this answer (RFC 9112 section 9.3).
+    /// Whether the connection ends with this response (RFC 9112 section 9.3).
     #[must_use]
     pub fn will_close(&self) -> bool {
         self.0.will_close()
@@ -111,14 +111,16 @@ where
     ///
     /// # Errors
     ///
-    /// What can go wrong with a body: [`HttpError::IncompleteRead`](connie_http::HttpError::IncompleteRead) and its kin.
+    /// What can go wrong with a body: [`HttpError::IncompleteRead`](connie_http::HttpError::IncompleteRead)
+    /// and its kin.
     pub fn discard(&mut self) -> Result<(), ClientError> {
         Ok(self.0.discard()?)
     }
 
-    /// As [`discard`](Self::discard), where that is worth it: where the connection stays, and no more than `most` bytes of the
-    /// body are still to come. Says whether another request can follow on this connection; where it cannot, what is left
-    /// of the body is left alone, and [`Client::close`](super::Client::close) makes way for another connection.
+    /// As [`discard`](Self::discard), where that is worth it: where the connection stays, and no more than
+    /// `most` bytes of the body are still to come. Returns whether another request can follow on this
+    /// connection; where it cannot, what is left of the body is left alone, and
+    /// [`Client::close`](super::Client::close) makes way for another connection.
     ///
     /// # Errors
     ///

@@ -58,7 +58,8 @@ pub trait Sealed:
     /// When an attempt of the next race has ended well.
     fn finish(&self) -> Finish;
 
-    /// Races. Here, and not where a connection is opened, whose code is made anew in each program: what a race takes is in this library once.
+    /// Races. Here, and not where a connection is opened, whose code is made anew in each program: what a
+    /// race takes is in this library once.
     fn race(
         &mut self,
         poller: &mut OsPoller,
