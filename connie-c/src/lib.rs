@@ -1,8 +1,10 @@
-//! connie for C: `connie_connect` looks a host up, tries its addresses all at once and hands out the descriptor of the connection
-//! that was established first. `include/connie.h` is the reference, `docs/c.md` the introduction.
+//! connie for C: `connie_connect` looks a host up, tries its addresses all at once and hands out the
+//! descriptor of the connection that was established first. `include/connie.h` is the reference, `docs/c.md`
+//! the introduction.
 //!
-//! Everything that takes a raw pointer is in this file, and nothing else is: what a call does is safe Rust over `connie-std`. A panic
-//! would end the process, as it does in every `extern "C"` function; none can be reached.
+//! Everything that takes a raw pointer is in this file, and nothing else is: what a call does is safe Rust
+//! over `connie-std`. A panic would end the process, as it does in every `extern "C"` function; none can be
+//! reached.
 //!
 //! The header is made of this file alone, by cbindgen.
 
@@ -27,37 +29,39 @@ use memory::Memory;
 use options::CallOptions;
 use visit::LastVisit;
 
-/// What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
+/// What a call returns: 0, or a negative number for what went wrong. `connie_last_error` says it in words.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connie {
     /// There is a connection.
     Ok = 0,
-    /// A pointer is NULL, the port is 0, or the host is neither a name nor an address. Nothing was tried. As EINVAL.
+    /// A pointer is NULL, the port is 0, or the host is neither a name nor an address. Nothing was tried.
+    /// Like EINVAL.
     InvalidArgument = -1,
-    /// There is no such name, or it has no address. As EAI_NONAME of getaddrinfo.
+    /// There is no such name, or it has no address. Like EAI_NONAME of getaddrinfo.
     NameNotFound = -2,
-    /// The name could not be looked up, which may be different the next time. As EAI_AGAIN of getaddrinfo.
+    /// The name could not be resolved; it may work the next time. Like EAI_AGAIN of getaddrinfo.
     LookUpFailed = -3,
-    /// The time allowed is used up, for the look-up and the addresses together; or the system has given up each address. As
-    /// ETIMEDOUT.
+    /// The time allowed for the lookup and the addresses has passed, or the system has given up each address.
+    /// Like ETIMEDOUT.
     TimedOut = -4,
-    /// The process, or the system, has no descriptor left. As EMFILE.
+    /// The process, or the system, has no descriptor left. Like EMFILE.
     OutOfDescriptors = -5,
-    /// Nobody listens on that port: a machine has answered, and refused. As ECONNREFUSED.
+    /// Nothing listens on that port: a machine has answered, and refused. Like ECONNREFUSED.
     Refused = -6,
-    /// The connection was reset before it could be used. As ECONNRESET.
+    /// The connection was reset before it could be used. Like ECONNRESET.
     Reset = -7,
-    /// There is no way to the host: no route, no address of its family on this machine, or a router or firewall said so. As
-    /// EHOSTUNREACH.
+    /// The host cannot be reached: there is no route, this machine has no address of its family, or a router
+    /// or firewall said so. Like EHOSTUNREACH.
     Unreachable = -8,
-    /// The network is down: the interface that the way to the host leads over. As ENETDOWN.
+    /// The network is down: the interface on the route to the host. Like ENETDOWN.
     NetworkDown = -9,
-    /// Anything else. As EIO.
+    /// Anything else. Like EIO.
     Other = -10,
-    /// The descriptor of `connie_options_set_cancel_fd` was ready to read. As ECANCELED.
+    /// The descriptor of `connie_options_set_cancel_fd` was ready to read. Like ECANCELED.
     Canceled = -11,
-    /// This machine does not let the program connect there: a local rule, a sandbox, a missing permission. As EACCES.
+    /// This machine does not let the program connect there: a local rule, a sandbox, a missing permission.
+    /// Like EACCES.
     Denied = -12,
 }
 
@@ -68,13 +72,15 @@ pub const CONNIE_VERSION_MINOR: u32 = 1;
 /// Raised by everything else.
 pub const CONNIE_VERSION_PATCH: u32 = 0;
 
-/// How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also of several threads at once, and freed
-/// once none of them is under way. It must not be changed while a call has it.
+/// How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also
+/// of several threads at once, and freed once none of them is under way. It must not be changed while a call
+/// has it.
 pub struct ConnieOptions(CallOptions);
 
-/// What connections have shown of addresses: which answer, how fast, and which are dead. With it one SYN is enough on nearly every visit to a host but
-/// the first. Made by `connie_memory_new` or `connie_memory_load`, given to options by `connie_options_set_memory`. Any number of
-/// options and threads may share one. docs/memory.md says what it keeps, and for how long.
+/// What connections have learnt about addresses: which answer, how fast, and which are dead. With it one SYN
+/// is enough on nearly every visit to a host but the first. Made by `connie_memory_new` or
+/// `connie_memory_load`, given to options by `connie_options_set_memory`. Any number of options and threads
+/// may share one. docs/memory.md says what it keeps, and for how long.
 pub struct ConnieMemory(Memory);
 
 /// A visit to a host that a memory has learnt from, for what its caller finds out of the connection later.
@@ -84,11 +90,11 @@ pub struct ConnieVisit(LastVisit);
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnieVerdict {
-    /// It did what it was there for.
+    /// It works.
     Good = 0,
-    /// It said no, such as a server that is overloaded or shuts down.
+    /// It refuses to work, such as a server that is overloaded or shuts down.
     Refused = 1,
-    /// It said nothing.
+    /// It does not answer.
     Stalled = 2,
     /// TLS failed, and not for its certificate's name or issuer, which say nothing about an address.
     TlsFailed = 3,
@@ -96,25 +102,27 @@ pub enum ConnieVerdict {
 
 /// Connects to the address of `host` that answers first, and stores the connection's descriptor in `*fd`.
 ///
-/// `host` is a name (`example.org`) or an address (`192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`). A name is looked up for IPv6 and IPv4
-/// at once, by the system's resolver, and every address is tried as soon as it is known, up to 16 at a time; those that stay silent
-/// make room for others. The first that completes its TCP handshake is kept, all others are closed.
+/// `host` is a name (`example.org`) or an address (`192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`). A name is
+/// resolved for IPv6 and IPv4 at once, by the system's resolver, and every address is tried as soon as it is
+/// known, up to 16 at a time; those that stay silent make room for others. The first that completes its TCP
+/// handshake is kept, all others are closed.
 ///
-/// `timeout_ms` limits the whole call, in milliseconds, the look-up included. 0 sets no limit: then a host that stays silent takes as
-/// long as the system's own time-out, some two minutes on Linux.
+/// `timeout_ms` limits the whole call, in milliseconds, including the lookup. 0 sets no limit: then a host
+/// that stays silent takes as long as the system's own timeout, some two minutes on Linux.
 ///
-/// Answers CONNIE_OK, or one of the errors of `enum connie`. Where the addresses of a host have failed in
+/// Returns CONNIE_OK, or one of the errors of `enum connie`. Where the addresses of a host have failed in
 /// different ways, it is CONNIE_REFUSED if any has refused; else CONNIE_TIMED_OUT, if any was silent; else
-/// CONNIE_UNREACHABLE or CONNIE_NETWORK_DOWN, if there is no way to any; else that of the first. Each by
-/// itself is in the message of `connie_last_error`.
+/// CONNIE_UNREACHABLE or CONNIE_NETWORK_DOWN, if none can be reached; else that of the first. The message of
+/// `connie_last_error` has each of them.
 ///
-/// The descriptor is a connected TCP socket that blocks, is closed on exec, and sends small segments at once (TCP_NODELAY). It is the
-/// caller's to close. After an error `*fd` is -1 and nothing is left open.
+/// The descriptor is a connected TCP socket that blocks, is closed on exec, and sends small segments at once
+/// (TCP_NODELAY). It is the caller's to close. After an error `*fd` is -1 and nothing is left open.
 ///
-/// `host` must be NULL or a string that ends in a NUL; `fd` must be NULL or point to an int. May be called by any number of threads at
-/// once; the races of a process share three quarters of the descriptors that it may have, and wait for one another within their
-/// time. A call takes less than 128 KiB of its thread's stack. A signal does not end it, and a signal handler must not call it. The
-/// child of a `fork` may call it, also where other threads of the parent were in a call at that moment: with a time limit, since the system's
+/// `host` must be NULL or a string that ends in a NUL; `fd` must be NULL or point to an int. May be called by
+/// any number of threads at once; the races of a process share three quarters of the descriptors that it may
+/// have, and wait for one another within their time. A call takes less than 128 KiB of its thread's stack. A
+/// signal does not end it, and a signal handler must not call it. The child of a `fork` may call it, also
+/// where other threads of the parent were in a call at that moment: with a time limit, since the system's
 /// resolver may hang there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_connect(
@@ -133,10 +141,11 @@ pub unsafe extern "C" fn connie_connect(
     unsafe { answer(connect, fd) }
 }
 
-/// As `connie_connect`, for a caller that has looked the host up already: tries these addresses, best first.
+/// Like `connie_connect`, for a caller that has resolved the host already: tries these addresses, best first.
 ///
-/// `addresses` is an array of `count` strings, each an address without a port: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`, as
-/// getnameinfo writes with NI_NUMERICHOST. The first 128 are tried; a name among them is CONNIE_INVALID_ARGUMENT.
+/// `addresses` is an array of `count` strings, each an address without a port: `192.0.2.1`, `2001:db8::1`,
+/// `fe80::1%eth0`, as getnameinfo writes with NI_NUMERICHOST. The first 128 are tried; a name among them is
+/// CONNIE_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_connect_addresses(
     addresses: *const *const c_char,
@@ -149,7 +158,7 @@ pub unsafe extern "C" fn connie_connect_addresses(
     unsafe { connie_connect_addresses_with(std::ptr::null(), addresses, count, port, timeout_ms, fd) }
 }
 
-/// As `connie_connect`, in the way that `options` says, which may be NULL.
+/// Like `connie_connect`, with `options`, which may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_connect_with(
     options: *const ConnieOptions,
@@ -158,7 +167,8 @@ pub unsafe extern "C" fn connie_connect_with(
     timeout_ms: u32,
     fd: *mut c_int,
 ) -> c_int {
-    // SAFETY: the caller's promises about `host` are those of `text`; `options` is NULL or was made here and not freed.
+    // SAFETY: the caller's promises about `host` are those of `text`; `options` is NULL or was made here and
+    // not freed.
     let (host, options) = unsafe { (text(host), options.as_ref()) };
     let connect = || {
         let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
@@ -168,7 +178,7 @@ pub unsafe extern "C" fn connie_connect_with(
     unsafe { answer(connect, fd) }
 }
 
-/// As `connie_connect_addresses`, in the way that `options` says, which may be NULL.
+/// Like `connie_connect_addresses`, with `options`, which may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_connect_addresses_with(
     options: *const ConnieOptions,
@@ -181,7 +191,8 @@ pub unsafe extern "C" fn connie_connect_addresses_with(
     let mut found = Vec::new();
     if !addresses.is_null() {
         for index in 0..count.min(MAX_DESTINATIONS) {
-            // SAFETY: the caller promises `count` pointers from `addresses` on, each of which is what `text` wants.
+            // SAFETY: the caller promises `count` pointers from `addresses` on, each of which is what `text`
+            // wants.
             found.push(unsafe { text(*addresses.add(index)) });
         }
     }
@@ -195,7 +206,8 @@ pub unsafe extern "C" fn connie_connect_addresses_with(
     unsafe { answer(connect, fd) }
 }
 
-/// Options that are those of `connie_connect`, to be changed. Never NULL; to be freed by `connie_options_free`.
+/// Options that are those of `connie_connect`, to be changed. Never NULL; to be freed by
+/// `connie_options_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn connie_options_new() -> *mut ConnieOptions {
     Box::into_raw(Box::new(ConnieOptions(CallOptions::default())))
@@ -210,11 +222,13 @@ pub unsafe extern "C" fn connie_options_free(options: *mut ConnieOptions) {
     }
 }
 
-/// Ends each call with CONNIE_CANCELED once `cancel_fd` is ready to read, or the other end of it is closed: a pipe, a socket or an eventfd, to
-/// which another thread or a signal handler writes. The library never reads from it, so a call that begins while it is ready ends at once;
-/// and it keeps a duplicate, so that `cancel_fd` may be closed. -1 takes it away.
+/// Ends each call with CONNIE_CANCELED once `cancel_fd` is ready to read, or the other end of it is closed: a
+/// pipe, a socket or an eventfd, to which another thread or a signal handler writes. The library never reads
+/// from it, so a call that begins while it is ready ends at once; and it keeps a duplicate, so that
+/// `cancel_fd` may be closed. -1 removes it.
 ///
-/// Each setter answers CONNIE_OK, or CONNIE_INVALID_ARGUMENT for what cannot be meant, changing nothing; `connie_last_error` says what that is.
+/// Each setter returns CONNIE_OK, or CONNIE_INVALID_ARGUMENT and changes nothing; `connie_last_error` says
+/// why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_cancel_fd(
     options: *mut ConnieOptions,
@@ -228,11 +242,13 @@ pub unsafe extern "C" fn connie_options_set_cancel_fd(
         (_, Some(descriptor)) => settings.cancel_by(Some(descriptor)),
         (_, None) => Err(CallError::invalid(format!("{cancel_fd} is not a file descriptor"))),
     };
-    // SAFETY: `options` is NULL or was made here, not freed, and nobody else's during this call, as the caller promises.
+    // SAFETY: `options` is NULL or was made here, not freed, and nobody else's during this call, as the
+    // caller promises.
     unsafe { change(options, set) }
 }
 
-/// When the next address is tried: `all-at-once` (the default), `staggered` (RFC 8305, Happy Eyeballs) or `one-by-one`.
+/// When the next address is tried: `all-at-once` (the default), `staggered` (RFC 8305, Happy Eyeballs) or
+/// `one-by-one`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_pacing(
     options: *mut ConnieOptions,
@@ -255,7 +271,8 @@ pub unsafe extern "C" fn connie_options_set_max_in_flight(options: *mut ConnieOp
     unsafe { change(options, |settings| settings.max_in_flight(count)) }
 }
 
-/// How long a silent address keeps its socket while another waits for one, in milliseconds: 10 to 600,000, 250 by default.
+/// How long a silent address keeps its socket while another waits for one, in milliseconds: 10 to 600,000,
+/// 250 by default.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_patience(
     options: *mut ConnieOptions,
@@ -272,7 +289,8 @@ pub unsafe extern "C" fn connie_options_set_family(options: *mut ConnieOptions, 
     unsafe { change(options, |settings| settings.family(family)) }
 }
 
-/// The address to connect from, of its family: `192.0.2.1`, `2001:db8::1`. One alone leaves the other family out. NULL takes both away.
+/// The address to connect from, of its family: `192.0.2.1`, `2001:db8::1`. One alone excludes the other
+/// family. NULL removes both.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_source(
     options: *mut ConnieOptions,
@@ -284,7 +302,8 @@ pub unsafe extern "C" fn connie_options_set_source(
     unsafe { change(options, |settings| settings.source(options::text(address)?)) }
 }
 
-/// The port to connect from, or the first of a range that is free. 0 and 0 leave it to the system, as by default.
+/// The port to connect from, or the first of a range that is free. 0 and 0 let the system choose, which is
+/// the default.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_local_ports(
     options: *mut ConnieOptions,
@@ -295,7 +314,7 @@ pub unsafe extern "C" fn connie_options_set_local_ports(
     unsafe { change(options, |settings| settings.local_ports(first, last)) }
 }
 
-/// The interface that packets leave and enter by (SO_BINDTODEVICE): `eth0`. Linux. NULL takes it away.
+/// The interface that packets leave and enter by (SO_BINDTODEVICE): `eth0`. Linux. NULL removes it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_interface(
     options: *mut ConnieOptions,
@@ -311,7 +330,8 @@ pub unsafe extern "C" fn connie_options_set_interface(
     unsafe { change(options, set) }
 }
 
-/// Probes of a silent peer: the seconds before the first, those between two, and how many of them end the connection. 0 is the system's own.
+/// Probes of a silent peer: the seconds before the first, those between two, and how many of them end the
+/// connection. 0 is the system's own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_keepalive(
     options: *mut ConnieOptions,
@@ -353,8 +373,8 @@ pub unsafe extern "C" fn connie_options_set_nodelay(options: *mut ConnieOptions,
     unsafe { change(options, set) }
 }
 
-/// What the calls with these options have of a memory: they ask it what to try first, and teach it. NULL takes it away. The options keep what they
-/// need of it, so that it may be freed before them.
+/// The memory of the calls with these options: it says what to try first, and learns. NULL removes it. The
+/// options keep what they need of it, so that it may be freed before them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_memory(
     options: *mut ConnieOptions,
@@ -370,8 +390,8 @@ pub unsafe extern "C" fn connie_options_set_memory(
     unsafe { change(options, set) }
 }
 
-/// Whether a call with a memory goes where the one before went, as long as that address answers and none is known to be better: for sessions that
-/// are bound to a server. No by default, and for 0.
+/// Whether a call with a memory goes where the one before went, as long as that address answers and none is
+/// known to be better: for sessions that are bound to a server. No by default, and for 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_options_set_incumbent(options: *mut ConnieOptions, is_set: c_int) -> c_int {
     let set = |settings: &mut CallOptions| {
@@ -388,7 +408,7 @@ pub extern "C" fn connie_memory_new() -> *mut ConnieMemory {
     Box::into_raw(Box::new(ConnieMemory(Memory::new())))
 }
 
-/// Frees a memory. Options that were given it go on with it. NULL is nothing to free.
+/// Frees a memory. Options that have it keep it. NULL is nothing to free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_free(memory: *mut ConnieMemory) {
     if !memory.is_null() {
@@ -397,9 +417,10 @@ pub unsafe extern "C" fn connie_memory_free(memory: *mut ConnieMemory) {
     }
 }
 
-/// Stores in `*memory` what `connie_memory_save` has written into the file `path`; an empty memory where there is no such file. It is freed by
-/// `connie_memory_free`. Answers CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where the file cannot be read or holds something else:
-/// then `*memory` is NULL, and `connie_last_error` says why.
+/// Stores in `*memory` what `connie_memory_save` has written into the file `path`; an empty memory where
+/// there is no such file. It is freed by `connie_memory_free`. Returns CONNIE_OK, CONNIE_INVALID_ARGUMENT for
+/// a NULL, or CONNIE_OTHER where the file cannot be read or holds something else: then `*memory` is NULL, and
+/// `connie_last_error` says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_load(path: *const c_char, memory: *mut *mut ConnieMemory) -> c_int {
     if memory.is_null() {
@@ -416,17 +437,20 @@ pub unsafe extern "C" fn connie_memory_load(path: *const c_char, memory: *mut *m
     error
 }
 
-/// Writes a memory into the file `path`, which only its owner may read: addresses, and hosts as hashes that no other machine can tell. Whoever reads or
-/// writes the file meanwhile meets a whole memory. Answers CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where it cannot be written.
+/// Writes a memory into the file `path`, which only its owner may read: addresses, and hosts as hashes that
+/// no other machine can tell. A program that reads or writes the file at the same time finds a whole memory.
+/// Returns CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where it cannot be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_save(memory: *const ConnieMemory, path: *const c_char) -> c_int {
-    // SAFETY: the caller's promises about `path` are those of `text`; `memory` is NULL or was made here and not freed.
+    // SAFETY: the caller's promises about `path` are those of `text`; `memory` is NULL or was made here and
+    // not freed.
     let (path, memory) = unsafe { (text(path), memory.as_ref()) };
     message::record(memory::save(memory.map(|ConnieMemory(memory)| memory), path))
 }
 
-/// The same memory for the part of a program that `number` stands for, another user say: what one part learns the others do not use. The part with
-/// the number 0 is that of `connie_memory_new`. NULL for NULL; to be freed by `connie_memory_free`.
+/// The same memory for the part of a program that `number` stands for, another user say: what one part learns
+/// the others do not use. The part with the number 0 is that of `connie_memory_new`. NULL for NULL; to be
+/// freed by `connie_memory_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_partition(
     memory: *const ConnieMemory,
@@ -439,8 +463,8 @@ pub unsafe extern "C" fn connie_memory_partition(
     }
 }
 
-/// Forgets all, in every part: for a program that hears that the machine is on another network, and to remove what is kept of a user. NULL forgets
-/// nothing.
+/// Forgets all, in every part: for a program that knows that the machine is on another network, and to remove
+/// what is kept of a user. NULL forgets nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_forget(memory: *const ConnieMemory) {
     // SAFETY: `memory` is NULL or was made here and not freed, as the caller promises.
@@ -456,15 +480,17 @@ pub unsafe extern "C" fn connie_memory_count(memory: *const ConnieMemory) -> usi
     unsafe { memory.as_ref() }.map_or(0, |ConnieMemory(memory)| memory.entries().len())
 }
 
-/// What the last connect of the calling thread was to its memory, where it had one and has connected; else NULL. To be freed by
-/// `connie_visit_free`. What TCP does not show, a server that completes the handshake and then fails, the memory is told by `connie_visit_report`.
+/// What the last connect of the calling thread was to its memory, where it had one and has connected; else
+/// NULL. To be freed by `connie_visit_free`. `connie_visit_report` reports what TCP does not show: a server
+/// that completes the handshake and then fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn connie_last_visit() -> *mut ConnieVisit {
     message::last_visit().map_or(std::ptr::null_mut(), |visit| Box::into_raw(Box::new(ConnieVisit(visit))))
 }
 
-/// Tells the memory what came of the connection, by one of `enum connie_verdict`: an address that is not good is tried behind others for some time, for this
-/// host alone. NULL, and a number that is no verdict, tell nothing.
+/// Reports to the memory what came of the connection, as one of `enum connie_verdict`: an address that is not
+/// good is tried behind others for some time, for this host alone. NULL, and a number that is not a verdict,
+/// report nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_visit_report(visit: *const ConnieVisit, verdict: c_int) {
     // SAFETY: `visit` is NULL or was made here and not freed, as the caller promises.
@@ -489,31 +515,36 @@ pub extern "C" fn connie_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// What an error means, in a few words that never change: "connection refused". The string is never freed and must not be written to.
-/// Any number may be asked for.
+/// What an error means, in a few words that never change: "connection refused". The string is never freed and
+/// must not be written to. Any number may be asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn connie_strerror(error: c_int) -> *const c_char {
     failure::words(error).as_ptr()
 }
 
-/// Writes what went wrong in the last connect of the calling thread into `message`: one line of UTF-8 that names the host and the
-/// reason, and what became of each address. Empty where that call has succeeded, or there was none.
+/// Writes what went wrong in the last connect of the calling thread into `message`: one line of UTF-8 that
+/// names the host and the reason, and what became of each address. Empty where that call has succeeded, or
+/// there was none.
 ///
-/// Works as snprintf does: writes at most `capacity` octets, the last of them a NUL, and answers how long the whole message is without
-/// its NUL; an answer of `capacity` or more says that it was cut. `message` may be NULL where `capacity` is 0.
+/// Works as snprintf does: writes at most `capacity` octets, the last of them a NUL, and returns how long the
+/// whole message is without its NUL; a result of `capacity` or more means that it was cut. `message` may be
+/// NULL where `capacity` is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_last_error(message: *mut c_char, capacity: usize) -> usize {
-    // SAFETY: the caller promises `capacity` octets from `message` on. The text is this thread's and is not lent to anybody.
+    // SAFETY: the caller promises `capacity` octets from `message` on. The text is this thread's and is not
+    // lent to anybody.
     message::with_last(|text| unsafe { copy(text, message, capacity) })
 }
 
-/// What became of one address in the last connect of the calling thread, which has failed: the first has the `index` 0. Answers an error of
-/// `enum connie`, and writes a line with the address (`192.0.2.1:443: connection refused`) into `line`, as `connie_last_error` does with its
-/// message. Answers CONNIE_OK where there were not so many addresses, and leaves `line` as it is.
+/// What became of one address in the last connect of the calling thread, which has failed: the first has the
+/// `index` 0. Answers an error of `enum connie`, and writes a line with the address
+/// (`192.0.2.1:443: connection refused`) into `line`, as `connie_last_error` does with its message. Answers
+/// CONNIE_OK where there were not so many addresses, and leaves `line` as it is.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_last_error_at(index: usize, line: *mut c_char, capacity: usize) -> c_int {
     let read = |error: Connie, text: &str| {
-        // SAFETY: the caller promises `capacity` octets from `line` on. The text is this thread's and is not lent to anybody.
+        // SAFETY: the caller promises `capacity` octets from `line` on. The text is this thread's and is not
+        // lent to anybody.
         unsafe { copy(text, line, capacity) };
         error as c_int
     };
@@ -524,7 +555,8 @@ pub unsafe extern "C" fn connie_last_error_at(index: usize, line: *mut c_char, c
 unsafe fn copy(text: &str, place: *mut c_char, capacity: usize) -> usize {
     let Some(room) = capacity.checked_sub(1).filter(|_| !place.is_null()) else { return text.len() };
     let cut = message::cut(text, room);
-    // SAFETY: the caller promises `capacity` octets from `place` on, and what is written, with the NUL, is no more.
+    // SAFETY: the caller promises `capacity` octets from `place` on, and what is written, with the NUL, is no
+    // more.
     unsafe {
         std::ptr::copy_nonoverlapping(cut.as_ptr(), place.cast(), cut.len());
         place.add(cut.len()).write(0);
@@ -554,7 +586,8 @@ unsafe fn change(
     options: *mut ConnieOptions,
     set: impl FnOnce(&mut CallOptions) -> Result<(), CallError>,
 ) -> c_int {
-    // SAFETY: NULL, or made by `connie_options_new`, not freed, and nobody else's during this call, as the caller promises.
+    // SAFETY: NULL, or made by `connie_options_new`, not freed, and nobody else's during this call, as the
+    // caller promises.
     let options = unsafe { options.as_mut() };
     let changed = match options {
         Some(ConnieOptions(settings)) => set(settings),

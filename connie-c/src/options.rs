@@ -18,7 +18,8 @@ pub(crate) struct CallOptions {
 }
 
 impl CallOptions {
-    /// The options of one call. Each has a canceler of its own, so that a call which was canceled is nothing to the next.
+    /// The options of one call. Each has a canceler of its own, so that a call which was canceled is nothing
+    /// to the next.
     pub(crate) fn for_call(&self, timeout_ms: u32) -> Result<Options, CallError> {
         let mut options = self.options.clone();
         options.deadline = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));

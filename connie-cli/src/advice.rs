@@ -171,7 +171,8 @@ fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
     }
 }
 
-/// Each interface has such addresses (RFC 4007 section 6), so the operating system does not know where to send.
+/// Each interface has such addresses (RFC 4007 section 6), so the operating system does not know where to
+/// send.
 fn lacks_zone(destination: SocketAddr) -> bool {
     matches!(destination, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
 }

@@ -1,4 +1,5 @@
-//! What a request carries: the data of `-d` and its kin, or the file of `-T`. Files are read as they are sent.
+//! What a request carries: the data of `-d` and its kin, or the file of `-T`. Files are read as they are
+//! sent.
 
 use std::cell::Cell;
 use std::fs::File;

@@ -135,7 +135,8 @@ impl FinishedRace {
             let session = self.session();
             let mut config = self.config.clone();
             if let Some(first) = timeline.attempts().next() {
-                // The resolver's first address decides which family is preferred, and the preferred one goes first.
+                // The resolver's first address decides which family is preferred, and the preferred one goes
+                // first.
                 config.preferred_family = first.family;
             }
             let plan = self.explanation().map(|explanation| explanation.json());

@@ -1,4 +1,5 @@
-//! `connie demo`: three clients visit the same site over a simulated network, in virtual time. connie remembers.
+//! `connie demo`: three clients visit the same site over a simulated network, in virtual time. connie
+//! remembers.
 
 use std::fmt::Write;
 use std::io;

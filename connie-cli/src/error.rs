@@ -35,7 +35,8 @@ impl Error {
         Error::new(exit_code::USAGE, line)
     }
 
-    /// `what` could not be written to. A reader that has gone away is no news: `connie get ... | head` ends quietly.
+    /// `what` could not be written to. A reader that has gone away is no news: `connie get ... | head` ends
+    /// quietly.
     pub fn write(what: impl Display, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error { code: exit_code::WRITE, lines: Vec::new(), refused: false },
@@ -81,7 +82,8 @@ impl Error {
         }
     }
 
-    /// Why there is no tunnel. To curl, too, all but a lack of time is a failure to receive the proxy's answer.
+    /// Why there is no tunnel. To curl, too, all but a lack of time is a failure to receive the proxy's
+    /// answer.
     pub fn tunnel(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Self {
         let line = match error {
             HttpError::TunnelRefused { status } => {
@@ -135,8 +137,8 @@ impl Error {
         Error::new(exit_code::RANGE, format!("cannot resume: {error}; drop -C to fetch all of it again"))
     }
 
-    /// There is no connection. A host that is an address is never resolved, so to curl, too, it is one that cannot be
-    /// connected to.
+    /// There is no connection. A host that is an address is never resolved, so to curl, too, it is one that
+    /// cannot be connected to.
     pub fn connect(error: &ConnectError) -> Self {
         let told = Error::from(error);
         match told.code {
@@ -189,7 +191,8 @@ impl Error {
     /// Prints the lines on stderr.
     pub fn report(&self) {
         let mut stderr = io::stderr().lock();
-        // WASI 0.2 knows two exit codes, success and failure. There the code stands before the line, as it does for curl.
+        // WASI 0.2 knows two exit codes, success and failure. There the code stands before the line, as it
+        // does for curl.
         let mut code = if cfg!(target_os = "wasi") { format!("({}) ", self.code) } else { String::new() };
         for line in &self.lines {
             // Without a stderr there is nobody to tell; the exit code remains.

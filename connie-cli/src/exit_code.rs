@@ -57,7 +57,8 @@ pub const fn of_http(error: &HttpError) -> u8 {
         | HttpError::MalformedTrailer
         | HttpError::TrailersTooLarge
         | HttpError::TunnelRefused { .. } => RECEIVE,
-        // What is left is the caller's own; curl's "failed to initialize" has the number of a wrong command line.
+        // What is left is the caller's own; curl's "failed to initialize" has the number of a wrong command
+        // line.
         _ => USAGE,
     }
 }

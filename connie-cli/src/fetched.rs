@@ -30,8 +30,8 @@ pub struct Trace {
     pub connects: u32,
     /// Where the last one leads.
     pub peer: Option<SocketAddr>,
-    /// When the first address was known, TCP was up and TLS was, of the last connection that was opened. Where the race ends at the TLS
-    /// handshake nobody knows when TCP was up: that is the same moment then.
+    /// When the first address was known, TCP was up and TLS was, of the last connection that was opened.
+    /// Where the race ends at the TLS handshake nobody knows when TCP was up: that is the same moment then.
     pub resolved: Duration,
     pub connected: Duration,
     pub secured: Duration,

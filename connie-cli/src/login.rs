@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal};
 use crate::args::Get;
 use crate::error::Error;
 
-/// Asks the terminal for each, without an echo, as curl does. Where there is no terminal, what is missing is told when it is needed.
+/// Asks the terminal for each, without an echo, as curl does. Where there is no terminal, what is missing is
+/// told when it is needed.
 pub fn complete(args: &mut Get) -> Result<(), Error> {
     if !io::stdin().is_terminal() {
         return Ok(());

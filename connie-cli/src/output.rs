@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::stdio;
 
-/// stdout, or a file, which is opened when the first byte comes. What has been written stays there if the rest does not come, so that
-/// `-C -` can go on with it.
+/// stdout, or a file, which is opened when the first byte comes. What has been written stays there if the
+/// rest does not come, so that `-C -` can go on with it.
 pub struct Output {
     target: Target,
     /// Where the first byte goes.
@@ -80,7 +80,8 @@ impl Output {
         Ok(())
     }
 
-    /// Everything is written: only now are the last errors known. A file that nothing was written to is made all the same.
+    /// Everything is written: only now are the last errors known. A file that nothing was written to is made
+    /// all the same.
     pub fn finish(&mut self) -> Result<(), Error> {
         let end = self.start.saturating_add(self.written);
         let resumed = self.start > 0;

@@ -1,5 +1,6 @@
-//! `connie-pages DIR`: writes the manual pages of the program and the completions of three shells into a folder, from the very command
-//! line that the program reads. A program of its own, so that `connie` carries none of it.
+//! `connie-pages DIR`: writes the manual pages of the program and the completions of three shells into a
+//! folder, from the very command line that the program reads. A program of its own, so that `connie` carries
+//! none of it.
 
 // The program's modules, for the command line alone.
 #![allow(dead_code, unused_imports, reason = "main.rs uses the rest")]
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The whole command line, with all options of all commands, and without `connie help`, which only says again what is there.
+/// The whole command line, with all options of all commands, and without `connie help`, which only says again
+/// what is there.
 fn whole() -> Command {
     let mut command = usage::command().disable_help_subcommand(true);
     command.build();

@@ -23,7 +23,8 @@ mod bar {
     }
 
     impl Progress {
-        /// Of a transfer of `total` bytes, of which `start` are there. `wanted` counts where stderr is a terminal.
+        /// Of a transfer of `total` bytes, of which `start` are there. `wanted` counts where stderr is a
+        /// terminal.
         pub fn new(wanted: bool, start: u64, total: Option<u64>) -> Self {
             Progress((wanted && io::stderr().is_terminal()).then(|| Bar::new(start, total)))
         }

@@ -45,7 +45,8 @@ struct Row {
     is_kept: bool,
 }
 
-/// The race as lines with a bar for each connection, at most `width` columns wide. None where one connection alone was tried, and answered.
+/// The race as lines with a bar for each connection, at most `width` columns wide. None where one connection
+/// alone was tried, and answered.
 pub fn picture(record: &ResponseRecord, now: Instant, width: usize, style: Style) -> Vec<String> {
     let Some(second) = &record.second else { return Vec::new() };
     let end = record.first_byte.unwrap_or(now).duration_since(record.sent);

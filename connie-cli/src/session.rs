@@ -160,8 +160,8 @@ impl<'a> Session<'a> {
         Ok(Route { scheme: url.scheme, end, proxy, tunnels })
     }
 
-    /// A connection that leads there, with room for a request's head of `size` bytes: one that was kept, or a new one,
-    /// which opens when it is needed.
+    /// A connection that leads there, with room for a request's head of `size` bytes: one that was kept, or a
+    /// new one, which opens when it is needed.
     pub fn connection(&mut self, route: Route, size: usize) -> Result<KeptConnection, Error> {
         let fits = |kept: &KeptConnection| kept.route == route && kept.room >= size;
         let Some(at) = self.kept.iter().position(fits) else { return self.new_connection(route, size) };
@@ -172,8 +172,9 @@ impl<'a> Session<'a> {
         Ok(kept)
     }
 
-    /// Keeps a connection for the next request, once what nobody wants of its last answer has been read and dropped. Where that is
-    /// much, or the connection ends with it, there is nothing to wait for: its buffer is kept.
+    /// Keeps a connection for the next request, once what nobody wants of its last answer has been read and
+    /// dropped. Where that is much, or the connection ends with it, there is nothing to wait for: its buffer
+    /// is kept.
     pub fn keep(&mut self, mut kept: KeptConnection) {
         let answer = kept.client.response();
         if !answer.and_then(|mut answer| answer.discard_at_most(PASSED_OVER)).unwrap_or(false) {
@@ -250,8 +251,8 @@ impl<'a> Session<'a> {
         Err(Error::new(exit_code::UNSUPPORTED_SCHEME, line))
     }
 
-    /// Reports, where `-v` or a file asks for it, how the connection was opened since the last call, or why it was not. `None` where no opening
-    /// was tried.
+    /// Reports, where `-v` or a file asks for it, how the connection was opened since the last call, or why
+    /// it was not. `None` where no opening was tried.
     pub fn report_opening<'k>(&mut self, kept: &'k mut KeptConnection) -> Option<&'k OpeningRecord> {
         let number = kept.client.opening()?.number;
         if std::mem::replace(&mut kept.told, number) == number {

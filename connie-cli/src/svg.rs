@@ -246,8 +246,8 @@ impl Svg {
     }
 }
 
-/// Begins a picture of this height, `top` pixels below the top of what it stands in: what it is to who cannot see it, its title
-/// and the line below that.
+/// Begins a picture of this height, `top` pixels below the top of what it stands in: what it is to who cannot
+/// see it, its title and the line below that.
 fn frame(f: &mut fmt::Formatter<'_>, top: f64, height: f64, texts: [&str; 3]) -> fmt::Result {
     let [label, title, about] = texts.map(Escaped);
     writeln!(
@@ -375,7 +375,8 @@ fn write_end(f: &mut fmt::Formatter<'_>, end: End, class: &str, x: f64, y: f64) 
     }
 }
 
-/// A time in milliseconds, as precise as the length of the axis deserves: rounded from microseconds as the waterfall does it.
+/// A time in milliseconds, as precise as the length of the axis deserves: rounded from microseconds as the
+/// waterfall does it.
 fn time(at: f64, span: f64) -> String {
     let micros = (at * 1_000.0).round();
     let to = |digit: f64| (micros / digit + 0.5).floor() * digit / 1_000.0;

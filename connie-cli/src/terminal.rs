@@ -37,7 +37,8 @@ fn has_colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !unwanted && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether the locale's characters are UTF-8. The first of these that has a value decides (POSIX, section 8.2).
+/// Whether the locale's characters are UTF-8. The first of these that has a value decides (POSIX,
+/// section 8.2).
 fn has_unicode() -> bool {
     if cfg!(windows) {
         return true;

@@ -28,7 +28,8 @@ use crate::session::{KeptConnection, Route, Session};
 use crate::tries::Tries;
 use crate::verbose::show_head;
 
-/// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to here at once.
+/// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to
+/// here at once.
 const PIECE: usize = 256 * 1024;
 
 /// The transfer of one URL.
@@ -379,7 +380,8 @@ impl<'a> Transfer<'a> {
         self.clock.now().duration_since(Instant::ZERO)
     }
 
-    /// Makes ready for another try: what has been written is taken back, or kept where -C - goes on with it. Says whether that can be.
+    /// Makes ready for another try: what has been written is taken back, or kept where -C - goes on with it.
+    /// Says whether that can be.
     fn take_back(&mut self) -> Result<bool, Error> {
         match self.args.continue_at {
             Some(ContinueAt::FileEnd) if self.output.is_aside() => {

@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::output::print;
 use wrong::one_line;
 
-/// The command line of this process. Where help or the version was asked for, prints that and ends the process.
+/// The command line of this process. Where help or the version was asked for, prints that and ends the
+/// process.
 pub fn read() -> Result<Cli, Error> {
     let words: Vec<OsString> = std::env::args_os().collect();
     parse(&words).map_err(|error| match error.kind() {
@@ -76,9 +77,9 @@ fn built<T: Args>(subcommand: clap::Command) -> clap::Command {
     as_in_curl(T::augment_args(subcommand).about(about))
 }
 
-/// As curl takes it, the word after an option that needs a value is the value, also one that begins with a hyphen: in `-m -1` it is the
-/// number that is wrong, and not an option `-1`. Of an option given twice the last counts, but for those that
-/// are lists.
+/// As curl takes it, the word after an option that needs a value is the value, also one that begins with a
+/// hyphen: in `-m -1` it is the number that is wrong, and not an option `-1`. Of an option given twice the
+/// last counts, but for those that are lists.
 fn as_in_curl(subcommand: clap::Command) -> clap::Command {
     subcommand.args_override_self(true).mut_args(|argument| {
         let option = !argument.is_positional() && takes_values(&argument);

@@ -5,7 +5,7 @@
     memory = connie.Memory()
     connected = connie.create_connection(("example.org", 443), timeout=10, memory=memory)
 
-`create_connection` has the arguments and the manners of `socket.create_connection`; `await connie.open_connection(host, port)` those of
+`create_connection` has the arguments and the behaviour of `socket.create_connection`; `await connie.open_connection(host, port)` those of
 asyncio's. `HTTPConnection` and `HTTPSConnection` are http.client's in all but how they connect, and `build_opener` makes an opener of
 urllib.request that uses them. With a `Memory` one SYN is enough on nearly every visit to a host but the first. Errors are the ones that
 the standard library raises: ConnectionRefusedError, TimeoutError, socket.gaierror, OSError.

@@ -60,7 +60,7 @@ async def open_connection(
     memory: typing.Optional[Memory] = None,
     **kwargs: typing.Any,
 ) -> typing.Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """As asyncio.open_connection. `timeout` is for the look-up and all addresses together; TLS comes on top."""
+    """As asyncio.open_connection. `timeout` is for the lookup and all addresses together; TLS comes on top."""
     connected = await connect(host, port, timeout, source_address, socket_options, memory=memory)
     try:
         if ssl:

@@ -1,4 +1,4 @@
-"""create_connection, with the arguments and manners of socket's."""
+"""create_connection, with the arguments and the behaviour of the socket module's."""
 
 import math
 import re
@@ -28,11 +28,11 @@ def create_connection(
     all_errors: bool = False,
     memory: typing.Optional[Memory] = None,
 ) -> socket.socket:
-    """As socket.create_connection, with all addresses of the host tried at once.
+    """Like socket.create_connection, but all addresses of the host are tried at once.
 
-    The time-out covers the look-up and all addresses together, and then holds for the socket. Ctrl-C, and whatever else a signal's handler
+    The timeout covers the lookup and all addresses together, and then holds for the socket. Ctrl-C, and whatever else a signal's handler
     raises, ends the call at once and leaves nothing open. `socket_options` are what urllib3 has under this name: arguments of setsockopt, set on the
-    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address. `memory` is asked what to try first, and
+    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address. `memory` says what to try first, and
     learns.
     """
     call, timeout = prepare(address, timeout, source_address, memory)
@@ -54,7 +54,7 @@ def connect_addresses(
     *,
     memory: typing.Optional[Memory] = None,
 ) -> socket.socket:
-    """As create_connection, for a host that has been looked up: `addresses` are literal addresses, best first."""
+    """Like create_connection, for a host that was resolved before: `addresses` are literal addresses, best first."""
     texts = [_octets(address) for address in addresses]
     call, timeout = prepare((None, port), timeout, source_address, memory)
     return finish(_race.run(call._replace(addresses=texts)), timeout, socket_options)

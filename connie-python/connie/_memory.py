@@ -1,4 +1,4 @@
-"""What connections have shown of addresses, for those to come."""
+"""What connections have learnt about addresses, for later ones."""
 
 import enum
 import os
@@ -13,11 +13,11 @@ from . import _native
 class Verdict(enum.IntEnum):
     """What you found out about the address behind a connection."""
 
-    #: It did what it was there for.
+    #: It works.
     GOOD = 0
-    #: It said no, such as a server that is overloaded or shuts down.
+    #: It refuses to work, such as a server that is overloaded or shuts down.
     REFUSED = 1
-    #: It said nothing.
+    #: It does not answer.
     STALLED = 2
     #: TLS failed, and not for its certificate's name or issuer, which say nothing about an address.
     TLS_FAILED = 3
@@ -34,11 +34,11 @@ class Memory:
         self._handle = _native.new_memory() if path is None else _native.load_memory(os.fsencode(path))
 
     def save(self, path: typing.Union[str, bytes, "os.PathLike[str]"]) -> None:
-        """Into a file that only its owner may read: addresses, and hosts as hashes. Whoever reads it meanwhile meets a whole memory."""
+        """Write it to a file that only its owner may read: addresses, and hosts as hashes. A reader always finds a whole memory."""
         _native.save_memory(self._handle, os.fsencode(path))
 
     def partition(self, number: int) -> "Memory":
-        """The same memory for a part of the program, another user say: what one part learns the others do not use."""
+        """Return the same memory for a part of the program, such as another user: what one part learns the others do not use."""
         if not 0 <= number < 2**32:
             raise OverflowError(f"a partition is between 0 and 4294967295, not {number}")
         part = Memory.__new__(Memory)
@@ -46,11 +46,11 @@ class Memory:
         return part
 
     def forget(self) -> None:
-        """All, in every part. Call it also when you hear that the machine is on another network."""
+        """Forget everything, in every part. Call it also when you know that the machine is on another network."""
         _native.forget(self._handle)
 
     def __len__(self) -> int:
-        """How many addresses it knows."""
+        """Return how many addresses it knows."""
         return _native.count(self._handle)
 
     def __bool__(self) -> bool:
@@ -59,10 +59,10 @@ class Memory:
 
 
 def report(connected: typing.Any, verdict: Verdict) -> None:
-    """Tells its memory what came of a connection: TCP does not show a server that completes the handshake and then fails.
+    """Report what came of a connection to its memory: TCP does not show a server that completes the handshake and then fails.
 
-    `connected` is a socket that a call with `memory=` has made, or the one that asyncio shows of it (`writer.get_extra_info("socket")`). Of any
-    other nothing is told.
+    `connected` is a socket that a call with `memory=` has made, or the one that asyncio shows of it (`writer.get_extra_info("socket")`). For any
+    other it does nothing.
     """
     verdict = Verdict(verdict)
     connected = getattr(connected, "_sock", connected)

@@ -46,7 +46,8 @@ fn a_program_is_built_by_pkg_config_and_finds_the_library_by_its_name() {
     passes(&compile.output().expect("a compiler"));
     let needed = passes(&run("readelf", |it| it.args(["-d", "--wide"]).arg(&program)));
     assert!(needed.contains(&format!("NEEDED)             Shared library: [{name}]")), "{needed}");
-    // Each symbol with the version that it came with: a program that wants a later one is told so by the dynamic linker.
+    // Each symbol with the version that it came with: a program that wants a later one is told so by the
+    // dynamic linker.
     let symbols = passes(&run("nm", |it| it.args(["-D", "--defined-only"]).arg(libraries.join(&file))));
     let (exported, others): (Vec<_>, Vec<_>) = symbols.lines().partition(|line| line.contains(" T connie_"));
     assert!(exported.len() > 4 && exported.iter().all(|line| line.ends_with("@@CONNIE_0.1")), "{symbols}");

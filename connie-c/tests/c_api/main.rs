@@ -1,4 +1,5 @@
-//! The library as its users have it: built in release, linked from C, opened from Python, in a network made for the test.
+//! The library as its users have it: built in release, linked from C, opened from Python, in a network made
+//! for the test.
 #![cfg(target_os = "linux")]
 
 mod c;

@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::c::compile;
 use crate::support::{Folder, PORT, library, passes, run, texts};
 
-/// Hosts as those of [`World`](crate::support::World), one that answers after 300 ms, and a name server that says nothing, for those
-/// whose `names` lead there.
+/// Hosts as those of [`World`](crate::support::World), one that answers after 300 ms, and a name server that
+/// says nothing, for those whose `names` lead there.
 fn set_up(lab: &Lab, names: &str) -> UdpSocket {
     lab.set(v4(1), Behaviour::black_hole());
     lab.set(v4(2), Behaviour::accept(ms(10)));
@@ -49,7 +49,8 @@ fn passes_as(what: &'static str, names: &'static str) {
     });
 }
 
-/// While other threads look names up, race, and stand in line for sockets: what they have locked at that moment stays locked in the child.
+/// While other threads look names up, race, and stand in line for sockets: what they have locked at that
+/// moment stays locked in the child.
 #[test]
 fn the_child_of_a_fork_never_waits_beyond_its_time() {
     passes_as("forks", "hosts: files dns\n");
@@ -103,8 +104,8 @@ fn ended(line: &str) -> (&str, u64) {
     (what, after.trim_end_matches(" ms").parse().unwrap_or_else(|_| panic!("{line}")))
 }
 
-/// The handshake completes while the process is stopped, and its deadline passes too: what has answered wins. Where nothing has, the
-/// deadline holds at once.
+/// The handshake completes while the process is stopped, and its deadline passes too: what has answered wins.
+/// Where nothing has, the deadline holds at once.
 #[test]
 fn what_has_answered_while_the_process_was_stopped_wins() {
     let folder = Folder::new();

@@ -25,8 +25,8 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a folder of the workspace")
 }
 
-/// The folder with libconnie.so and libconnie.a, built as the documentation says. Call it outside of a laboratory, which has no time
-/// for it.
+/// The folder with libconnie.so and libconnie.a, built as the documentation says. Call it outside of a
+/// laboratory, which has no time for it.
 #[track_caller]
 pub fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -99,8 +99,8 @@ pub struct World {
 }
 
 impl World {
-    /// Sets the hosts up, which are known by name to this thread and the programs that it starts. `None` where something is missing:
-    /// the test is skipped.
+    /// Sets the hosts up, which are known by name to this thread and the programs that it starts. `None`
+    /// where something is missing: the test is skipped.
     #[must_use]
     #[track_caller]
     pub fn set_up(lab: &Lab) -> Option<Self> {
@@ -130,8 +130,8 @@ impl World {
     }
 }
 
-/// Gives this thread, and the programs that it starts, a view of the files by which the system's resolver knows names: these, and no
-/// name server.
+/// Gives this thread, and the programs that it starts, a view of the files by which the system's resolver
+/// knows names: these, and no name server.
 fn set_up_names(hosts: &str) {
     // SAFETY: nothing but the view of the file systems is unshared, not the table of file descriptors.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.expect("a mount namespace");

@@ -349,7 +349,7 @@ class Connections(unittest.TestCase):
             header = file.read()
         entries = re.findall(r"/\*\*(.*?)\*/\s+CONNIE_\w+ = (-?\d+),", header.split("enum connie_")[0], re.S)
         self.assertEqual(int(entries[0][1]), 0)
-        errors = {int(number): re.search(r"As\s[\s*]*(\w+)", text).group(1) for text, number in entries[1:]}
+        errors = {int(number): re.search(r"Like\s[\s*]*(\w+)", text).group(1) for text, number in entries[1:]}
         self.assertEqual(sorted(errors), list(range(-len(_native._ERRORS), 0)))
         for number, name in errors.items():
             kind, value = _native._ERRORS[-number - 1]

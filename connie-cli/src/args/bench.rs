@@ -25,7 +25,8 @@ pub struct Bench {
     /// How often each contender connects to each URL [default: 10; with --sim 200]
     #[arg(long, value_name = "N", value_parser = whole::<u32>(1, u32::MAX.into()))]
     pub rounds: Option<u32>,
-    /// Visit each URL N times in each round, from one process: connie with a memory and without [default rounds: 1; with --sim 20]
+    /// Visit each URL N times in each round, from one process: connie with a memory and without [default
+    /// rounds: 1; with --sim 20]
     #[arg(long, value_name = "N", value_parser = whole::<u32>(2, 10_000))]
     pub visits: Option<u32>,
     /// Let connie use what FILE remembers of addresses, and write back what it learns

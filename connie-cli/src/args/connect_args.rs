@@ -37,7 +37,8 @@ pub struct ConnectArgs {
     /// Addresses for a host, in place of a lookup; HOST may be '*'
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
-    /// Ask this name server in place of the system's resolver, after the hosts file; several are asked in turn
+    /// Ask this name server in place of the system's resolver, after the hosts file; several are asked in
+    /// turn
     #[cfg(feature = "dns")]
     #[arg(long, value_name = "ADDR[:PORT]", visible_alias = "dns-servers", value_delimiter = ',', value_parser = dns_server)]
     pub dns_server: Vec<SocketAddr>,
@@ -60,7 +61,8 @@ pub struct ConnectArgs {
     /// How long an attempt keeps its socket while another address waits [default: 250]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]
     pub patience: Option<u32>,
-    /// Connect from this interface or address: 'eth0', '192.0.2.7', 'if!eth0', 'host!192.0.2.7'. An address excludes the other family
+    /// Connect from this interface or address: 'eth0', '192.0.2.7', 'if!eth0', 'host!192.0.2.7'. An address
+    /// excludes the other family
     #[arg(long, value_name = "NAME|ADDR", value_parser = interface)]
     pub interface: Option<BindTo>,
     /// Connect from this port, or the first of these that is free

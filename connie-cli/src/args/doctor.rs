@@ -26,10 +26,12 @@ name servers. The exit code is 0 where an address serves, 6 where the host has n
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
-    /// What to look at: a host, with a port or without (443), or an http or https URL; an IPv6 address in brackets
+    /// What to look at: a host, with a port or without (443), or an http or https URL; an IPv6 address in
+    /// brackets
     #[arg(value_name = "HOST[:PORT]|URL")]
     pub target: String,
-    /// How far each address is tried: to a TCP connection, to a TLS handshake, or to the answer to a request [default: response]
+    /// How far each address is tried: to a TCP connection, to a TLS handshake, or to the answer to a request
+    /// [default: response]
     #[arg(
         long,
         value_name = "tcp|tls|response",

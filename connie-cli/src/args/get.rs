@@ -112,7 +112,8 @@ pub struct Get {
     /// Stop at the first URL that fails; otherwise the last one gives the exit code
     #[arg(long)]
     pub fail_early: bool,
-    /// Try again up to N times if a host cannot be resolved or time runs out, and after 408, 429, 500, 502, 503 and 504
+    /// Try again up to N times if a host cannot be resolved or time runs out, and after 408, 429, 500, 502,
+    /// 503 and 504
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u32>(0, u32::MAX.into()))]
     pub retry: u32,
     /// The pause between tries [default: 1, then twice as long each time]
@@ -127,7 +128,8 @@ pub struct Get {
     /// Try again after any failure
     #[arg(long)]
     pub retry_all_errors: bool,
-    /// Use this HTTP proxy; an empty value for none. The default is from http_proxy, https_proxy and all_proxy
+    /// Use this HTTP proxy; an empty value for none. The default is from http_proxy, https_proxy and
+    /// all_proxy
     #[arg(short = 'x', long, value_name = "[http://][USER:PASSWORD@]HOST[:PORT]")]
     pub proxy: Option<String>,
     /// Log in to the proxy with the Basic scheme
@@ -147,10 +149,12 @@ pub struct Get {
     #[cfg(feature = "tls")]
     #[arg(short = 'k', long)]
     pub insecure: bool,
-    /// What wins: the first byte of the answer to a GET or HEAD (another address is asked where one is silent or breaks off), or a handshake
+    /// What wins: the first byte of the answer to a GET or HEAD (another address is asked where one is silent
+    /// or breaks off), or a handshake
     #[arg(long, value_name = "response|tls|tcp", value_enum, default_value_t, hide_possible_values = true)]
     pub finish_line: FinishLineName,
-    /// Print this when a transfer is over, such as '%{http_code} %{time_total}\n'; '@FILE' reads it from a file
+    /// Print this when a transfer is over, such as '%{http_code} %{time_total}\n'; '@FILE' reads it from a
+    /// file
     #[arg(short = 'w', long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub write_out: Option<String>,
     /// Show no progress
@@ -162,7 +166,8 @@ pub struct Get {
     /// Accepted for curl's sake: nothing is held back
     #[arg(short = 'N', long, hide = true)]
     pub no_buffer: bool,
-    /// Take braces and brackets in URLs as they stand; otherwise {a,b}, [1-9], [01-10:3] and [a-z] stand for several URLs, and #1 in -o for what the first stood for
+    /// Take braces and brackets in URLs as they stand; otherwise {a,b}, [1-9], [01-10:3] and [a-z] stand for
+    /// several URLs, and #1 in -o for what the first stood for
     #[arg(short = 'g', long)]
     pub globoff: bool,
     /// Show the race and all heads on stderr

@@ -1,4 +1,5 @@
-//! Options whose order among each other counts: `-o` and `-O` go with the URLs in turn, the pieces of `-d` and its kin are joined.
+//! Options whose order among each other counts: `-o` and `-O` go with the URLs in turn, the pieces of `-d`
+//! and its kin are joined.
 
 use std::path::PathBuf;
 

@@ -95,8 +95,8 @@ impl BindTo {
     }
 }
 
-/// An interface or an address, as curl has them (`--interface`, and CURLOPT_INTERFACE(3) for what stands before `!`), but for names of
-/// hosts, which curl looks up, and for both in one.
+/// An interface or an address, as curl has them (`--interface`, and CURLOPT_INTERFACE(3) for what stands
+/// before `!`), but for names of hosts, which curl looks up, and for both in one.
 pub fn interface(text: &str) -> Result<BindTo, String> {
     let address = |text: &str| text.trim_matches(['[', ']']).parse().map(BindTo::Address);
     match text.split_once('!') {
@@ -154,8 +154,8 @@ pub fn dns_server(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// `HOST:PORT:ADDR[,ADDR...]`, IPv6 addresses in brackets or bare. A `+` before it, which tells curl to let the entry expire, means
-/// nothing in a program that fetches one URL.
+/// `HOST:PORT:ADDR[,ADDR...]`, IPv6 addresses in brackets or bare. A `+` before it, which tells curl to let
+/// the entry expire, means nothing in a program that fetches one URL.
 pub fn resolve(text: &str) -> Result<Override, String> {
     let malformed = || "give HOST:PORT:ADDR[,ADDR...]".to_owned();
     let entry = text.strip_prefix('+').unwrap_or(text);

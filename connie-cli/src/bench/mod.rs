@@ -1,5 +1,5 @@
-//! `connie bench`: connie beside Happy Eyeballs, a plain client and one that takes any address, on the user's own hosts or on the
-//! simulated internet.
+//! `connie bench`: connie beside Happy Eyeballs, a plain client and one that takes any address, on the user's
+//! own hosts or on the simulated internet.
 
 mod plot;
 mod progress;

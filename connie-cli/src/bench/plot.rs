@@ -1,4 +1,5 @@
-//! A picture of all trials: a row for each contender at each site, a dot for each trial, on a logarithmic axis of time.
+//! A picture of all trials: a row for each contender at each site, a dot for each trial, on a logarithmic
+//! axis of time.
 
 use std::fmt::{self, Display, Formatter};
 

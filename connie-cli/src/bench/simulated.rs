@@ -20,7 +20,8 @@ pub fn simulate(args: &Bench) -> BenchReport {
                 let client =
                     contender.race(args.max_in_flight as usize).map_or(Client::OneAddress, Client::Race);
                 let trial = Trial { site: place, round, ..Trial::of(contender) };
-                // One alone is what the first of several is: a race without a memory, which nothing is to be known of.
+                // One alone is what the first of several is: a race without a memory, which nothing is to be
+                // known of.
                 let remembers = contender == Contender::Connie && args.visits.is_some();
                 let visits = site.visits(&client, remembers, args.visits.unwrap_or(1), seed);
                 let visited =

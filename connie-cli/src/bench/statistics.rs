@@ -55,8 +55,9 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// The mean of the first times over that of the second. Each pair was measured in the same round, so that a bootstrap draws whole
-    /// rounds: what a round does to both of its times cancels out. `None` without pairs, or where the second times are all 0.
+    /// The mean of the first times over that of the second. Each pair was measured in the same round, so that
+    /// a bootstrap draws whole rounds: what a round does to both of its times cancels out. `None` without
+    /// pairs, or where the second times are all 0.
     pub fn of(pairs: &[(u64, u64)], rng: &mut Rng) -> Option<Self> {
         let ratio = |pairs: &mut dyn Iterator<Item = (u64, u64)>| {
             let (one, other) =

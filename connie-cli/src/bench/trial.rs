@@ -49,8 +49,8 @@ impl Trial {
         }
     }
 
-    /// What the trial counts for, in microseconds. A failure counts as the whole time that was allowed: whoever waits has nothing by
-    /// then, and a failure that came soon must not pass for a success that did.
+    /// What the trial counts for, in microseconds. A failure counts as the whole time that was allowed:
+    /// whoever waits has nothing by then, and a failure that came soon must not pass for a success that did.
     pub fn counted(&self, limit: Duration) -> u64 {
         let counted = if self.result.is_ok() { self.elapsed } else { limit };
         u64::try_from(counted.as_micros()).unwrap_or(u64::MAX)
@@ -118,7 +118,8 @@ impl TrialError {
     }
 }
 
-/// Runs one trial, of connie with this memory; `site`, `round` and `visit` are left for the caller to fill in.
+/// Runs one trial, of connie with this memory; `site`, `round` and `visit` are left for the caller to fill
+/// in.
 pub fn run(
     contender: Contender,
     site: &Site,
@@ -176,8 +177,8 @@ fn race(
     }
 }
 
-/// What a client does that does not race, over the standard library alone: each address gets the time that is left, since nothing else
-/// ends the wait for a dead one.
+/// What a client does that does not race, over the standard library alone: each address gets the time that is
+/// left, since nothing else ends the wait for a dead one.
 fn one_after_the_other(
     contender: Contender,
     site: &Site,
@@ -224,8 +225,8 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
     Ok(addresses.into_iter().filter(wanted).filter(|address| options.filter.allows(address.ip())).collect())
 }
 
-/// Fetches the page and drops it, over TLS where the URL says so. What wins a race is the TCP handshake for all contenders
-/// alike; TLS comes after it.
+/// Fetches the page and drops it, over TLS where the URL says so. What wins a race is the TCP handshake for
+/// all contenders alike; TLS comes after it.
 #[cfg_attr(
     not(feature = "tls"),
     expect(clippy::useless_conversion, reason = "without TLS there is one kind of socket")
@@ -283,7 +284,8 @@ fn exchange(connection: &mut AnyConnection, target: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// What went wrong, without what to do about it: a bench tries again by itself. Where every address has failed, how the first did.
+/// What went wrong, without what to do about it: a bench tries again by itself. Where every address has
+/// failed, how the first did.
 fn first_line(error: &ConnectError) -> String {
     let all_failed = matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _));
     let address = if all_failed { error.addresses().next() } else { None };

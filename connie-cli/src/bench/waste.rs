@@ -1,5 +1,6 @@
-//! How many handshakes servers did for nothing. Who gives an attempt up does not hear of the answer that is on its way. So each address on which
-//! one was given up is asked afterwards whether it answers at all, unless it has shown that it does.
+//! How many handshakes servers did for nothing. Who gives an attempt up does not hear of the answer that is
+//! on its way. So each address on which one was given up is asked afterwards whether it answers at all,
+//! unless it has shown that it does.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};

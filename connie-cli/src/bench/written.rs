@@ -85,7 +85,8 @@ impl BenchReport {
         told
     }
 
-    /// All trials, a line each, as RFC 4180 has it. The last two columns are there where visits are told apart.
+    /// All trials, a line each, as RFC 4180 has it. The last two columns are there where visits are told
+    /// apart.
     pub fn csv(&self) -> String {
         let more = if self.visits.is_some() { ",visit,wasted_handshakes" } else { "" };
         let mut text = format!("site,round,contender,elapsed_us,counted_us,sockets,address,error{more}\r\n");

@@ -1,4 +1,5 @@
-//! `connie doctor`: what each name server, each address and each step of a connection to one host does, and what that means.
+//! `connie doctor`: what each name server, each address and each step of a connection to one host does, and
+//! what that means.
 
 mod examination;
 mod findings;

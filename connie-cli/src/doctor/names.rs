@@ -35,7 +35,8 @@ pub struct NameQuery {
     pub answer: Result<Vec<SocketAddr>, ResolverError>,
 }
 
-/// Asks all that can be asked, and says which addresses to try, in the order in which a plain client has them.
+/// Asks all that can be asked, and says which addresses to try, in the order in which a plain client has
+/// them.
 pub fn ask(args: &Doctor, patient: &Patient, limit: Duration) -> (Vec<NameQuery>, Vec<SocketAddr>) {
     let Patient { host, port, .. } = patient;
     let given =
@@ -103,7 +104,8 @@ fn resolvers(args: &Doctor, limit: Duration) -> Vec<(Asked, Resolver)> {
     }
 }
 
-/// One question. It is that of a race which may try none of the addresses, so that the answer is what a race would have.
+/// One question. It is that of a race which may try none of the addresses, so that the answer is what a race
+/// would have.
 fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, limit: Duration) -> NameQuery {
     let everything = [(IpAddr::from(Ipv4Addr::UNSPECIFIED), 0), (Ipv6Addr::UNSPECIFIED.into(), 0)];
     let everything = everything.into_iter().filter_map(|(prefix, length)| Network::new(prefix, length));
@@ -131,7 +133,8 @@ fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, l
     NameQuery { asked, family, elapsed, answer }
 }
 
-/// The addresses of the answers: as the system orders them, where it was asked, and then those that only others know.
+/// The addresses of the answers: as the system orders them, where it was asked, and then those that only
+/// others know.
 fn in_order(patient: &Patient, queries: &[NameQuery]) -> Vec<SocketAddr> {
     let answers = |wanted: fn(&NameQuery) -> bool| {
         let queries = queries.iter().filter(move |query| wanted(query));
@@ -140,12 +143,14 @@ fn in_order(patient: &Patient, queries: &[NameQuery]) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     let system: Vec<_> = answers(|query| query.asked == Asked::System).collect();
     if !system.is_empty() {
-        // getaddrinfo has them in the order of RFC 6724. It has just been asked, and answers at once or not at all.
+        // getaddrinfo has them in the order of RFC 6724. It has just been asked, and answers at once or not
+        // at all.
         let ordered = (patient.host.as_str(), patient.port).to_socket_addrs().into_iter().flatten();
         addresses.extend(ordered.filter(|address| system.contains(address)));
     }
     addresses.extend(system);
-    // Of a name server: those first that there is a way to, and IPv6 before IPv4, as the order of RFC 6724 is for nearly all.
+    // Of a name server: those first that there is a way to, and IPv6 before IPv4, as the order of RFC 6724 is
+    // for nearly all.
     let others: Vec<_> = answers(|query| query.asked != Asked::System).collect();
     let has_way = |address: &&SocketAddr| source(**address).is_some();
     addresses.extend(others.iter().filter(has_way));

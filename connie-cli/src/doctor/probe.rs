@@ -72,14 +72,16 @@ pub enum Trouble {
 }
 
 impl Probe {
-    /// Whether all that was tried went well, and the answer, if one was wanted, does not say that the server is broken.
+    /// Whether all that was tried went well, and the answer, if one was wanted, does not say that the server
+    /// is broken.
     pub fn serves(&self) -> bool {
         let steps = [Some(&self.tcp), self.tls.as_ref().filter(|_| !self.is_plain), self.response.as_ref()];
         let well = steps.into_iter().flatten().all(|step| step.result.is_ok());
         well && !self.is_gateway_error()
     }
 
-    /// Whether the answer is that of a front which has nothing behind it (RFC 9110 sections 15.6.3 to 15.6.5).
+    /// Whether the answer is that of a front which has nothing behind it (RFC 9110 sections 15.6.3
+    /// to 15.6.5).
     pub fn is_gateway_error(&self) -> bool {
         matches!(self.status, Some((502..=504, _)))
     }

@@ -1,5 +1,5 @@
-//! How long a user waits, with clients that go through the addresses in one way or another. The waits are worked out from what each
-//! address did when it was tried by itself: nothing is tried again.
+//! How long a user waits, with clients that go through the addresses in one way or another. The waits are
+//! worked out from what each address did when it was tried by itself: nothing is tried again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -113,7 +113,8 @@ fn happy_eyeballs(probes: &[Probe], patience: Duration) -> Wait {
                 }
                 STAGGER
             }
-            // "The client should immediately start the next connection attempt" where one has failed (section 5).
+            // "The client should immediately start the next connection attempt" where one has failed
+            // (section 5).
             Err(_) => {
                 let failure = until_failure(probe, patience);
                 last_failure = last_failure.max(start + failure);

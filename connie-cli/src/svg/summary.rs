@@ -6,8 +6,8 @@ use super::{CHARACTER, Escaped, MARGIN, ROW, TOP, WIDTH, close, frame};
 
 /// How much room a note behind a bar has.
 const NOTE: f64 = 150.0;
-/// Who takes longer than this many times the one before gets a bar that is cut short, so that the others can be told apart: at this many
-/// the shorter bar is still a dozen pixels long.
+/// Who takes longer than this many times the one before gets a bar that is cut short, so that the others can
+/// be told apart: at this many the shorter bar is still a dozen pixels long.
 const CUT: f64 = 40.0;
 
 /// How long each of several took, on one scale.

@@ -1,4 +1,5 @@
-//! What is wrong with a command line, in one line. clap reports it as a kind and its context; the words are this program's.
+//! What is wrong with a command line, in one line. clap reports it as a kind and its context; the words are
+//! this program's.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -57,7 +58,8 @@ fn what(error: &clap::Error) -> String {
     }
 }
 
-/// What clap knows of the error under this kind, several values separated by commas; empty where it knows nothing.
+/// What clap knows of the error under this kind, several values separated by commas; empty where it knows
+/// nothing.
 fn get(error: &clap::Error, kind: ContextKind) -> String {
     match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),

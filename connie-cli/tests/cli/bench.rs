@@ -123,7 +123,8 @@ fn visits<'a>(report: &'a Value, contender: &str, which: &str) -> &'a Value {
     &figures(report, contender)[which]
 }
 
-/// Two addresses answer, one refuses and one is silent: without a memory each visit starts all four, and one of two handshakes is for nothing.
+/// Two addresses answer, one refuses and one is silent: without a memory each visit starts all four, and one
+/// of two handshakes is for nothing.
 #[test]
 fn of_visits_the_later_ones_go_by_what_the_first_has_learnt() {
     let server = Server::serving("127.0.0.4:0", "page");

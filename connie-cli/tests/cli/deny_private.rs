@@ -78,7 +78,8 @@ fn a_proxy_that_is_inside_is_refused_and_what_it_leads_to_is_its_own_affair() {
     assert_eq!(proxy.connections(), 0);
 }
 
-/// A network in which this machine has an address of the internet's: a name that leads there and inside, and a page that redirects inside.
+/// A network in which this machine has an address of the internet's: a name that leads there and inside, and
+/// a page that redirects inside.
 #[test]
 fn outside_is_reached_and_no_redirect_leads_inside() {
     in_namespace(|lab| {

@@ -130,7 +130,8 @@ fn service_records_are_told() {
     });
 }
 
-/// The URL's port is closed; the record of its own port leads to another host and port, and the certificate is still that of the URL.
+/// The URL's port is closed; the record of its own port leads to another host and port, and the certificate
+/// is still that of the URL.
 #[test]
 fn an_https_page_by_its_service_record() {
     let authority = Authority::new();
@@ -161,7 +162,8 @@ fn what_is_no_name_server() {
     }
 }
 
-/// An IPv6 address that is dead, an AAAA answer that never comes, a long answer, aliases: through a network with 30 ms to the web server.
+/// An IPv6 address that is dead, an AAAA answer that never comes, a long answer, aliases: through a network
+/// with 30 ms to the web server.
 #[test]
 fn from_a_name_to_a_page_through_a_network() {
     in_namespace(|lab| {

@@ -1,6 +1,7 @@
 //! The program as its user meets it: the built binary against servers on loopback addresses.
 //!
-//! Linux only: there every address of 127.0.0.0/8 is the machine's own, and a listener whose queue is full is a black hole.
+//! Linux only: there every address of 127.0.0.0/8 is the machine's own, and a listener whose queue is full is
+//! a black hole.
 #![cfg(target_os = "linux")]
 
 mod bench;

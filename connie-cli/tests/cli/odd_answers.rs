@@ -49,8 +49,8 @@ fn a_switch_to_another_protocol_that_nobody_asked_for_is_an_error() {
     get(format!("{endless}{page}"), &[]).exits(8).prints("").says("no final response after 16 of status 1xx");
 }
 
-/// RFC 9110 section 15: "a client that receives a response with an invalid status code SHOULD process the response as if it had a 5xx
-/// (Server Error) status code".
+/// RFC 9110 section 15: "a client that receives a response with an invalid status code SHOULD process the
+/// response as if it had a 5xx (Server Error) status code".
 #[test]
 fn a_status_that_is_none_is_a_server_s_error() {
     for status in ["000", "001", "099", "600", "999"] {

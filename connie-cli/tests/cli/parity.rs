@@ -1,4 +1,5 @@
-//! The program beside curl: the same command line against the same server has the same exit code and the same output.
+//! The program beside curl: the same command line against the same server has the same exit code and the same
+//! output.
 
 mod codings;
 mod patterns;

@@ -1,4 +1,5 @@
-//! `--memory`: what one connection has learnt the next one goes by, in one run and in the next. `connie memory` shows it.
+//! `--memory`: what one connection has learnt the next one goes by, in one run and in the next.
+//! `connie memory` shows it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,5 @@
-//! A web server that answers each request as the test says, keeps connections open, and remembers every octet it was sent.
+//! A web server that answers each request as the test says, keeps connections open, and remembers every octet
+//! it was sent.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -199,7 +200,8 @@ fn reply_with(stream: &mut TcpStream, reply: Reply) -> bool {
         Reply::Continue => true,
         Reply::Keep(bytes) => stream.write_all(&bytes).is_ok(),
         Reply::Close(bytes) => {
-            // The end goes out in the segment of the last byte: who has the answer knows that the connection is closed.
+            // The end goes out in the segment of the last byte: who has the answer knows that the connection
+            // is closed.
             let _ = rustix::net::sockopt::set_tcp_cork(&*stream, true);
             let _ = stream.write_all(&bytes);
             let _ = stream.shutdown(Shutdown::Write);

@@ -35,8 +35,8 @@ fn on_a_terminal(columns: u16, command: &mut Command) -> String {
     String::from_utf8(shown).unwrap().replace("\r\n", "\n")
 }
 
-/// Runs the program in a session of its own whose terminal this is, types `line` when something asks for it, and answers all that
-/// appears there.
+/// Runs the program in a session of its own whose terminal this is, types `line` when something asks for it,
+/// and answers all that appears there.
 fn typing(arguments: &[&str], line: &str) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();

@@ -1,4 +1,5 @@
-//! The program as a WebAssembly component, on a real runtime: it does what the native program does in the same situation.
+//! The program as a WebAssembly component, on a real runtime: it does what the native program does in the
+//! same situation.
 //!
 //! WASI 0.2 has two exit codes, so there curl's stands before the error: `connie: (7) could not connect ...`.
 
