@@ -20,12 +20,12 @@ pub struct Port(u32);
 /// Of the size of nothing.
 pub struct Name(());
 /// Of the size of nothing.
-pub struct Client<const NAMES: usize>(());
+pub struct DnsClient<const NAMES: usize>(());
 /// Of the size of nothing.
-pub struct Lookup(());
+pub struct RecordLookup(());
 
 /// What happened.
-pub enum Input<'a> {
+pub enum DnsInput<'a> {
     Datagram { port: Port, from: SocketAddr, message: &'a [u8] },
     DatagramFailed { port: Port, server: SocketAddr },
     Message { port: Port, server: SocketAddr, message: &'a [u8] },
@@ -33,7 +33,7 @@ pub enum Input<'a> {
 }
 
 /// What to do next.
-pub enum Output {
+pub enum DnsOutput {
     Send { port: Port, server: SocketAddr, length: usize },
     Connect { port: Port, server: SocketAddr, length: usize },
     Ended(#[expect(dead_code, reason = "as the client's has it")] Port),
@@ -42,25 +42,25 @@ pub enum Output {
 }
 
 /// What has been found out.
-pub struct Event<'a> {
-    pub result: Result<Answer<'a>, QueryError>,
+pub struct LookupOutcome<'a> {
+    pub result: Result<RecordSet<'a>, QueryError>,
 }
 
 /// Addresses.
-pub struct Answer<'a>(&'a [IpAddr]);
+pub struct RecordSet<'a>(&'a [IpAddr]);
 
-impl Answer<'_> {
+impl RecordSet<'_> {
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.0.iter().copied()
     }
 }
 
-impl<const NAMES: usize> Client<NAMES> {
+impl<const NAMES: usize> DnsClient<NAMES> {
     #[inline(never)]
     pub fn new(settings: DnsConfig, seed: u64) -> Self {
         tell(settings.attempts.into());
         tell(seed as u32);
-        Client(())
+        DnsClient(())
     }
 
     #[inline(never)]
@@ -70,29 +70,29 @@ impl<const NAMES: usize> Client<NAMES> {
     }
 
     #[inline(never)]
-    pub fn poll_output(&mut self, buffer: &mut [u8; LARGEST_QUERY], now: Instant) -> Output {
+    pub fn poll_output(&mut self, buffer: &mut [u8; LARGEST_QUERY], now: Instant) -> DnsOutput {
         buffer.iter_mut().for_each(|octet| *octet = world() as u8);
         let server = SocketAddr::from((world().to_be_bytes(), world() as u16));
         let (port, length) = (Port(world()), world() as usize);
         match world() {
-            0 => Output::Send { port, server, length },
-            1 => Output::Connect { port, server, length },
-            2 => Output::Ended(port),
-            3 => Output::WaitUntil(now),
-            _ => Output::WaitForInput,
+            0 => DnsOutput::Send { port, server, length },
+            1 => DnsOutput::Connect { port, server, length },
+            2 => DnsOutput::Ended(port),
+            3 => DnsOutput::WaitUntil(now),
+            _ => DnsOutput::WaitForInput,
         }
     }
 
     #[inline(never)]
-    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
-        let (Input::Datagram { port, from: server, .. }
-        | Input::DatagramFailed { port, server }
-        | Input::Message { port, server, .. }
-        | Input::StreamFailed { port, server }) = input;
-        if let Input::Datagram { message, .. } | Input::Message { message, .. } = input {
+    pub fn handle_input(&mut self, input: DnsInput<'_>, now: Instant) {
+        let (DnsInput::Datagram { port, from: server, .. }
+        | DnsInput::DatagramFailed { port, server }
+        | DnsInput::Message { port, server, .. }
+        | DnsInput::StreamFailed { port, server }) = input;
+        if let DnsInput::Datagram { message, .. } | DnsInput::Message { message, .. } = input {
             message.iter().for_each(|octet| tell((*octet).into()));
         }
-        tell(matches!(input, Input::DatagramFailed { .. } | Input::Datagram { .. }).into());
+        tell(matches!(input, DnsInput::DatagramFailed { .. } | DnsInput::Datagram { .. }).into());
         tell(port.0);
         tell(server.port().into());
         tell(now.as_micros() as u32);
@@ -112,11 +112,11 @@ impl Name {
     }
 }
 
-impl Lookup {
+impl RecordLookup {
     #[inline(never)]
     pub fn new(_: Name, wanted: WantedRecords) -> Self {
         tell(wanted.a.into());
-        Lookup(())
+        RecordLookup(())
     }
 
     #[inline(never)]
@@ -127,17 +127,17 @@ impl Lookup {
     #[inline(never)]
     pub fn poll<'c, const NAMES: usize>(
         &mut self,
-        _: &'c mut Client<NAMES>,
+        _: &'c mut DnsClient<NAMES>,
         now: Instant,
-    ) -> Option<Event<'c>> {
+    ) -> Option<LookupOutcome<'c>> {
         tell(now.as_micros() as u32);
         match world() {
-            0 => Some(Event { result: Ok(Answer(&[])) }),
-            1 => Some(Event { result: Err(QueryError::Failed) }),
+            0 => Some(LookupOutcome { result: Ok(RecordSet(&[])) }),
+            1 => Some(LookupOutcome { result: Err(QueryError::Failed) }),
             _ => None,
         }
     }
 
     #[inline(never)]
-    pub fn close<const NAMES: usize>(&mut self, _: &mut Client<NAMES>) {}
+    pub fn close<const NAMES: usize>(&mut self, _: &mut DnsClient<NAMES>) {}
 }
