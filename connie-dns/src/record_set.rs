@@ -132,6 +132,8 @@ impl fmt::Display for NameServerError {
     }
 }
 
+impl core::error::Error for NameServerError {}
+
 /// A response code (RFC 6895 section 2.3) that means failure. Codes above 255 are 255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseCode(pub u8);

@@ -38,6 +38,17 @@ pub enum ServiceBindingError {
     Mandatory(u16),
 }
 
+impl fmt::Display for ServiceBindingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServiceBindingError::Malformed => f.write_str("malformed"),
+            ServiceBindingError::Mandatory(key) => write!(f, "its mandatory key {key} is not supported"),
+        }
+    }
+}
+
+impl core::error::Error for ServiceBindingError {}
+
 impl<'a> ServiceBinding<'a> {
     /// 0 for an alias, which beats all other records (RFC 9460 section 2.4.1); otherwise the lowest number
     /// comes first.

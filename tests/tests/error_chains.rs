@@ -372,8 +372,17 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
     ];
     let names =
         ["a..b", "a b", &"a.".repeat(128)].map(|text| connie_dns::Name::<255>::parse(text).unwrap_err());
+    let servers = [
+        connie_dns::NameServerError::Malformed,
+        connie_dns::NameServerError::Lame,
+        connie_dns::NameServerError::Silent,
+    ];
+    let bindings =
+        [connie_dns::ServiceBindingError::Malformed, connie_dns::ServiceBindingError::Mandatory(7)];
     vec![
         ("connie-dns NameError", all(names)),
+        ("connie-dns NameServerError", all(servers)),
+        ("connie-dns ServiceBindingError", all(bindings)),
         ("connie-http HttpError", all(http_errors())),
         (
             "connie-web UrlError",

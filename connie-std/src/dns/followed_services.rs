@@ -200,11 +200,7 @@ impl FollowedServices {
             alpn: record.alpn.clone(),
             http1: record.http1,
             used,
-            fault: record.fault.map(|fault| match fault {
-                ServiceBindingError::Malformed => "malformed".to_owned(),
-                ServiceBindingError::Mandatory(key) => format!("its mandatory key {key} is not supported"),
-                _ => "not supported".to_owned(),
-            }),
+            fault: record.fault.map(|fault| fault.to_string()),
         }));
     }
 
