@@ -16,7 +16,8 @@ use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::{OnSocket, SocketOptions};
 
-/// How many addresses of one host a [`connect`](crate::connect) considers.
+/// How many addresses one [`connect`](crate::connect) considers; those beyond are counted in its report. In `connie-wasi` itself there are 64, as a
+/// race's memory grows with them: on WASI this crate has 128 all the same.
 pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
 pub const MAX_IN_FLIGHT: usize = 64;
