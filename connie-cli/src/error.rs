@@ -8,6 +8,10 @@ use std::path::Path;
 use connie_core::resolution::{Host, is_onion};
 use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
+#[cfg(feature = "gzip")]
+use connie_http::TransferCoding;
+#[cfg(feature = "gzip")]
+use connie_std::http1::Decoded;
 use connie_std::http1::{ClientError, NoResponse};
 use connie_std::{ConnectError, ConnectErrorKind, Report};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
@@ -124,12 +128,27 @@ impl Error {
         }
     }
 
-    /// The body could not be read, or not decoded. `resumes` says whether what has come is in a file.
-    pub fn body(error: io::Error, resumes: bool) -> Self {
+    /// The body could not be read, or not decoded. `resumes` says whether what has come is in a file, `compressed`
+    /// whether compression was asked for.
+    pub fn body(error: io::Error, resumes: bool, compressed: bool) -> Self {
         match error.downcast::<HttpError>() {
             Ok(error) => Error::exchange(error, ExchangeRoute { resumes, ..ExchangeRoute::default() }),
-            Err(error) => Error::new(exit_code::CODING, format!("{error}; try again without --compressed")),
+            Err(error) if compressed => {
+                Error::new(exit_code::CODING, format!("{error}; try again without --compressed"))
+            }
+            // The server has compressed it for sending, which nobody has asked for.
+            Err(error) => Error::new(exit_code::CODING, format!("{error}; the fault is on the other side")),
         }
+    }
+
+    /// The body was sent in these transfer codings, of which one is not known here.
+    #[cfg(feature = "gzip")]
+    pub fn transfer_codings(codings: &[u8]) -> Self {
+        let is_unknown = |name: &&[u8]| Decoded::new(name, io::empty()).is_err();
+        let unknown = codings.split(|byte| *byte == b',').find(is_unknown).unwrap_or(codings);
+        let coding = std::str::from_utf8(unknown.trim_ascii()).ok().and_then(TransferCoding::new);
+        let error = coding.map_or(HttpError::InvalidTransferEncoding, HttpError::UnsupportedTransferCoding);
+        Error::from(error)
     }
 
     /// A download cannot go on.

@@ -14,6 +14,9 @@ pub struct ResponseHead {
     /// The head as it was sent, but for white space around values.
     pub head: Vec<u8>,
     headers: Vec<(String, Vec<u8>)>,
+    /// What has been done to the body to send it, the last coding last; chunks are undone.
+    #[cfg(feature = "gzip")]
+    pub transfer_codings: Vec<u8>,
     /// How long the body is, where that is known.
     pub length: Option<u64>,
 }
@@ -81,6 +84,8 @@ impl From<&Response<'_, AnyStack>> for ResponseHead {
             reason: head.reason().to_owned(),
             head: bytes,
             headers,
+            #[cfg(feature = "gzip")]
+            transfer_codings: head.transfer_codings().collect::<Vec<_>>().join(&b","[..]),
             length: response.remaining(),
         }
     }

@@ -201,6 +201,9 @@ impl<'a> Session<'a> {
             Scheme::Https => self.secure(&route, options, buffer)?,
         };
         let mut client = made.map_err(|error| Error::not_made(host, &error))?;
+        // Nobody asks for them, and some servers send them all the same.
+        #[cfg(feature = "gzip")]
+        client.set_takes_coded(true);
         if self.args.race.no_memory {
             // It has one of its own where none is given.
             client.options_mut().memory = None;

@@ -331,16 +331,21 @@ impl<'a> Transfer<'a> {
         // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
         let resumes = self.output.is_aside() && self.fetched.trace.method == "GET" && !self.args.compressed();
         let received = Cell::new(0);
-        let response = client.response().map_err(|error| Error::body(error.into(), resumes))?;
+        let response = client.response().map_err(|error| Error::body(error.into(), resumes, false))?;
         let body = Counted(response, &received);
         #[cfg(feature = "gzip")]
         let body = {
+            // The last that was done to the body is undone first.
+            let body = Decoded::new(&answer.transfer_codings, body)
+                .map_err(|_| Error::transfer_codings(&answer.transfer_codings))?;
             let codings = if self.args.compressed() { answer.codings() } else { Vec::new() };
             Decoded::new(&codings, body).map_err(|error| Error::new(exit_code::CODING, error.to_string()))?
         };
         let mut body = body;
         loop {
-            let count = body.read(&mut self.piece).map_err(|error| Error::body(error, resumes))?;
+            let count = body
+                .read(&mut self.piece)
+                .map_err(|error| Error::body(error, resumes, self.args.compressed()))?;
             self.fetched.trace.received = received.get();
             if count == 0 {
                 return Ok(received.get());

@@ -115,6 +115,8 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     pub(crate) exchange: ExchangeState,
     pub(crate) state: ConnectionState,
     pub(crate) expect_timeout: Duration,
+    /// Whether bodies in transfer codings other than chunked are given as they are coded.
+    pub(crate) takes_coded: bool,
     pub(crate) receive_buffer: ReceiveBuffer,
     pub(crate) decoder: BodyDecoder,
 }
@@ -192,6 +194,7 @@ where
             tunnel: 0,
             exchange: ExchangeState::new(),
             expect_timeout: EXPECT_TIMEOUT,
+            takes_coded: false,
             receive_buffer: ReceiveBuffer::default(),
             decoder: BodyDecoder::new(BodyFraming::Empty),
         };
@@ -427,6 +430,13 @@ where
     /// [timeout](Self::set_timeout). Default: [`EXPECT_TIMEOUT`].
     pub fn set_expect_timeout(&mut self, timeout: Duration) {
         self.expect_timeout = timeout;
+    }
+
+    /// Whether a body in a [transfer coding](crate::ResponseHead::transfer_codings) other than chunked is
+    /// read as it is coded, since the caller undoes that. Default: no, and such a response is [an
+    /// error](HttpError::UnsupportedTransferCoding). No other request follows on the connection.
+    pub fn set_takes_coded(&mut self, takes_coded: bool) {
+        self.takes_coded = takes_coded;
     }
 
     /// What opens the connection.

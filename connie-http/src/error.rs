@@ -105,7 +105,8 @@ pub enum HttpError {
     /// The Transfer-Encoding cannot be understood: chunked more than once, with parameters or not at the end,
     /// a quoted string, or a name that is not a token (RFC 9112 sections 6.1 and 7.1).
     InvalidTransferEncoding,
-    /// The body has a transfer coding that is not undone here: chunked is the only one.
+    /// The body has a transfer coding that is not undone here: chunked is the only one, unless the connection
+    /// [takes others](crate::HttpConnection::set_takes_coded).
     #[doc(alias = "UnknownTransferEncoding")]
     UnsupportedTransferCoding(TransferCoding),
     /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds

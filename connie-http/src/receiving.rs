@@ -241,7 +241,7 @@ where
         let head = layout.view(self.buffer.as_ref());
         let kind = self.exchange.kind();
         let response = FinalResponse { status: head.status(), closes: head.will_close(kind) };
-        let framing = head.framing(kind);
+        let framing = head.framing_of(kind, self.takes_coded);
         let framing = self.exchange.on_answered(response).and(framing).map_err(|error| self.fail(error))?;
         self.decoder = BodyDecoder::new(framing);
         self.link.unread = self.exchange.is_reading();

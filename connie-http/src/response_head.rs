@@ -184,6 +184,16 @@ impl<'a> ResponseHead<'a> {
     /// [`HttpError::InvalidTransferEncoding`]; [`HttpError::UnsupportedTransferCoding`], since such a body
     /// would be given as it is coded.
     pub fn framing(&self, request: RequestKind) -> Result<BodyFraming, HttpError> {
+        self.framing_of(request, false)
+    }
+
+    /// The same for a caller that undoes [transfer codings](Self::transfer_codings) where it `takes_coded`
+    /// bodies.
+    pub(crate) fn framing_of(
+        &self,
+        request: RequestKind,
+        takes_coded: bool,
+    ) -> Result<BodyFraming, HttpError> {
         // Rule 1: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No
         // Content), or 304 (Not Modified) status code is always terminated by the first empty line after the
         // header fields".
@@ -197,11 +207,18 @@ impl<'a> ResponseHead<'a> {
         }
         // Rule 3: "the Transfer-Encoding overrides the Content-Length". Rule 4: chunked as "the final
         // encoding" ends itself; any other response ends where "it is closed by the server".
-        if let Some(chunked) = coding::is_chunked(self.headers())? {
+        if let Some(chunked) = coding::is_chunked(self.headers(), takes_coded)? {
             return Ok(if chunked { BodyFraming::Chunked } else { BodyFraming::UntilClose });
         }
         // Rules 5, 6 and 8. Rule 7 is about requests.
         Ok(self.content_length()?.map_or(BodyFraming::UntilClose, BodyFraming::Length))
+    }
+
+    /// The transfer codings that the body still has when it is read, in the order in which they were applied:
+    /// what Transfer-Encoding names but `chunked`, which is undone, and `identity`. There are none unless the
+    /// connection [takes them](crate::HttpConnection::set_takes_coded).
+    pub fn transfer_codings(&self) -> impl Iterator<Item = &'a [u8]> {
+        coding::codings(self.headers())
     }
 
     /// Whether no other request can follow on the connection once this response has been read: RFC 9112

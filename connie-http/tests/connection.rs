@@ -854,3 +854,45 @@ mod ownership {
         released_once(&script, 1, 0);
     }
 }
+
+mod coded {
+    use super::*;
+
+    /// The framing and the codings of a response to a connection that takes coded bodies, and what is read of it.
+    #[track_caller]
+    fn takes(head: &str, body: &str) -> Result<(Vec<u8>, Vec<u8>, bool), HttpError> {
+        let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}");
+        let (mut script, mut clock, mut buffer) = (answering(answer), Clock::default(), [0; 512]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.set_takes_coded(true);
+        connection.request("GET", "/", &[], b"")?;
+        let response = connection.response()?;
+        let codings = response.head().transfer_codings().collect::<Vec<_>>().join(&b","[..]);
+        let body = read_all(&mut connection)?;
+        Ok((codings, body, connection.is_open()))
+    }
+
+    #[test]
+    fn a_body_is_given_as_it_is_coded_where_that_is_wanted() {
+        let is = |codings: &str, body: &str, open| Ok((codings.into(), body.into(), open));
+        let chunks = "2\r\nab\r\n0\r\n\r\n";
+        assert_eq!(takes("Transfer-Encoding: gzip, chunked\r\n", chunks), is("gzip", "ab", false));
+        let lines = "Transfer-Encoding: x, identity\r\nTransfer-Encoding: Deflate;q=1\r\ntransfer-encoding: Chunked\r\n";
+        assert_eq!(takes(lines, chunks), is("x,Deflate;q=1", "ab", false));
+        // Without chunked the close ends it, whatever a length says.
+        let lines = "Transfer-Encoding: gzip\r\nContent-Length: 1\r\n";
+        assert_eq!(takes(lines, "abc"), is("gzip", "abc", false));
+        // Those that are not coded are as ever.
+        assert_eq!(takes("Transfer-Encoding: chunked\r\n", chunks), is("", "ab", true));
+        assert_eq!(takes("Content-Length: 2\r\n", "ab"), is("", "ab", true));
+    }
+
+    #[test]
+    fn what_is_faulty_or_done_after_the_chunks_is_refused_all_the_same() {
+        let refused = |line: &str| takes(&format!("Transfer-Encoding: {line}\r\n"), "").unwrap_err();
+        assert!(matches!(refused("chunked, gzip"), HttpError::UnsupportedTransferCoding(_)));
+        assert!(matches!(refused("gzip, chunked, gzip"), HttpError::UnsupportedTransferCoding(_)));
+        assert_eq!(refused("gzip, chunked, chunked"), HttpError::InvalidTransferEncoding);
+        assert_eq!(refused("gzip;a=\"b\", chunked"), HttpError::InvalidTransferEncoding);
+    }
+}

@@ -169,9 +169,10 @@ impl AnyConnection {
 ///
 /// # Time
 ///
-/// Set a limit: without one a server that falls silent is waited for, for ever. [`Options::deadline`] is that of a race,
-/// [`set_timeout`](Self::set_timeout) the longest silence, [`set_deadline`](Self::set_deadline) the end of everything. The
-/// [`Canceler`](crate::Canceler) of [`Options::canceler`] ends every wait from another thread.
+/// Set a limit: without one a server that falls silent is waited for, for ever. [`Options::deadline`] is that
+/// of a race, [`set_timeout`](Self::set_timeout) the longest silence, [`set_deadline`](Self::set_deadline)
+/// the end of everything. The [`Canceler`](crate::Canceler) of [`Options::canceler`] ends every wait from
+/// another thread.
 pub struct Client<T: Transport>
 where
     OsPoller: Poller<T>,
@@ -441,6 +442,13 @@ where
     /// How long a body is held back after `Expect: 100-continue`. Default: one second.
     pub fn set_expect_timeout(&mut self, timeout: Duration) {
         self.inner.set_expect_timeout(timeout);
+    }
+
+    /// Whether a body in a [transfer coding](connie_http::ResponseHead::transfer_codings) other than chunked
+    /// is read as it is coded: [`Decoded`](super::Decoded) undoes `gzip` and `deflate`. Default: no, and such
+    /// a response is an error.
+    pub fn set_takes_coded(&mut self, takes_coded: bool) {
+        self.inner.set_takes_coded(takes_coded);
     }
 
     /// Makes the connection lead to `host`, through the HTTP proxy that it was made for: each connection
