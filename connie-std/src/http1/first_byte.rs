@@ -1,5 +1,7 @@
 //! Drives a [`ResponseRace`]: waits for the first byte of an answer on one connection, and on a second one where it is called for.
 
+use std::time::Duration;
+
 use connie_core::stack::nb;
 use connie_core::{AttemptErrorKind, Instant, Interest, PollEntry, PollResult, Poller, RaceStack};
 use connie_http::{HttpError, ResponseOutput, ResponseRace, ResponseRaceConfig, Side};
@@ -74,7 +76,7 @@ where
         let opening = inner.opener().record.as_ref()?;
         let first = opening.destination?;
         let known = opening.report.as_ref().and_then(|report| report.visit()?.answer_time());
-        let patience = finish.patience_with(known);
+        let patience = finish.patience_with(known, handshake(opening));
         let warm_spare = finish.has_warm_spare();
         let config = ResponseRaceConfig { patience, may_repeat: pending.may_repeat, warm_spare };
         let retries = finish.budget().clone();
@@ -385,6 +387,12 @@ where
         self.inner.opener_mut().on_error(&error, now);
         self.inner.opener_mut().client_error(error)
     }
+}
+
+/// How long the attempt took that has won the race for a connection.
+fn handshake(opening: &OpeningRecord) -> Duration {
+    let winner = opening.report.as_ref().and_then(|report| report.timeline().winner());
+    winner.and_then(|winner| Some(winner.ended?.saturating_sub(winner.started))).unwrap_or_default()
 }
 
 /// What the end of a connection that was sent a request says of its address, when another one has answered or was tried.

@@ -43,7 +43,8 @@ impl ResponseFinish {
     }
 
     /// How long the first connection has for the first byte. Default: twice what the host's answers take, as far as the
-    /// [memory](crate::Options::memory) knows that, and at least 300 ms; one second where it does not.
+    /// [memory](crate::Options::memory) knows that, and at least 300 ms; one second where it does not; and
+    /// never less than two handshakes with the address take.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
@@ -89,12 +90,13 @@ impl ResponseFinish {
         self.any_method
     }
 
-    /// The patience with a host whose answers take as long as `known`.
-    pub(super) fn patience_with(&self, known: Option<Duration>) -> Duration {
+    /// The patience with a host whose answers take as long as `known`, at an address whose handshake took as long as `handshake`.
+    pub(super) fn patience_with(&self, known: Option<Duration>, handshake: Duration) -> Duration {
         // No packet that was lost and is sent again is taken for silence: the kernel's first time-out is 200 ms and more.
         const LEAST: Duration = Duration::from_millis(300);
-        let learnt = known.map(|measure| measure.saturating_mul(2).max(LEAST));
-        self.patience.or(learnt).unwrap_or(DEFAULT_RESPONSE_PATIENCE)
+        let usual = known.map_or(DEFAULT_RESPONSE_PATIENCE, |measure| measure.saturating_mul(2).max(LEAST));
+        // No answer comes sooner than a round trip, and this address may be farther away than those that have answered.
+        self.patience.unwrap_or_else(|| usual.max(handshake.saturating_mul(2)))
     }
 }
 
@@ -252,11 +254,15 @@ mod tests {
     fn patience_is_what_was_learnt_twice_and_never_less_than_a_retransmission_takes() {
         let finish = ResponseFinish::new();
         let millis = Duration::from_millis;
-        assert_eq!(finish.patience_with(None), millis(1_000));
-        for (measure, patience) in [(0, 300), (40, 300), (149, 300), (150, 300), (151, 302), (3_400, 6_800)] {
-            assert_eq!(finish.patience_with(Some(millis(measure))), millis(patience), "{measure}");
+        assert_eq!(finish.patience_with(None, millis(0)), millis(1_000));
+        for (handshake, patience) in [(0, 1_000), (500, 1_000), (501, 1_002), (900, 1_800)] {
+            assert_eq!(finish.patience_with(None, millis(handshake)), millis(patience), "{handshake}");
         }
-        assert_eq!(finish.patience(millis(5)).patience_with(Some(millis(900))), millis(5));
+        assert_eq!(finish.patience_with(Some(millis(40)), millis(400)), millis(800), "a farther address");
+        for (measure, patience) in [(0, 300), (40, 300), (149, 300), (150, 300), (151, 302), (3_400, 6_800)] {
+            assert_eq!(finish.patience_with(Some(millis(measure)), millis(0)), millis(patience), "{measure}");
+        }
+        assert_eq!(finish.patience(millis(5)).patience_with(Some(millis(900)), millis(900)), millis(5));
     }
 
     #[test]
