@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
-use connie_core::connect::{Connect, Input};
+use connie_core::connect::{Connect, ConnectInput};
 use connie_core::race::Guide;
 use connie_core::resolution::QueryError;
 use connie_core::resolution::selection::Route;
@@ -55,7 +55,7 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
             // were none, it would be this.
             None => AttemptErrorKind::OutOfSockets,
         };
-        connect.handle_input(Input::AttemptFailed { id, error: error.into() }, now);
+        connect.handle_input(ConnectInput::AttemptFailed { id, error: error.into() }, now);
     }
 
     /// Ends an attempt. Its future goes when the workers are polled, before a new one begins in its place: no
@@ -80,11 +80,11 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
             match result {
                 Some(Ok(connection)) => {
                     self.won = Some(connection);
-                    return connect.handle_input(Input::AttemptSucceeded { id }, now);
+                    return connect.handle_input(ConnectInput::AttemptSucceeded { id }, now);
                 }
                 Some(Err((error, meaning))) => {
                     self.most_telling.note(error, meaning);
-                    connect.handle_input(Input::AttemptFailed { id, error: meaning }, now);
+                    connect.handle_input(ConnectInput::AttemptFailed { id, error: meaning }, now);
                 }
                 // A worker that says it is done has put its result there.
                 None => {}

@@ -7,7 +7,7 @@ use core::pin::pin;
 use core::task::Poll;
 
 use connie_core::Instant;
-use connie_core::connect::Output;
+use connie_core::connect::ConnectOutput;
 use connie_core::memory::Recall;
 use connie_core::resolution::{Query, QueryError};
 use embassy_futures::join::join_array;
@@ -152,7 +152,7 @@ where
     fn drain(&mut self, now: Instant) -> ConnectStep<T, E> {
         loop {
             match self.connect.poll_output(now) {
-                Output::SendQuery { query } => match self.wanted {
+                ConnectOutput::SendQuery { query } => match self.wanted {
                     ConnectTarget { known: Some(found), .. } if !found.is_late(query) => {
                         // What a prefix leads to is among the addresses.
                         let found = if query == Query::Nat64Prefix { &[] } else { &*found.addresses };
@@ -160,19 +160,19 @@ where
                     }
                     _ => return ConnectStep::SendQuery(query),
                 },
-                Output::StartAttempt { id, destination } => {
+                ConnectOutput::StartAttempt { id, destination } => {
                     self.attempts.start(self.connect, self.names, (id, destination), now);
                 }
-                Output::CancelAttempt { id } => self.attempts.cancel(id),
-                Output::WaitUntil(until) => return ConnectStep::Until(Some(until)),
-                Output::WaitForInput => return ConnectStep::Until(None),
-                Output::Established { destination, .. } => {
+                ConnectOutput::CancelAttempt { id } => self.attempts.cancel(id),
+                ConnectOutput::WaitUntil(until) => return ConnectStep::Until(Some(until)),
+                ConnectOutput::WaitForInput => return ConnectStep::Until(None),
+                ConnectOutput::Established { destination, .. } => {
                     self.connect.teach(&self.memory, now);
                     return ConnectStep::Over(
                         self.attempts.won().map(|connection| (connection, destination)),
                     );
                 }
-                Output::Failed(failure) => {
+                ConnectOutput::Failed(failure) => {
                     self.connect.teach(&self.memory, now);
                     let unresolved = || query_failure(self.connect, self.wanted.host);
                     return ConnectStep::Over(Err(self.attempts.error(failure, self.connect, unresolved)));

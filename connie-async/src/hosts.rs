@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
-use connie_core::connect::{Connect, Facts, Hosts, Order, Output, Routes, Start};
+use connie_core::connect::{AddressOrder, Connect, ConnectOutput, Facts, Hosts, Routes, Start};
 use connie_core::memory::{Recall, Remember};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
@@ -226,7 +226,7 @@ where
                         let family = if query == Query::Aaaa { Family::V6 } else { Family::V4 };
                         let best = found.iter().find(|ip| is_of(family, ip));
                         let way = best.map_or(Route::Unknown, |ip| self.names.route(*ip));
-                        self.known.answered(number, query, &addresses, Order::Best(way));
+                        self.known.answered(number, query, &addresses, AddressOrder::Best(way));
                     }
                 }
             }
@@ -242,20 +242,20 @@ where
         loop {
             match self.connect.poll_output(now) {
                 // All names are looked up from the start.
-                Output::SendQuery { .. } => {}
-                Output::StartAttempt { id, destination } => {
+                ConnectOutput::SendQuery { .. } => {}
+                ConnectOutput::StartAttempt { id, destination } => {
                     self.attempts.start(&mut self.connect, self.names, (id, destination), now);
                 }
-                Output::CancelAttempt { id } => self.attempts.cancel(id),
-                Output::WaitUntil(until) => return HostsStep::Until(Some(until)),
-                Output::WaitForInput => return HostsStep::Until(None),
-                Output::Established { destination, .. } => {
+                ConnectOutput::CancelAttempt { id } => self.attempts.cancel(id),
+                ConnectOutput::WaitUntil(until) => return HostsStep::Until(Some(until)),
+                ConnectOutput::WaitForInput => return HostsStep::Until(None),
+                ConnectOutput::Established { destination, .. } => {
                     self.connect.teach(&self.memory, now);
                     let number = self.known.host_of(destination).unwrap_or_default();
                     let won = self.attempts.won();
                     return HostsStep::Over(won.map(|won| (Connection::new(won, destination), number)));
                 }
-                Output::Failed(failure) => {
+                ConnectOutput::Failed(failure) => {
                     self.connect.teach(&self.memory, now);
                     let unresolved = || unresolved(&self.known, &self.hosts);
                     return HostsStep::Over(Err(self.attempts.error(failure, &self.connect, unresolved)));

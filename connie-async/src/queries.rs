@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use connie_core::connect::{Connect, Input, Order};
+use connie_core::connect::{AddressOrder, Connect, ConnectInput};
 use connie_core::race::Guide;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
@@ -58,12 +58,12 @@ pub(crate) fn handle_answer<L: Lookup, const ADDRESSES: usize, const SOCKETS: us
 ) {
     let found = match answer {
         Ok(found) => found,
-        Err(error) => return connect.handle_input(Input::QueryFailed { query, error }, now),
+        Err(error) => return connect.handle_input(ConnectInput::QueryFailed { query, error }, now),
     };
     let addresses = with_port::<ADDRESSES>(found, remote);
     let best = found.iter().find(|ip| is_of(family(query), ip));
-    let order = Order::Best(best.map_or(Route::Unknown, |ip| names.route(*ip)));
-    connect.handle_input(Input::Answered { query, addresses: &addresses, order }, now);
+    let order = AddressOrder::Best(best.map_or(Route::Unknown, |ip| names.route(*ip)));
+    connect.handle_input(ConnectInput::Answered { query, addresses: &addresses, order }, now);
 }
 
 /// `addresses` with the port of `remote`, whose zone stays with it.

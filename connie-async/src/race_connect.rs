@@ -8,7 +8,7 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
-use connie_core::connect::{Connect, Facts, Input, InvalidHost, Output, Routes};
+use connie_core::connect::{Connect, ConnectInput, ConnectOutput, Facts, InvalidHost, Routes};
 use connie_core::memory::{Network, NoMemory, Remember};
 use connie_core::race::Guide;
 use connie_core::resolution::selection::{Route, Source};
@@ -416,12 +416,12 @@ fn next_query<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
 ) -> Option<Query> {
     loop {
         match connect.poll_output(now) {
-            Output::SendQuery { query } => return Some(query),
-            Output::StartAttempt { id, destination } => {
+            ConnectOutput::SendQuery { query } => return Some(query),
+            ConnectOutput::StartAttempt { id, destination } => {
                 // It holds as many as the machine does.
                 let _ = addresses.push(destination.ip());
                 let error = AttemptErrorKind::Refused.into();
-                connect.handle_input(Input::AttemptFailed { id, error }, now);
+                connect.handle_input(ConnectInput::AttemptFailed { id, error }, now);
             }
             _ => return None,
         }

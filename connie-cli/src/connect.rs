@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
 use connie_std::http1::{AnyConnection, connect_plain_socket};
-use connie_std::memory::{Explanation, Whole};
+use connie_std::memory::{Explanation, WholeRaceReason};
 use connie_std::{ConnectError, OsClock, OsSocket, Report};
 
 use crate::args::ConnectArgs;
@@ -92,7 +92,7 @@ impl FinishedRace {
 
     /// The same as a line. That a host is new is news where a file could have known it.
     fn planned(&self) -> Option<String> {
-        let told = |it: &Explanation<'_>| self.by_file || it.whole() != Some(Whole::NeverMet);
+        let told = |it: &Explanation<'_>| self.by_file || it.whole() != Some(WholeRaceReason::NeverMet);
         self.explanation().filter(told).map(|explanation| format!("memory: {explanation}"))
     }
 

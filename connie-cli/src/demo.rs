@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use connie_core::timeline::Style;
-use connie_sim::Visit;
+use connie_sim::SimVisit;
 use connie_sim::demo::{self, HOST, Lane, PORT, SHOWN};
 
 use crate::args::Demo;
@@ -46,12 +46,12 @@ fn titles(lane: &Lane) -> [String; 3] {
 fn picture(lanes: &[Lane; 3]) -> Sheet {
     let [connie, others @ ..] = lanes;
     let titled = titles(connie).into_iter().zip(&connie.visits).zip(&connie.plans);
-    let race = |((title, visit), plan): ((String, &Visit), &Option<String>)| {
+    let race = |((title, visit), plan): ((String, &SimVisit), &Option<String>)| {
         let title = format!("{}, {title}", connie.name);
         Svg::titled(visit.recording.timeline(), &title, PORT).noting(plan.clone())
     };
     let fastest = fastest(lanes);
-    let entry = |name: String, visit: &Visit, is_ours: bool| SummaryRow {
+    let entry = |name: String, visit: &SimVisit, is_ours: bool| SummaryRow {
         name,
         time: time(visit.took),
         length: visit.took.as_secs_f64(),
@@ -100,7 +100,8 @@ fn show(lanes: &[Lane; 3], width: usize, style: Style) -> String {
     let heads = SHOWN.map(|number| format!("{:>17}", format!("visit {number}"))).concat();
     let _ = writeln!(text, "  {:<14}{heads}{:>11}", "", "in all");
     for lane in lanes {
-        let cell = |visit: &Visit| format!("{:>17}", format!("{}, {}", time(visit.took), syns(visit.syns)));
+        let cell =
+            |visit: &SimVisit| format!("{:>17}", format!("{}, {}", time(visit.took), syns(visit.syns)));
         let cells = lane.visits.iter().map(cell).collect::<String>();
         let all = lane.visits.iter().map(|visit| visit.syns).sum::<u32>() + lane.between;
         let _ = writeln!(text, "  {:<14}{cells}{:>11}", lane.name, syns(all));
@@ -113,7 +114,7 @@ fn show(lanes: &[Lane; 3], width: usize, style: Style) -> String {
 fn write_addresses(text: &mut String, width: usize) {
     let addresses = demo::addresses();
     let line =
-        |it: &demo::Address, wide: usize| format!("{:<wide$}  {}", it.address.ip().to_string(), it.does);
+        |it: &demo::DemoAddress, wide: usize| format!("{:<wide$}  {}", it.address.ip().to_string(), it.does);
     let (v6, v4) = addresses.split_at(addresses.len() / 2);
     if width < 80 {
         addresses.iter().for_each(|it| text.push_str(&format!("  {}\n", line(it, 11))));

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
 use connie_core::timeline::Attempt;
-use connie_core::{Outcome, Timeline};
+use connie_core::{AttemptOutcome, Timeline};
 
 mod summary;
 
@@ -276,10 +276,10 @@ impl Row {
         };
         let millis = |at: std::time::Duration| at.as_secs_f64() * 1_000.0;
         let (class, end) = match attempt.outcome {
-            Some(Outcome::Established) => ("established", End::Dot),
-            Some(Outcome::Failed(_)) => ("failed", End::Cross),
-            Some(Outcome::Evicted) => ("evicted", End::Back),
-            Some(Outcome::Canceled) => ("canceled", End::Plain),
+            Some(AttemptOutcome::Established) => ("established", End::Dot),
+            Some(AttemptOutcome::Failed(_)) => ("failed", End::Cross),
+            Some(AttemptOutcome::Evicted) => ("evicted", End::Back),
+            Some(AttemptOutcome::Canceled) => ("canceled", End::Plain),
             None => ("flying", End::On),
         };
         let word = match attempt.outcome {

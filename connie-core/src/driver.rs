@@ -60,9 +60,9 @@ pub type RaceDriver<
 ///
 /// ```
 /// # use connie_core::{doc_stack::{Clock, Stack}};
-/// use connie_core::connect::{Facts, Input, Order};
+/// use connie_core::connect::{Facts, ConnectInput, AddressOrder};
 /// use connie_core::resolution::{Query, QueryError};
-/// use connie_core::{Config, ConnectDriver, Turn, Poller};
+/// use connie_core::{Config, ConnectDriver, TurnResult, Poller};
 /// # let (mut stack, mut poller) = (Stack::default(), Clock::default());
 ///
 /// let config = Config::all_at_once();
@@ -70,17 +70,17 @@ pub type RaceDriver<
 /// let connection = loop {
 ///     match driver.turn(&mut stack, &mut poller) {
 ///         // A resolver that has the answer already. One that has not is waited for by `poller`.
-///         Turn::SendQuery(Query::A) => {
-///             let (addresses, order) = (["192.0.2.1:80".parse()?], Order::Any(&[]));
-///             let answer = Input::Answered { query: Query::A, addresses: &addresses, order };
+///         TurnResult::SendQuery(Query::A) => {
+///             let (addresses, order) = (["192.0.2.1:80".parse()?], AddressOrder::Any(&[]));
+///             let answer = ConnectInput::Answered { query: Query::A, addresses: &addresses, order };
 ///             driver.handle_input(answer, poller.now());
 ///         }
-///         Turn::SendQuery(query) => {
-///             driver.handle_input(Input::QueryFailed { query, error: QueryError::NoSuchName }, poller.now());
+///         TurnResult::SendQuery(query) => {
+///             driver.handle_input(ConnectInput::QueryFailed { query, error: QueryError::NoSuchName }, poller.now());
 ///         }
-///         Turn::Waited => {}
-///         Turn::Connected(connection) => break connection,
-///         Turn::Failed(failure) => return Err(failure.into()),
+///         TurnResult::Waited => {}
+///         TurnResult::Connected(connection) => break connection,
+///         TurnResult::Failed(failure) => return Err(failure.into()),
 ///     }
 /// };
 /// assert_eq!(connection.destination, "192.0.2.1:80".parse()?);
@@ -100,7 +100,7 @@ pub type ConnectDriver<
 pub struct Driver<S: RaceStack, M, const SOCKETS: usize> {
     machine: M,
     /// In the order of starting.
-    open: Vec<Open<S::TcpSocket>, SOCKETS>,
+    open: Vec<OpenAttempt<S::TcpSocket>, SOCKETS>,
     /// In microseconds.
     slowest_connect: u64,
 }
@@ -113,9 +113,9 @@ mod sealed {
 
     pub trait Decides {
         /// What it asks its user for, beside attempts.
-        type Ask;
+        type Request;
         /// The next output, or what is asked of the user before it.
-        fn next(&mut self, now: Instant) -> Result<Output, Self::Ask>;
+        fn next(&mut self, now: Instant) -> Result<Output, Self::Request>;
         /// How an attempt has ended.
         fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant);
         fn cancel(&mut self, now: Instant);
@@ -126,7 +126,7 @@ mod sealed {
 impl<const D: usize, const K: usize, const R: usize, G: Guide> Machine for Race<D, K, R, G> {}
 
 impl<const D: usize, const K: usize, const R: usize, G: Guide> sealed::Decides for Race<D, K, R, G> {
-    type Ask = Infallible;
+    type Request = Infallible;
 
     fn next(&mut self, now: Instant) -> Result<Output, Infallible> {
         Ok(self.poll_output(now))
@@ -153,7 +153,7 @@ impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> M
 impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> sealed::Decides
     for Connect<D, K, R, N, G>
 {
-    type Ask = Query;
+    type Request = Query;
 
     fn next(&mut self, now: Instant) -> Result<Output, Query> {
         Connect::next(self, now)
@@ -161,14 +161,14 @@ impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> s
 
     fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
         let input = match how {
-            Ok(()) => connect::Input::AttemptSucceeded { id },
-            Err(&error) => connect::Input::AttemptFailed { id, error },
+            Ok(()) => connect::ConnectInput::AttemptSucceeded { id },
+            Err(&error) => connect::ConnectInput::AttemptFailed { id, error },
         };
         self.handle_input(input, now);
     }
 
     fn cancel(&mut self, now: Instant) {
-        self.handle_input(connect::Input::Cancel, now);
+        self.handle_input(connect::ConnectInput::Cancel, now);
     }
 
     fn timeline(&self) -> Timeline<'_> {
@@ -178,7 +178,7 @@ impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> s
 
 /// The socket of an attempt in flight.
 #[derive(Debug)]
-struct Open<T> {
+struct OpenAttempt<T> {
     id: AttemptId,
     remote: SocketAddr,
     socket: T,
@@ -196,7 +196,7 @@ pub struct Connection<T> {
     pub destination: SocketAddr,
 }
 
-/// How far a race has come. `A` is what the [`Machine`] asks for: of a [`Race`] nothing.
+/// What a driver needs next. `A` is what the [`Machine`] asks for: of a [`Race`] nothing.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Progress<T, A = Infallible> {
@@ -206,7 +206,7 @@ pub enum Progress<T, A = Infallible> {
     WaitUntil(Instant),
     /// Poll again when the stack or the resolver has news.
     WaitForInput,
-    /// The race is won; this is the connection. Said once.
+    /// The race is won; this is the connection. It comes once.
     Connected(Connection<T>),
     /// The race is over without a connection.
     Failed(Failure),
@@ -217,10 +217,10 @@ pub enum Progress<T, A = Infallible> {
 /// What a [`ConnectDriver::turn`] has come to.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Turn<T> {
+pub enum TurnResult<T> {
     /// Send this query, and take the next turn.
     SendQuery(Query),
-    /// The wait has ended, for whatever reason: tell what is new, and take the next turn.
+    /// The wait has ended, for whatever reason: report what is new, and take the next turn.
     Waited,
     /// The race is won; this is the connection.
     Connected(Connection<T>),
@@ -359,7 +359,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         }
     }
 
-    /// Has the race follow what `memory` knows to be best: call it when addresses were told.
+    /// Has the race follow what `memory` knows to be best: call it when it has new addresses.
     pub fn plan_by<M: Recall<DESTINATIONS, Guide = G>>(&mut self, memory: &M, now: Instant) {
         memory.plan(&mut self.machine, now);
     }
@@ -418,18 +418,18 @@ where
     }
 
     /// The connect, for an adapter that begins and feeds those over several kinds of stacks in one place.
-    /// What it is to do next the driver asks it.
+    /// The driver alone polls it.
     #[doc(hidden)]
     pub fn connect_mut(&mut self) -> &mut Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G> {
         &mut self.machine
     }
 
-    /// Tells the connect that something happened; attempts are the driver's own affair. See
+    /// Takes an input; the driver itself reports attempts. See
     /// [`Connect::handle_input`].
     // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the
     // match.
     #[inline(always)]
-    pub fn handle_input(&mut self, input: connect::Input<'_>, now: Instant) {
+    pub fn handle_input(&mut self, input: connect::ConnectInput<'_>, now: Instant) {
         self.machine.handle_input(input, now);
     }
 
@@ -449,13 +449,13 @@ where
     }
 
     /// Does what is to be done now and, where it goes on and asks for nothing, waits once.
-    pub fn turn<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W) -> Turn<S::TcpSocket> {
+    pub fn turn<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W) -> TurnResult<S::TcpSocket> {
         match self.step(stack, poller) {
-            Progress::SendQuery(query) => Turn::SendQuery(query),
-            Progress::WaitUntil(_) | Progress::WaitForInput => Turn::Waited,
-            Progress::Connected(connection) => Turn::Connected(connection),
-            Progress::Failed(failure) => Turn::Failed(failure),
-            Progress::Finished => Turn::Failed(Failure::Canceled),
+            Progress::SendQuery(query) => TurnResult::SendQuery(query),
+            Progress::WaitUntil(_) | Progress::WaitForInput => TurnResult::Waited,
+            Progress::Connected(connection) => TurnResult::Connected(connection),
+            Progress::Failed(failure) => TurnResult::Failed(failure),
+            Progress::Finished => TurnResult::Failed(Failure::Canceled),
         }
     }
 
@@ -478,7 +478,7 @@ where
 
 impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     /// Does what is to be done now, and waits once where nothing is asked and the race goes on.
-    fn step<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W) -> Progress<S::TcpSocket, M::Ask> {
+    fn step<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W) -> Progress<S::TcpSocket, M::Request> {
         let progress = self.drain(stack, &mut || poller.now());
         let until = match progress {
             Progress::WaitUntil(until) => Some(until),
@@ -492,8 +492,8 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
         progress
     }
 
-    /// Asks the stack for news of every attempt in flight, and does what is to be done now. Never waits.
-    pub fn poll(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket, M::Ask> {
+    /// Asks the stack about every attempt in flight, and does what is to be done now. Never waits.
+    pub fn poll(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket, M::Request> {
         for open in &mut self.open {
             open.ready = true;
         }
@@ -502,7 +502,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     }
 
     /// Gives the race up and releases all its sockets. A connection that was already handed over stays.
-    pub fn cancel(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket, M::Ask> {
+    pub fn cancel(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket, M::Request> {
         self.machine.cancel(now);
         self.drain(stack, &mut || now)
     }
@@ -567,7 +567,11 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     }
 
     /// Does what the race says until there is nothing more to do now.
-    fn drain(&mut self, stack: &mut S, clock: &mut dyn FnMut() -> Instant) -> Progress<S::TcpSocket, M::Ask> {
+    fn drain(
+        &mut self,
+        stack: &mut S,
+        clock: &mut dyn FnMut() -> Instant,
+    ) -> Progress<S::TcpSocket, M::Request> {
         let mut now = clock();
         loop {
             let output = match self.machine.next(now) {
@@ -622,7 +626,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
             stack.abort(socket);
             return Err(nb::Error::Other(error));
         }
-        match self.open.push(Open { id, remote, socket, ready: false }) {
+        match self.open.push(OpenAttempt { id, remote, socket, ready: false }) {
             Ok(()) => result.map_err(|_| nb::Error::WouldBlock),
             // The race never has more in flight than `SOCKETS`. Were it to, this attempt would have no
             // socket.
@@ -640,7 +644,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     }
 
     /// Takes the socket of an attempt out, and keeps the others in order.
-    fn take(&mut self, id: AttemptId) -> Option<Open<S::TcpSocket>> {
+    fn take(&mut self, id: AttemptId) -> Option<OpenAttempt<S::TcpSocket>> {
         let index = self.open.iter().position(|open| open.id == id)?;
         let [taken, later @ ..] = self.open.get_mut(index..)? else { return None };
         for open in later.iter_mut().rev() {

@@ -1,9 +1,9 @@
 //! Connect to the address that answers first, anywhere: no `std`, no allocation, no socket more than was
 //! given.
 //!
-//! A [`Race`] is told the addresses of a host and decides when to try which, with at most `k` connection
+//! A [`Race`] is given the addresses of a host and decides when to try which, with at most `k` connection
 //! attempts in flight; the first that completes its TCP handshake wins and the rest are canceled. It owns no
-//! socket and no clock. Its user tells it what happened ([`handle_input`](Race::handle_input)), asks what to
+//! socket and no clock. Its user reports what happened ([`handle_input`](Race::handle_input)), asks what to
 //! do ([`poll_output`](Race::poll_output)) until the answer [ends the drain](Output::ends_drain), and then
 //! sleeps until the time that the answer named or until something happens. Time only comes in as an argument.
 //! Waking late, early or for nothing is just another poll; results that come late, twice or out of nowhere
@@ -95,10 +95,10 @@ pub mod verdict;
 pub use embedded_nal;
 
 pub use connect::Connect;
-pub use driver::{ConnectDriver, Connection, Driver, Machine, Progress, RaceDriver, Turn};
+pub use driver::{ConnectDriver, Connection, Driver, Machine, Progress, RaceDriver, TurnResult};
 pub use race::{
-    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output,
-    Pacing, Race, TlsFailure,
+    AttemptError, AttemptErrorKind, AttemptId, AttemptOutcome, Config, Failure, Families, Family, Input,
+    Output, Pacing, Race, TlsFailure,
 };
 pub use stack::{Interest, NalCompat, PollEntry, PollResult, Poller, RaceStack};
 pub use time::Instant;

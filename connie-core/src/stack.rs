@@ -27,7 +27,7 @@ use crate::time::Instant;
 /// - **A socket that was aborted or closed is free** for the next `socket` call, even where the stack still
 ///   has a segment to send for it.
 /// - **A connection that broke while sending may be received from.** What the peer said before it is still to
-///   be had, or the error is told again.
+///   be had, or the error is reported again.
 /// - `receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is
 ///   [`TcpErrorKind::PipeClosed`], when the peer has closed its side and everything it sent has been read.
 ///
@@ -99,11 +99,11 @@ impl<'a, T> PollEntry<'a, T> {
 pub enum PollResult {
     /// A socket may be ready, the time has come, or neither: look again.
     Look,
-    /// The program wants the operation given up.
+    /// The program has canceled the operation.
     Canceled,
 }
 
-/// A clock and a way to wait: what a program lends to a race and to the HTTP connection on its winner.
+/// A clock and a way to wait, which a program gives to a race and to the HTTP connection on its winner.
 ///
 /// On an operating system `wait` is one `poll` over all sockets; on a microcontroller it serves the network
 /// interface and sleeps until an interrupt or the time.
@@ -141,13 +141,13 @@ impl<S: TcpClientStack + ?Sized, W: Poller<S> + ?Sized> Poller<S> for &mut W {
 /// - **A stack whose `connect` blocks makes the race serial**: the next attempt starts only after the last
 ///   has ended, one dead address costs the stack's whole time-out, and the socket limit and the deadline act
 ///   only between calls. `std-embedded-nal` 0.4 and `esp-at-nal` 0.5 block.
-///   [`RaceDriver::slowest_connect`](crate::RaceDriver::slowest_connect) tells: over a stack that keeps the
-///   rule it is far below a millisecond.
-/// - **A refusal cannot be told from other failures**: every failed attempt is [`AttemptErrorKind::Other`],
-///   or [`AttemptErrorKind::Reset`] where the error's kind is `PipeClosed`. Give a better reading with
-///   [`with_errors`](NalCompat::with_errors). A stack that never reports a refusal (`smoltcp-nal` 0.7
-///   connects again by itself) leaves that attempt to its patience and to the deadline.
-/// - **A lack of sockets looks like any other failure** unless `with_errors` tells it apart, so set
+///   [`RaceDriver::slowest_connect`](crate::RaceDriver::slowest_connect) shows it: over a stack that keeps
+///   the rule it is far below a millisecond.
+/// - **A refusal cannot be distinguished from other failures**: every failed attempt is
+///   [`AttemptErrorKind::Other`], or [`AttemptErrorKind::Reset`] where the error's kind is `PipeClosed`. Give
+///   a better reading with [`with_errors`](NalCompat::with_errors). A stack that never reports a refusal
+///   (`smoltcp-nal` 0.7 connects again by itself) leaves that attempt to its patience and to the deadline.
+/// - **A lack of sockets looks like any other failure** unless `with_errors` distinguishes it, so set
 ///   [`Config::max_in_flight`](crate::Config::max_in_flight) to what the stack has.
 /// - **Losers are closed, not reset**, since the trait has no abort.
 /// - **A stack that says `Ok` for a connection it does not have** (`w5500` 0.6) cannot be helped from here:

@@ -63,7 +63,8 @@ impl Instant {
         }
     }
 
-    /// This moment plus `duration`, rounded up to the microsecond; `None` past the end of the range, where `+` saturates.
+    /// This moment plus `duration`, rounded up to the microsecond; `None` past the end of the range, where
+    /// `+` saturates.
     #[must_use]
     pub fn checked_add(self, duration: Duration) -> Option<Instant> {
         let micros = u64::try_from(duration.as_nanos().div_ceil(1_000)).ok()?;

@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Refused,
     /// TCP connected, and TLS failed.
     Tls(TlsFailure),
-    /// The deadline passed, or nobody answered.
+    /// The deadline passed, or nothing answered.
     TimedOut,
     /// The address cannot be reached.
     Unreachable,
@@ -68,7 +68,7 @@ impl ErrorKind {
         }
     }
 
-    /// The kind of failure of a look-up, from the queries that failed. The one that [tells
+    /// The kind of failure of a lookup, from the queries that failed. The one that [tells
     /// most](QueryError::precedence) counts, in whatever order they failed: there is no such name only where
     /// all of them say so. The query for the network's prefix says nothing about the name. Without a failed
     /// query the name has [no address](Self::NoAddress).
@@ -117,7 +117,7 @@ impl From<AttemptErrorKind> for ErrorKind {
 /// what a system says.
 ///
 /// ```
-/// use connie_core::{Config, Failure, Input, Instant, Output, Race, verdict::Verdict};
+/// use connie_core::{Config, Failure, Input, Instant, Output, Race, verdict::FailureMessage};
 /// use connie_core::{AttemptErrorKind, resolution::QueryError};
 ///
 /// let now = Instant::ZERO;
@@ -126,7 +126,7 @@ impl From<AttemptErrorKind> for ErrorKind {
 /// let Output::StartAttempt { id, .. } = race.poll_output(now) else { panic!() };
 /// race.handle_input(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() }, now);
 /// let Output::Failed(failure) = race.poll_output(now) else { panic!() };
-/// let verdict = Verdict {
+/// let verdict = FailureMessage {
 ///     host: "name.test",
 ///     port: 80,
 ///     failure,
@@ -137,7 +137,7 @@ impl From<AttemptErrorKind> for ErrorKind {
 /// assert_eq!(verdict.to_string(), "could not connect to name.test port 80: 192.0.2.1:80: connection refused");
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Verdict<'a, Q, W> {
+pub struct FailureMessage<'a, Q, W> {
     /// The host that was asked for.
     pub host: &'a str,
     /// The port that was asked for.
@@ -155,7 +155,7 @@ pub struct Verdict<'a, Q, W> {
 /// How many lines of addresses go into the one of `{}`.
 const MOST_LINES: usize = 4;
 
-impl<'a, Q, E, W, D> Verdict<'a, Q, W>
+impl<'a, Q, E, W, D> FailureMessage<'a, Q, W>
 where
     Q: Iterator<Item = (Query, E)> + Clone,
     E: Display + PartialEq,
@@ -164,22 +164,24 @@ where
 {
     /// One line for each address: what became of it. Further ones name the queries that failed, and count the
     /// addresses for which the race had no room.
-    pub fn lines(&self) -> impl Iterator<Item = Line<'a, D, E>> {
+    pub fn lines(&self) -> impl Iterator<Item = FailureLine<'a, D, E>> {
         let omitted = self.timeline.summary().omitted_destinations;
-        let addresses =
-            self.timeline.destinations().map(|it| Line(What::Address(it.address(), self.fate(it))));
+        let addresses = self
+            .timeline
+            .destinations()
+            .map(|it| FailureLine(LineContent::Address(it.address(), self.fate(it))));
         // Where there is no address, they are the error itself.
         let tells = omitted > 0 || self.timeline.destinations().len() > 0;
         let queries = tells.then(|| self.queries.clone()).into_iter().flatten();
         let host = self.host;
-        let queries = queries.map(move |(query, error)| Line(What::Query(host, query, error)));
-        addresses.chain(queries).chain((omitted > 0).then_some(Line(What::Omitted(omitted))))
+        let queries = queries.map(move |(query, error)| FailureLine(LineContent::Query(host, query, error)));
+        addresses.chain(queries).chain((omitted > 0).then_some(FailureLine(LineContent::Omitted(omitted))))
     }
 
     /// The line of `{}` without the single addresses of several, for a program that prints
     /// [`lines`](Self::lines) below it.
     pub fn summary(&self) -> impl Display {
-        Summary(self)
+        MessageSummary(self)
     }
 
     /// Whether `{}` has the line of the only address, and that is all there is to say.
@@ -191,16 +193,16 @@ where
         self.failure == Failure::AllAttemptsFailed && self.lines().nth(1).is_some()
     }
 
-    fn fate(&self, destination: &Destination) -> Fate<D> {
+    fn fate(&self, destination: &Destination) -> AddressFate<D> {
         if let Some(error) = destination.error() {
-            return Fate::Failed((self.words)(destination.address(), error));
+            return AddressFate::Failed((self.words)(destination.address(), error));
         }
         if destination.was_started() {
-            return Fate::Said("no answer");
+            return AddressFate::Said("no answer");
         }
         // It waited for a socket until the end, perhaps because the stack had none left when its turn came.
         let mut attempts = self.timeline.attempts();
-        Fate::Said(match attempts.any(|attempt| attempt.destination == destination.address()) {
+        AddressFate::Said(match attempts.any(|attempt| attempt.destination == destination.address()) {
             true => "no socket left",
             false => "not tried",
         })
@@ -238,7 +240,7 @@ where
     }
 }
 
-impl<Q, E, W, D> Display for Verdict<'_, Q, W>
+impl<Q, E, W, D> Display for FailureMessage<'_, Q, W>
 where
     Q: Iterator<Item = (Query, E)> + Clone,
     E: Display + PartialEq,
@@ -246,7 +248,7 @@ where
     D: Display,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { host, port, failure, .. } = self;
+        let FailureMessage { host, port, failure, .. } = self;
         match failure {
             Failure::DeadlineExceeded if self.timeline.destinations().len() == 0 => {
                 write!(f, "could not resolve {host} in the time allowed")?;
@@ -263,24 +265,24 @@ where
 
 /// `example.org port 80`. Where there is no port, as for several hosts, the host alone.
 pub fn place(host: &str, port: u16) -> impl Display {
-    Place(host, port)
+    HostAndPort(host, port)
 }
 
-struct Place<'a>(&'a str, u16);
+struct HostAndPort<'a>(&'a str, u16);
 
-impl Display for Place<'_> {
+impl Display for HostAndPort<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Place(host, 0) => f.write_str(host),
-            Place(host, port) => write!(f, "{host} port {port}"),
+            HostAndPort(host, 0) => f.write_str(host),
+            HostAndPort(host, port) => write!(f, "{host} port {port}"),
         }
     }
 }
 
 /// A verdict without the single addresses.
-struct Summary<'v, V>(&'v V);
+struct MessageSummary<'v, V>(&'v V);
 
-impl<Q, E, W, D> Display for Summary<'_, Verdict<'_, Q, W>>
+impl<Q, E, W, D> Display for MessageSummary<'_, FailureMessage<'_, Q, W>>
 where
     Q: Iterator<Item = (Query, E)> + Clone,
     E: Display + PartialEq,
@@ -288,7 +290,7 @@ where
     D: Display,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { host, port, failure, .. } = self.0;
+        let FailureMessage { host, port, failure, .. } = self.0;
         match self.0.says_each() {
             true => write!(f, "could not connect to {}: {failure}", place(host, *port)),
             false => self.0.fmt(f),
@@ -299,9 +301,9 @@ where
 /// The address whose failure [tells most](Timeline::most_telling), and why it failed: the cause of a
 /// connect's error where every address has failed, for its [`source`](core::error::Error::source).
 ///
-/// The line of a [`Verdict`] names the address and what happened, and [`error`](Self::error) has that as a
-/// value. So `{}` says what the line does not: the stack's own number, and where there are several addresses,
-/// whose it is.
+/// The line of a [`FailureMessage`] names the address and what happened, and [`error`](Self::error) has that
+/// as a value. So `{}` says what the line does not: the stack's own number, and where there are several
+/// addresses, whose it is.
 ///
 /// ```
 /// use connie_core::{AttemptError, AttemptErrorKind, Config, Failure, Input, Instant, Output, Race, verdict::AttemptFailure};
@@ -320,7 +322,7 @@ where
 pub struct AttemptFailure {
     address: SocketAddr,
     error: AttemptError,
-    /// Whether it is the only address, so that nobody asks whose number it is.
+    /// Whether it is the only address, so that the number needs no address beside it.
     is_only: bool,
 }
 
@@ -362,23 +364,23 @@ impl core::error::Error for AttemptFailure {}
 
 /// The line for a `host` that is not a host name or address.
 pub fn invalid_host(host: &str, error: InvalidHost) -> impl Display {
-    NoHost { host, error, zone: None }
+    InvalidHostLine { host, error, zone: None }
 }
 
 /// The line for an address whose zone does not exist on this machine, where zones have names.
 pub fn unknown_zone<'a>(host: &'a str, zone: &'a str) -> impl Display + 'a {
-    NoHost { host, error: InvalidHost::Zone, zone: Some(zone) }
+    InvalidHostLine { host, error: InvalidHost::Zone, zone: Some(zone) }
 }
 
-struct NoHost<'a> {
+struct InvalidHostLine<'a> {
     host: &'a str,
     error: InvalidHost,
     zone: Option<&'a str>,
 }
 
-impl Display for NoHost<'_> {
+impl Display for InvalidHostLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NoHost { host, error, zone } = self;
+        let InvalidHostLine { host, error, zone } = self;
         match (error, zone) {
             (InvalidHost::Host(error), _) => write!(f, "{host:?} is not a host name or address: {error}"),
             (InvalidHost::Zone, None) => write!(f, "{host:?}: {error}"),
@@ -389,12 +391,12 @@ impl Display for NoHost<'_> {
 
 /// Queries that failed, in one line: `AAAA and A queries failed: no answer in time`.
 pub fn failures<E: Display + PartialEq>(queries: impl Iterator<Item = (Query, E)> + Clone) -> impl Display {
-    Failures(queries)
+    QueryFailures(queries)
 }
 
-struct Failures<Q>(Q);
+struct QueryFailures<Q>(Q);
 
-impl<E: Display + PartialEq, Q: Iterator<Item = (Query, E)> + Clone> Display for Failures<Q> {
+impl<E: Display + PartialEq, Q: Iterator<Item = (Query, E)> + Clone> Display for QueryFailures<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut all = self.0.clone();
         match (all.next(), all.next(), all.next()) {
@@ -409,32 +411,32 @@ impl<E: Display + PartialEq, Q: Iterator<Item = (Query, E)> + Clone> Display for
     }
 }
 
-/// What became of an address, or what else there is to say below an error: from [`Verdict::lines`].
+/// What became of an address, or what else there is to say below an error: from [`FailureMessage::lines`].
 #[derive(Debug)]
-pub struct Line<'a, D, E>(What<'a, D, E>);
+pub struct FailureLine<'a, D, E>(LineContent<'a, D, E>);
 
 #[derive(Debug)]
-enum What<'a, D, E> {
-    Address(SocketAddr, Fate<D>),
+enum LineContent<'a, D, E> {
+    Address(SocketAddr, AddressFate<D>),
     Query(&'a str, Query, E),
     Omitted(usize),
 }
 
 #[derive(Debug)]
-enum Fate<D> {
+enum AddressFate<D> {
     Failed(D),
     Said(&'static str),
 }
 
-impl<D: Display, E: Display> Display for Line<'_, D, E> {
+impl<D: Display, E: Display> Display for FailureLine<'_, D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            What::Address(address, Fate::Failed(words)) => write!(f, "{address}: {words}"),
-            What::Address(address, Fate::Said(words)) => write!(f, "{address}: {words}"),
-            What::Query(host, query, error) => {
+            LineContent::Address(address, AddressFate::Failed(words)) => write!(f, "{address}: {words}"),
+            LineContent::Address(address, AddressFate::Said(words)) => write!(f, "{address}: {words}"),
+            LineContent::Query(host, query, error) => {
                 write!(f, "{} query for {} failed: {error}", query.record_type(), query.name(host))
             }
-            What::Omitted(count) => write!(f, "{count} more addresses: no room for them in this race"),
+            LineContent::Omitted(count) => write!(f, "{count} more addresses: no room for them in this race"),
         }
     }
 }

@@ -75,6 +75,6 @@ fn a_growth_is_the_races() {
     driver.grow_to(2);
     driver.resolved(Family::V4, &[1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 80))), NOW);
     assert!(matches!(driver.poll(stack, NOW), Progress::WaitUntil(_)));
-    assert_eq!((driver.race().in_flight(), driver.race().limit()), (2, 2));
+    assert_eq!((driver.race().in_flight(), driver.race().max_in_flight()), (2, 2));
     let _ = driver.cancel(stack, NOW);
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Hosts, Order, Output, Routes, Start};
+use connie_core::connect::{AddressOrder, Connect, ConnectOutput, Facts, Hosts, Routes, Start};
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptErrorKind, AttemptId, Config, Failure, Families, Family, Instant};
 
@@ -47,7 +47,7 @@ impl<const ADDRESSES: usize> Several<ADDRESSES> {
     }
 
     fn answers(&mut self, host: usize, query: Query, text: &str) {
-        self.hosts.answered(host, query, &addresses(text), Order::Any(&[]));
+        self.hosts.answered(host, query, &addresses(text), AddressOrder::Any(&[]));
         self.tell();
     }
 
@@ -57,12 +57,12 @@ impl<const ADDRESSES: usize> Several<ADDRESSES> {
     }
 
     /// The addresses that start now, and what ends the drain.
-    fn polls(&mut self) -> (Vec<(SocketAddr, AttemptId)>, Output) {
+    fn polls(&mut self) -> (Vec<(SocketAddr, AttemptId)>, ConnectOutput) {
         let mut started = Vec::new();
         loop {
             match self.connect.poll_output(NOW) {
-                Output::SendQuery { .. } => {}
-                Output::StartAttempt { id, destination } => started.push((destination, id)),
+                ConnectOutput::SendQuery { .. } => {}
+                ConnectOutput::StartAttempt { id, destination } => started.push((destination, id)),
                 output => return (started, output),
             }
         }
@@ -100,14 +100,16 @@ fn neither_a_name_that_is_not_found_nor_one_that_hangs_holds_up_the_others() {
     several.answers(2, Query::A, "192.0.2.3:3");
     let ids = several.starts("192.0.2.3:3");
     let error = AttemptErrorKind::Refused.into();
-    several.connect.handle_input(connie_core::connect::Input::AttemptFailed { id: ids[0], error }, NOW);
+    several
+        .connect
+        .handle_input(connie_core::connect::ConnectInput::AttemptFailed { id: ids[0], error }, NOW);
     // Law 10: the one that hangs could still help.
-    assert_eq!(several.polls(), (vec![], Output::WaitForInput));
+    assert_eq!(several.polls(), (vec![], ConnectOutput::WaitForInput));
     several.answers(0, Query::A, "192.0.2.1:1");
     let ids = several.starts("192.0.2.1:1");
-    several.connect.handle_input(connie_core::connect::Input::AttemptSucceeded { id: ids[0] }, NOW);
+    several.connect.handle_input(connie_core::connect::ConnectInput::AttemptSucceeded { id: ids[0] }, NOW);
     assert!(
-        matches!(several.polls().1, Output::Established { destination, .. } if several.hosts.host_of(destination) == Some(0))
+        matches!(several.polls().1, ConnectOutput::Established { destination, .. } if several.hosts.host_of(destination) == Some(0))
     );
 }
 
@@ -116,10 +118,10 @@ fn it_fails_as_soon_as_no_look_up_can_help() {
     let mut several = to(&["a.test:1", "b.test:2"]);
     for (host, query) in [(0, Query::A), (1, Query::Aaaa), (1, Query::A)] {
         several.fails(host, query);
-        assert_eq!(several.polls(), (vec![], Output::WaitForInput));
+        assert_eq!(several.polls(), (vec![], ConnectOutput::WaitForInput));
     }
     several.answers(0, Query::Aaaa, "");
-    assert_eq!(several.polls(), (vec![], Output::Failed(Failure::NoDestinations)));
+    assert_eq!(several.polls(), (vec![], ConnectOutput::Failed(Failure::NoDestinations)));
     let failed =
         |number, host| several.hosts.failures(number, host, false).map(|it| it.query).collect::<Vec<_>>();
     assert_eq!(failed(0, "a.test"), [Query::A]);
@@ -161,7 +163,7 @@ fn where_all_are_known_nothing_is_asked() {
     let to: Vec<_> = started.into_iter().map(|(to, _)| to).collect();
     assert_eq!(to, addresses("192.0.2.1:1 [2001:db8::1]:1 127.0.0.1:7 [::1]:7"));
     let mut several = self::to(&["x.invalid:1", "y.onion:2"]);
-    assert_eq!(several.polls(), (vec![], Output::Failed(Failure::NoDestinations)));
+    assert_eq!(several.polls(), (vec![], ConnectOutput::Failed(Failure::NoDestinations)));
 }
 
 #[test]
@@ -180,14 +182,14 @@ fn a_newer_answer_takes_the_place_of_the_hosts_older_one() {
     let config = Config::all_at_once().max_in_flight(16).hedge(false);
     let mut several = with::<16>(&["a.test:1", "b.test:2"], &config, Routes::default());
     several.connect.limit_to(1);
-    several.hosts.hinted(0, Family::V4, &addresses("192.0.2.1:1 192.0.2.2:1"), Order::Any(&[]));
+    several.hosts.hinted(0, Family::V4, &addresses("192.0.2.1:1 192.0.2.2:1"), AddressOrder::Any(&[]));
     several.answers(1, Query::A, "198.51.100.1:2 198.51.100.2:2");
     several.starts("192.0.2.1:1");
     several.answers(0, Query::A, "192.0.2.7:1");
     several.connect.grow_to(16);
     several.starts("192.0.2.7:1 198.51.100.1:2 198.51.100.2:2");
     // Hints that come after an answer say nothing.
-    several.hosts.hinted(0, Family::V4, &addresses("192.0.2.8:1"), Order::Any(&[]));
+    several.hosts.hinted(0, Family::V4, &addresses("192.0.2.8:1"), AddressOrder::Any(&[]));
     assert!(several.hosts.news().is_none());
 }
 
@@ -233,9 +235,9 @@ fn an_address_of_two_hosts_is_one_destination() {
 fn what_was_not_asked_for_or_is_nobodys_changes_nothing() {
     let mut several = to(&["a.test:1", "192.0.2.9:2"]);
     several.starts("192.0.2.9:2");
-    several.hosts.answered(1, Query::A, &addresses("192.0.2.8:2"), Order::Any(&[]));
-    several.hosts.answered(2, Query::A, &addresses("192.0.2.8:2"), Order::Any(&[]));
-    several.hosts.answered(0, Query::Nat64Prefix, &addresses("192.0.2.8:2"), Order::Any(&[]));
+    several.hosts.answered(1, Query::A, &addresses("192.0.2.8:2"), AddressOrder::Any(&[]));
+    several.hosts.answered(2, Query::A, &addresses("192.0.2.8:2"), AddressOrder::Any(&[]));
+    several.hosts.answered(0, Query::Nat64Prefix, &addresses("192.0.2.8:2"), AddressOrder::Any(&[]));
     several.hosts.failed(2, Query::A, QueryError::Failed);
     several.hosts.failed(1, Query::A, QueryError::Failed);
     assert!(several.hosts.news().is_none());
@@ -251,9 +253,9 @@ fn a_family_without_a_route_is_not_waited_for() {
     several.answers(1, Query::A, "192.0.2.2:2");
     for id in several.starts("192.0.2.1:1 192.0.2.2:2") {
         let error = AttemptErrorKind::Refused.into();
-        several.connect.handle_input(connie_core::connect::Input::AttemptFailed { id, error }, NOW);
+        several.connect.handle_input(connie_core::connect::ConnectInput::AttemptFailed { id, error }, NOW);
     }
-    assert_eq!(several.polls().1, Output::Failed(Failure::AllAttemptsFailed));
+    assert_eq!(several.polls().1, ConnectOutput::Failed(Failure::AllAttemptsFailed));
 }
 
 /// Behind a NAT64 an address has another, and is the same host's.
@@ -267,16 +269,16 @@ fn an_address_behind_a_nat64_is_its_hosts() {
     }
     let known = hosts.known();
     let mut connect = Connect::<16, 16, 16, 8>::begin(hosts.start(&known), &config, &facts, NOW);
-    hosts.answered(0, Query::A, &addresses("192.0.2.1:1"), Order::Any(&[]));
-    hosts.answered(1, Query::A, &addresses("192.0.2.1:2"), Order::Any(&[]));
+    hosts.answered(0, Query::A, &addresses("192.0.2.1:1"), AddressOrder::Any(&[]));
+    hosts.answered(1, Query::A, &addresses("192.0.2.1:2"), AddressOrder::Any(&[]));
     for host in [0, 1] {
         hosts.failed(host, Query::Aaaa, QueryError::NoSuchName);
     }
     let prefix = addresses("[64:ff9b::192.0.0.170]:0");
-    let input = connie_core::connect::Input::Answered {
+    let input = connie_core::connect::ConnectInput::Answered {
         query: Query::Nat64Prefix,
         addresses: &prefix,
-        order: Order::Any(&[]),
+        order: AddressOrder::Any(&[]),
     };
     hosts.handle_input(0, input);
     connect.handle_input(input, NOW);
@@ -284,8 +286,10 @@ fn an_address_behind_a_nat64_is_its_hosts() {
         connect.handle_input(news.input(), NOW);
     }
     let mut started = Vec::new();
-    while let output @ (Output::SendQuery { .. } | Output::StartAttempt { .. }) = connect.poll_output(NOW) {
-        if let Output::StartAttempt { destination, .. } = output {
+    while let output @ (ConnectOutput::SendQuery { .. } | ConnectOutput::StartAttempt { .. }) =
+        connect.poll_output(NOW)
+    {
+        if let ConnectOutput::StartAttempt { destination, .. } = output {
             started.push((destination.to_string(), hosts.host_of(destination)));
         }
     }

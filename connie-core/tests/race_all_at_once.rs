@@ -257,7 +257,7 @@ fn addresses_beyond_the_capacity_are_counted() {
 fn max_in_flight_is_held_within_the_capacity() {
     for (wanted, limit) in [(0, 1), (1, 1), (3, 3), (4, 4), (usize::MAX, 4)] {
         let race = Bench::<16, 4>::new(Config::all_at_once().max_in_flight(wanted));
-        assert_eq!(race.race.limit(), limit);
+        assert_eq!(race.race.max_in_flight(), limit);
     }
 }
 
@@ -278,9 +278,9 @@ fn a_limit_counts_from_the_next_start_and_never_rises() {
         race.addresses("abcde");
         race.expect_all("start a, start b");
         race.race.limit_to(sockets);
-        assert_eq!(race.race.limit(), limit, "limited to {sockets}");
+        assert_eq!(race.race.max_in_flight(), limit, "limited to {sockets}");
         race.race.limit_to(4);
-        assert_eq!(race.race.limit(), limit, "limited to {sockets}");
+        assert_eq!(race.race.max_in_flight(), limit, "limited to {sockets}");
     }
     let mut race = bench::<4>();
     race.race.limit_to(0);
@@ -304,7 +304,7 @@ fn sockets_beyond_a_new_limit_are_not_used_again() {
     race.expect_all("start e, wait");
     // The stack has no socket for it: what is in flight is all there is, and no more than before.
     race.fails("e", AttemptErrorKind::OutOfSockets);
-    assert_eq!(race.race.limit(), 1);
+    assert_eq!(race.race.max_in_flight(), 1);
     race.succeeds("d");
     race.expect("established d");
 }
@@ -316,7 +316,7 @@ fn a_stack_out_of_sockets_raises_no_limit() {
     race.expect_all("start a, start b, start c, start d, wait");
     race.race.limit_to(1);
     race.fails("d", AttemptErrorKind::OutOfSockets);
-    assert_eq!((race.race.limit(), race.race.in_flight()), (1, 3));
+    assert_eq!((race.race.max_in_flight(), race.race.in_flight()), (1, 3));
     race.expect("wait");
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptErrorKind, Config, Outcome};
+use connie_core::{AttemptErrorKind, AttemptOutcome, Config};
 
 fn bench<const K: usize>() -> Bench<16, K> {
     Bench::new(Config::all_at_once().hedge(false))
@@ -120,7 +120,7 @@ fn out_of_sockets_the_race_goes_on_with_what_it_has_and_loses_nothing() {
     race.addresses("abcd");
     race.expect_all("start a, start b, start c");
     race.fails("c", AttemptErrorKind::OutOfSockets);
-    assert_eq!(race.race.limit(), 2);
+    assert_eq!(race.race.max_in_flight(), 2);
     race.expect_idle(250);
     race.fails("a", REFUSED);
     race.expect_all("start c, wait 250");
@@ -141,7 +141,7 @@ fn out_of_sockets_with_none_in_flight_the_destination_has_failed() {
     race.expect("start b");
     race.fails("b", AttemptErrorKind::OutOfSockets);
     race.expect("failed: every address failed");
-    assert_eq!(race.outcomes(), [Outcome::Failed(AttemptErrorKind::OutOfSockets); 2]);
+    assert_eq!(race.outcomes(), [AttemptOutcome::Failed(AttemptErrorKind::OutOfSockets); 2]);
 }
 
 #[test]

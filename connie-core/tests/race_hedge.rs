@@ -114,7 +114,7 @@ fn out_of_sockets_a_hedge_is_given_up_and_the_first_goes_on() {
     race.expect("start a'");
     race.fails("a'", AttemptErrorKind::OutOfSockets);
     race.expect("wait");
-    assert_eq!(race.race.limit(), 1);
+    assert_eq!(race.race.max_in_flight(), 1);
     race.succeeds("a");
     race.expect("established a");
 }

@@ -22,16 +22,16 @@ fn a_limit_grows_to_what_was_wanted_and_no_further() {
         let mut race = Bench::<16, 4>::new(Config::all_at_once());
         race.race.limit_to(2);
         race.race.grow_to(sockets);
-        assert_eq!(race.race.limit(), limit, "grown to {sockets}");
+        assert_eq!(race.race.max_in_flight(), limit, "grown to {sockets}");
     }
     for (wanted, most) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 4)] {
         let config = Config::all_at_once().max_in_flight(wanted);
         let mut race = Bench::<16, 4>::new(config);
         race.race.grow_to(usize::MAX);
-        assert_eq!(race.race.limit(), most, "{wanted} were wanted");
+        assert_eq!(race.race.max_in_flight(), most, "{wanted} were wanted");
         race.race.limit_to(0);
         race.race.grow_to(usize::MAX);
-        assert_eq!(race.race.limit(), most, "{wanted} were wanted");
+        assert_eq!(race.race.max_in_flight(), most, "{wanted} were wanted");
     }
 }
 
@@ -42,7 +42,7 @@ fn the_largest_race_grows_to_all_its_sockets() {
         let mut race = Bench::<255, 255, 255>::new(config);
         race.race.limit_to(1);
         race.race.grow_to(256);
-        assert_eq!(race.race.limit(), most, "{wanted} were wanted");
+        assert_eq!(race.race.max_in_flight(), most, "{wanted} were wanted");
     }
 }
 
@@ -284,7 +284,7 @@ fn a_paused_race_gives_its_last_socket_up_and_goes_on_when_it_may() {
     race.expect_all("start a, wait");
     race.race.pause();
     race.race.limit_to(1);
-    assert_eq!(race.race.limit(), 0);
+    assert_eq!(race.race.max_in_flight(), 0);
     race.expect_idle(250);
     race.advance(250);
     race.expect_all("cancel a, wait");
@@ -326,7 +326,7 @@ fn sockets_that_ran_out_may_be_there_again() {
     race.expect_all("start a, start b");
     race.fails("b", AttemptErrorKind::OutOfSockets);
     race.expect("wait 250");
-    assert_eq!(race.race.limit(), 1);
+    assert_eq!(race.race.max_in_flight(), 1);
     race.advance(100);
     race.race.grow_to(3);
     // `b` has kept its turn.
@@ -346,7 +346,7 @@ fn a_caller_that_is_wrong_about_sockets_costs_no_destination_its_turn() {
         race.expect("start b");
         race.fails("b", AttemptErrorKind::OutOfSockets);
         race.expect("wait 250");
-        assert_eq!(race.race.limit(), 1);
+        assert_eq!(race.race.max_in_flight(), 1);
     }
     race.fails("a", REFUSED);
     race.expect("start b");
@@ -377,7 +377,7 @@ fn nothing_grows_after_the_end() {
     race.expect("established a");
     race.race.grow_to(4);
     race.expect("established a");
-    assert_eq!(race.race.limit(), 1, "of a race that is over nothing changes");
+    assert_eq!(race.race.max_in_flight(), 1, "of a race that is over nothing changes");
 
     let mut race = limited(without_hedge().deadline(Some(ms(200))));
     race.addresses("ab");

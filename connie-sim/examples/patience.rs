@@ -11,7 +11,7 @@ const NETWORKS: u64 = 5_000;
 
 /// A kind of network: how many addresses and sockets there are, how many of them are alive, beside one that
 /// always is, and how long those take.
-struct Kind {
+struct HostKind {
     name: &'static str,
     addresses: u64,
     sockets: usize,
@@ -20,7 +20,7 @@ struct Kind {
     lost_syns: u32,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [HostKind; 8] = [
     kind("all alive, fast, 12 on 4", 12, 4, 100, (20, 200)),
     kind("half alive, fast, 12 on 4", 12, 4, 50, (20, 200)),
     kind("one alive, fast, 12 on 4", 12, 4, 0, (20, 200)),
@@ -28,7 +28,7 @@ const KINDS: [Kind; 8] = [
     kind("half alive, mixed, 12 on 4", 12, 4, 50, (100, 800)),
     kind("one alive, slow, 6 on 4", 6, 4, 0, (300, 900)),
     kind("a tenth alive, mixed, 64 on 4", 64, 4, 10, (20, 600)),
-    Kind { lost_syns: 1, ..kind("first SYNs lost, fast, 5 on 4", 5, 4, 100, (20, 200)) },
+    HostKind { lost_syns: 1, ..kind("first SYNs lost, fast, 5 on 4", 5, 4, 100, (20, 200)) },
 ];
 
 const fn kind(
@@ -37,11 +37,11 @@ const fn kind(
     sockets: usize,
     alive_percent: u8,
     millis: (u64, u64),
-) -> Kind {
-    Kind { name, addresses, sockets, alive_percent, millis, lost_syns: 0 }
+) -> HostKind {
+    HostKind { name, addresses, sockets, alive_percent, millis, lost_syns: 0 }
 }
 
-impl Kind {
+impl HostKind {
     fn draw(&self, seed: u64) -> Scenario {
         let mut rng = Rng::new(seed);
         let lucky = rng.below(self.addresses);

@@ -9,7 +9,7 @@ use crate::referee::Referee;
 
 /// What a race says, with labels for addresses and milliseconds since its start for moments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum BenchOutput {
     /// Start an attempt on this address.
     Start(String),
     /// Give up an attempt on this address.
@@ -26,38 +26,38 @@ pub enum Said {
 
 /// "Start an attempt on the address named `label`."
 #[must_use]
-pub fn starts(label: &str) -> Said {
-    Said::Start(label.into())
+pub fn starts(label: &str) -> BenchOutput {
+    BenchOutput::Start(label.into())
 }
 
 /// "Give up an attempt on the address named `label`."
 #[must_use]
-pub fn cancels(label: &str) -> Said {
-    Said::Cancel(label.into())
+pub fn cancels(label: &str) -> BenchOutput {
+    BenchOutput::Cancel(label.into())
 }
 
 /// "Nothing to do until `millis`."
 #[must_use]
-pub fn waits_until(millis: u64) -> Said {
-    Said::WaitUntil(millis)
+pub fn waits_until(millis: u64) -> BenchOutput {
+    BenchOutput::WaitUntil(millis)
 }
 
 /// "Nothing to do until an input comes."
 #[must_use]
-pub fn waits_for_input() -> Said {
-    Said::WaitForInput
+pub fn waits_for_input() -> BenchOutput {
+    BenchOutput::WaitForInput
 }
 
 /// "The address named `label` has won."
 #[must_use]
-pub fn connects(label: &str) -> Said {
-    Said::Connected(label.into())
+pub fn connects(label: &str) -> BenchOutput {
+    BenchOutput::Connected(label.into())
 }
 
 /// "The race is lost."
 #[must_use]
-pub fn fails(failure: Failure) -> Said {
-    Said::Failed(failure)
+pub fn fails(failure: Failure) -> BenchOutput {
+    BenchOutput::Failed(failure)
 }
 
 /// A race with up to 64 destinations and 16 sockets, under the eyes of a [`Referee`], at a moment of its own.
@@ -95,10 +95,10 @@ impl Bench {
         }
     }
 
-    /// Tells the race that something has happened.
+    /// Takes an input.
     #[track_caller]
     pub fn input(&mut self, input: Input<'_>) {
-        self.referee.hears(&input);
+        self.referee.handle_input(&input);
         self.race.handle_input(input, self.now);
     }
 
@@ -148,7 +148,7 @@ impl Bench {
 
     /// The race says this next, or these one after the other.
     #[track_caller]
-    pub fn expect(&mut self, said: impl IntoIterator<Item = Said>) {
+    pub fn expect(&mut self, said: impl IntoIterator<Item = BenchOutput>) {
         for expected in said {
             let output = self.poll();
             assert_eq!(self.said(output), expected, "at {}", self.now);
@@ -168,7 +168,7 @@ impl Bench {
     #[track_caller]
     pub fn poll(&mut self) -> Output {
         let output = self.race.poll_output(self.now);
-        self.referee.sees(&output, self.now);
+        self.referee.handle_output(&output, self.now);
         if let Output::StartAttempt { id, destination } = output {
             self.attempts.push((id, destination));
         }
@@ -188,24 +188,26 @@ impl Bench {
         known.unwrap_or_else(|| panic!("{label} was never started")).0
     }
 
-    fn said(&self, output: Output) -> Said {
+    fn said(&self, output: Output) -> BenchOutput {
         match output {
-            Output::StartAttempt { destination, .. } => Said::Start(label(destination)),
+            Output::StartAttempt { destination, .. } => BenchOutput::Start(label(destination)),
             Output::CancelAttempt { id } => {
                 let known = self.attempts.iter().find(|(known, _)| *known == id);
-                Said::Cancel(known.map_or_else(|| id.to_string(), |(_, destination)| label(*destination)))
+                BenchOutput::Cancel(
+                    known.map_or_else(|| id.to_string(), |(_, destination)| label(*destination)),
+                )
             }
-            Output::WaitUntil(until) => Said::WaitUntil(until.as_micros() / 1_000),
-            Output::WaitForInput => Said::WaitForInput,
-            Output::Established { destination, .. } => Said::Connected(label(destination)),
-            Output::Failed(failure) => Said::Failed(failure),
+            Output::WaitUntil(until) => BenchOutput::WaitUntil(until.as_micros() / 1_000),
+            Output::WaitForInput => BenchOutput::WaitForInput,
+            Output::Established { destination, .. } => BenchOutput::Connected(label(destination)),
+            Output::Failed(failure) => BenchOutput::Failed(failure),
         }
     }
 }
 
-impl IntoIterator for Said {
-    type Item = Said;
-    type IntoIter = std::iter::Once<Said>;
+impl IntoIterator for BenchOutput {
+    type Item = BenchOutput;
+    type IntoIter = std::iter::Once<BenchOutput>;
 
     /// One saying, for [`Bench::expect`].
     fn into_iter(self) -> Self::IntoIter {

@@ -3,30 +3,30 @@
 
 use std::net::SocketAddr;
 
-use connie_core::connect::{Input, Output};
+use connie_core::connect::{ConnectInput, ConnectOutput};
 use connie_core::resolution::Query;
 use connie_core::stack::{RaceStack, TcpClientStack, nb};
 use connie_core::{AttemptId, Connection, Instant, Progress};
 
 use crate::connect_referee::ConnectReferee;
 use crate::driver::{ConnectDriver, Machine};
-use crate::stack::{Socket, Stack};
+use crate::stack::{SimSocket, SimStack};
 
 /// What a scenario drives.
-pub(crate) trait Driven {
-    /// Something was heard from the resolver.
-    fn tell(&mut self, input: Input<'_>, now: Instant);
+pub(crate) trait ScenarioDriver {
+    /// The resolver has an event.
+    fn handle_input(&mut self, input: ConnectInput<'_>, now: Instant);
     /// The program has `sockets` for it from now on.
     fn share(&mut self, sockets: usize);
     /// Looks at the stack, and does what is to be done now.
-    fn poll(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query>;
+    fn poll(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query>;
     /// Gives up.
-    fn cancel(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query>;
+    fn cancel(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query>;
     fn machine(&self) -> &Machine;
 }
 
-impl Driven for ConnectDriver {
-    fn tell(&mut self, input: Input<'_>, now: Instant) {
+impl ScenarioDriver for ConnectDriver {
+    fn handle_input(&mut self, input: ConnectInput<'_>, now: Instant) {
         self.handle_input(input, now);
     }
 
@@ -35,11 +35,11 @@ impl Driven for ConnectDriver {
         self.grow_to(sockets);
     }
 
-    fn poll(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
+    fn poll(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query> {
         ConnectDriver::poll(self, stack, now)
     }
 
-    fn cancel(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
+    fn cancel(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query> {
         ConnectDriver::cancel(self, stack, now)
     }
 
@@ -53,32 +53,32 @@ pub(crate) struct ByHand {
     connect: Machine,
     referee: ConnectReferee,
     /// In the order of their start.
-    open: Vec<(AttemptId, SocketAddr, Socket)>,
+    open: Vec<(AttemptId, SocketAddr, SimSocket)>,
 }
 
-impl Driven for ByHand {
+impl ScenarioDriver for ByHand {
     #[track_caller]
-    fn tell(&mut self, input: Input<'_>, now: Instant) {
-        self.referee.hears(&input);
+    fn handle_input(&mut self, input: ConnectInput<'_>, now: Instant) {
+        self.referee.handle_input(&input);
         self.connect.handle_input(input, now);
     }
 
     fn share(&mut self, sockets: usize) {
-        self.referee.hears_limit(sockets);
+        self.referee.handle_limit(sockets);
         self.connect.limit_to(sockets);
-        self.referee.hears_growth(sockets);
+        self.referee.handle_growth(sockets);
         self.connect.grow_to(sockets);
     }
 
     #[track_caller]
-    fn poll(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
+    fn poll(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query> {
         self.look(stack, now);
         self.drain(stack, now)
     }
 
     #[track_caller]
-    fn cancel(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
-        self.tell(Input::Cancel, now);
+    fn cancel(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query> {
+        self.handle_input(ConnectInput::Cancel, now);
         self.drain(stack, now)
     }
 
@@ -93,55 +93,55 @@ impl ByHand {
     }
 
     #[track_caller]
-    fn drain(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
+    fn drain(&mut self, stack: &mut SimStack, now: Instant) -> Progress<SimSocket, Query> {
         loop {
             let output = self.connect.poll_output(now);
-            self.referee.sees(&output, now);
+            self.referee.handle_output(&output, now);
             match output {
-                Output::SendQuery { query } => return Progress::SendQuery(query),
-                Output::StartAttempt { id, destination } => self.start(stack, id, destination, now),
-                Output::CancelAttempt { id } => {
+                ConnectOutput::SendQuery { query } => return Progress::SendQuery(query),
+                ConnectOutput::StartAttempt { id, destination } => self.start(stack, id, destination, now),
+                ConnectOutput::CancelAttempt { id } => {
                     if let Some(socket) = self.take(id) {
                         stack.abort(socket);
                     }
                 }
-                Output::WaitUntil(until) => return Progress::WaitUntil(until),
-                Output::WaitForInput => return Progress::WaitForInput,
-                Output::Established { id, destination } => {
+                ConnectOutput::WaitUntil(until) => return Progress::WaitUntil(until),
+                ConnectOutput::WaitForInput => return Progress::WaitForInput,
+                ConnectOutput::Established { id, destination } => {
                     let socket = self.take(id).expect("law 7: the winner has a socket");
                     return Progress::Connected(Connection { socket, destination });
                 }
-                Output::Failed(failure) => return Progress::Failed(failure),
+                ConnectOutput::Failed(failure) => return Progress::Failed(failure),
             }
         }
     }
 
     #[track_caller]
-    fn start(&mut self, stack: &mut Stack, id: AttemptId, destination: SocketAddr, now: Instant) {
+    fn start(&mut self, stack: &mut SimStack, id: AttemptId, destination: SocketAddr, now: Instant) {
         let mut socket = match stack.socket() {
             Ok(socket) => socket,
             Err(error) => {
                 let error = stack.attempt_error(&error);
-                return self.tell(Input::AttemptFailed { id, error }, now);
+                return self.handle_input(ConnectInput::AttemptFailed { id, error }, now);
             }
         };
         match stack.connect(&mut socket, destination) {
             Ok(()) => {
                 self.open.push((id, destination, socket));
-                self.tell(Input::AttemptSucceeded { id }, now);
+                self.handle_input(ConnectInput::AttemptSucceeded { id }, now);
             }
             Err(nb::Error::WouldBlock) => self.open.push((id, destination, socket)),
             Err(nb::Error::Other(error)) => {
                 let error = stack.attempt_error(&error);
                 stack.abort(socket);
-                self.tell(Input::AttemptFailed { id, error }, now);
+                self.handle_input(ConnectInput::AttemptFailed { id, error }, now);
             }
         }
     }
 
     /// Asks for the result of each attempt, the oldest first. The first success decides it.
     #[track_caller]
-    fn look(&mut self, stack: &mut Stack, now: Instant) {
+    fn look(&mut self, stack: &mut SimStack, now: Instant) {
         let mut won = false;
         for (id, destination, mut socket) in std::mem::take(&mut self.open) {
             let result =
@@ -150,19 +150,19 @@ impl ByHand {
                 Ok(()) => {
                     won = true;
                     self.open.push((id, destination, socket));
-                    self.tell(Input::AttemptSucceeded { id }, now);
+                    self.handle_input(ConnectInput::AttemptSucceeded { id }, now);
                 }
                 Err(nb::Error::WouldBlock) => self.open.push((id, destination, socket)),
                 Err(nb::Error::Other(error)) => {
                     let error = stack.attempt_error(&error);
                     stack.abort(socket);
-                    self.tell(Input::AttemptFailed { id, error }, now);
+                    self.handle_input(ConnectInput::AttemptFailed { id, error }, now);
                 }
             }
         }
     }
 
-    fn take(&mut self, id: AttemptId) -> Option<Socket> {
+    fn take(&mut self, id: AttemptId) -> Option<SimSocket> {
         let index = self.open.iter().position(|(open, _, _)| *open == id)?;
         Some(self.open.remove(index).2)
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use connie_core::{Instant, NalCompat, PollEntry, PollResult, Poller};
 
 use crate::rng::Rng;
-use crate::stack::{Socket, Stack};
+use crate::stack::{SimSocket, SimStack};
 use crate::stream::earliest;
 
 /// More waits at one moment than any client can want: each socket may become ready once, and a few more.
@@ -17,7 +17,7 @@ const WAITS_AT_ONE_MOMENT: u32 = 10_000;
 /// It panics when a wait leads nowhere: when its time has come already, when it is the ten thousandth at the
 /// same moment, or when nothing can ever happen.
 #[derive(Debug)]
-pub struct Clock {
+pub struct SimClock {
     time: Rc<Cell<Instant>>,
     cancel_at: Option<Instant>,
     /// Wakes for nothing now and then.
@@ -29,17 +29,17 @@ pub struct Clock {
     last_wait: Instant,
 }
 
-impl Stack {
+impl SimStack {
     /// A clock that tells this stack's time.
     #[must_use]
-    pub fn clock(&self) -> Clock {
-        Clock::new(Rc::clone(&self.time))
+    pub fn clock(&self) -> SimClock {
+        SimClock::new(Rc::clone(&self.time))
     }
 }
 
-impl Clock {
+impl SimClock {
     fn new(time: Rc<Cell<Instant>>) -> Self {
-        Clock {
+        SimClock {
             time,
             cancel_at: None,
             restless: None,
@@ -92,7 +92,7 @@ impl Clock {
     }
 }
 
-impl Poller<Stack> for Clock {
+impl Poller<SimStack> for SimClock {
     fn now(&mut self) -> Instant {
         self.time.get()
     }
@@ -100,8 +100,8 @@ impl Poller<Stack> for Clock {
     #[track_caller]
     fn wait(
         &mut self,
-        stack: &mut Stack,
-        sockets: &mut [PollEntry<'_, Socket>],
+        stack: &mut SimStack,
+        sockets: &mut [PollEntry<'_, SimSocket>],
         until: Option<Instant>,
     ) -> PollResult {
         let now = self.time.get();
@@ -132,7 +132,7 @@ impl Poller<Stack> for Clock {
     }
 }
 
-impl Poller<NalCompat<Stack>> for Clock {
+impl Poller<NalCompat<SimStack>> for SimClock {
     fn now(&mut self) -> Instant {
         self.time.get()
     }
@@ -140,8 +140,8 @@ impl Poller<NalCompat<Stack>> for Clock {
     #[track_caller]
     fn wait(
         &mut self,
-        stack: &mut NalCompat<Stack>,
-        sockets: &mut [PollEntry<'_, Socket>],
+        stack: &mut NalCompat<SimStack>,
+        sockets: &mut [PollEntry<'_, SimSocket>],
         until: Option<Instant>,
     ) -> PollResult {
         self.wait(stack.get_mut(), sockets, until)

@@ -1,9 +1,9 @@
-//! Holds a connect to its laws: hears every input, sees every output, and works out by itself what its race
-//! has to know.
+//! Holds a connect to its laws: sees every input and every output, and works out by itself what its race has
+//! to know.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
-use connie_core::connect::{Facts, Input, Order, Output, Routes};
+use connie_core::connect::{AddressOrder, ConnectInput, ConnectOutput, Facts, Routes};
 use connie_core::resolution::Query;
 use connie_core::resolution::selection::Route;
 use connie_core::{AttemptId, Config, Families, Family, Instant, race};
@@ -17,7 +17,7 @@ const ORDER: [Query; 3] = [Query::Aaaa, Query::A, Query::Nat64Prefix];
 
 /// For how many there is room in a connect: its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct ConnectCapacity {
     /// Destinations of its race.
     pub destinations: usize,
     /// Sockets.
@@ -27,9 +27,9 @@ pub struct Room {
     pub nat64: usize,
 }
 
-/// Holds a connect to the laws: those of a race by a [`Referee`], which is told what the rules of a connect
-/// make of the inputs; and laws 8 and 10, the order of the queries, and which family comes first. Tell it of
-/// each input before the connect and of each output after.
+/// Holds a connect to the laws: those of a race by a [`Referee`], which gets what the rules of a connect make
+/// of the inputs; and laws 8 and 10, the order of the queries, and which family comes first. Give it each
+/// input before the connect, and each output afterwards.
 ///
 /// It panics where a law is broken, and names it.
 #[derive(Clone, Debug)]
@@ -39,23 +39,23 @@ pub struct ConnectReferee {
     families: Families,
     routes: Routes,
     room: usize,
-    kind: Kind,
+    kind: HostText,
     /// In that [`ORDER`].
-    queries: [Asked; 3],
-    v6: Known,
-    v4: Known,
+    queries: [QueryState; 3],
+    v6: FamilyRecord,
+    v4: FamilyRecord,
     translator: Option<Translator>,
-    /// All addresses that were ever told, and all translators: the set given.
+    /// All addresses that were ever given, and all translators: the set given.
     given: Vec<SocketAddr>,
     translators: Vec<Translator>,
-    /// Whether every order that was told leaves the order to the family.
+    /// Whether every order so far leaves the order to the family.
     unranked: bool,
     begun: bool,
 }
 
 /// What the host's text stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum HostText {
     /// Addresses that are known, the first of this family.
     Listed(Option<Family>),
     Loopback,
@@ -66,7 +66,7 @@ enum Kind {
 
 /// What has become of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum QueryState {
     /// It must not be sent.
     Never,
     NotYet,
@@ -74,18 +74,18 @@ enum Asked {
     Over,
 }
 
-impl Asked {
+impl QueryState {
     fn is_open(self) -> bool {
-        matches!(self, Asked::NotYet | Asked::Sent)
+        matches!(self, QueryState::NotYet | QueryState::Sent)
     }
 }
 
 /// What is known of a family.
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct FamilyRecord {
     /// The newest answer, or hints: the name's own.
     own: Vec<SocketAddr>,
-    /// What the race has been told.
+    /// What the race was given.
     told: Vec<SocketAddr>,
     /// Whether the race waits for no more. That never changes back.
     closed: bool,
@@ -94,10 +94,17 @@ struct Known {
 impl ConnectReferee {
     /// The referee of a connect to `port` of `host` that began at `now`, where it is one.
     #[must_use]
-    pub fn new(host: &str, port: u16, config: &Config, facts: &Facts<'_>, room: Room, now: Instant) -> Self {
+    pub fn new(
+        host: &str,
+        port: u16,
+        config: &Config,
+        facts: &Facts<'_>,
+        room: ConnectCapacity,
+        now: Instant,
+    ) -> Self {
         let kind = match facts.hosts {
-            Some(list) => Kind::Listed(list.first().map(Family::of)),
-            None => Kind::of(host),
+            Some(list) => HostText::Listed(list.first().map(Family::of)),
+            None => HostText::of(host),
         };
         let mut referee = ConnectReferee {
             race: Referee::new(config, room.destinations, room.sockets, now),
@@ -106,9 +113,9 @@ impl ConnectReferee {
             routes: facts.routes,
             room: room.nat64,
             kind,
-            queries: [Asked::Never; 3],
-            v6: Known::default(),
-            v4: Known::default(),
+            queries: [QueryState::Never; 3],
+            v6: FamilyRecord::default(),
+            v4: FamilyRecord::default(),
             translator: None,
             given: Vec::new(),
             translators: Vec::new(),
@@ -116,12 +123,12 @@ impl ConnectReferee {
             begun: false,
         };
         let list = match kind {
-            Kind::Listed(_) => facts.hosts.unwrap_or_default().to_vec(),
-            Kind::Loopback => [IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), [127, 0, 0, 1].into()]
+            HostText::Listed(_) => facts.hosts.unwrap_or_default().to_vec(),
+            HostText::Loopback => [IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), [127, 0, 0, 1].into()]
                 .map(|ip| (ip, port).into())
                 .into(),
-            Kind::Literal => vec![literal(host, port, facts.zone).expect("a literal address")],
-            Kind::Nowhere | Kind::Name => Vec::new(),
+            HostText::Literal => vec![literal(host, port, facts.zone).expect("a literal address")],
+            HostText::Nowhere | HostText::Name => Vec::new(),
         };
         referee.begin(&list);
         referee
@@ -132,21 +139,21 @@ impl ConnectReferee {
         let of = |family| list.iter().copied().filter(|address| Family::of(address) == family).collect();
         (self.v6.own, self.v4.own) = (of(Family::V6), of(Family::V4));
         let nat64 = self.room > 0 && self.families == Families::Both && !self.routes.v4 && self.routes.v6;
-        let wanted = |wanted| if wanted { Asked::NotYet } else { Asked::Never };
+        let wanted = |wanted| if wanted { QueryState::NotYet } else { QueryState::Never };
         self.queries = match self.kind {
-            Kind::Name => [
+            HostText::Name => [
                 wanted(self.families.allow(Family::V6)),
                 wanted(self.families.allow(Family::V4)),
                 wanted(nat64),
             ],
-            Kind::Literal => {
+            HostText::Literal => {
                 let may_lie_beyond = self.v4.own.iter().any(Translator::may_reach);
-                [Asked::Never, Asked::Never, wanted(nat64 && may_lie_beyond)]
+                [QueryState::Never, QueryState::Never, wanted(nat64 && may_lie_beyond)]
             }
-            Kind::Listed(_) | Kind::Loopback | Kind::Nowhere => [Asked::Never; 3],
+            HostText::Listed(_) | HostText::Loopback | HostText::Nowhere => [QueryState::Never; 3],
         };
         self.given = list;
-        self.tell();
+        self.update_race();
     }
 
     /// The attempts in flight, with their destinations.
@@ -156,14 +163,14 @@ impl ConnectReferee {
 
     /// How it ended, if it has: the last output.
     #[must_use]
-    pub fn ended(&self) -> Option<Output> {
-        self.race.ended().map(Output::from)
+    pub fn ended(&self) -> Option<ConnectOutput> {
+        self.race.ended().map(ConnectOutput::from)
     }
 
     /// Whether `query` was sent and has neither an answer nor a failure.
     #[must_use]
     pub fn is_pending(&self, query: Query) -> bool {
-        self.queries[index(query)] == Asked::Sent
+        self.queries[index(query)] == QueryState::Sent
     }
 
     /// Whether there is more than room for. The referee then asks for less.
@@ -172,56 +179,60 @@ impl ConnectReferee {
             || self.v4.own.len() > self.room && self.translates()
     }
 
-    /// The connect is told of `input`.
-    pub fn hears(&mut self, input: &Input<'_>) {
+    /// The connect takes `input`.
+    pub fn handle_input(&mut self, input: &ConnectInput<'_>) {
         match *input {
-            Input::Answered { query, addresses, order } => {
-                if self.queries[index(query)] != Asked::Never {
-                    self.queries[index(query)] = Asked::Over;
+            ConnectInput::Answered { query, addresses, order } => {
+                if self.queries[index(query)] != QueryState::Never {
+                    self.queries[index(query)] = QueryState::Over;
                     self.unranked &= leaves_it(order);
-                    self.hears_answer(query, addresses);
-                    self.tell();
+                    self.handle_answer(query, addresses);
+                    self.update_race();
                 }
             }
-            Input::Hinted { family, addresses, order } => {
+            ConnectInput::Hinted { family, addresses, order } => {
                 let is_open = self.queries[index(Query::of(family))].is_open();
                 if is_open && !self.known(family).closed {
                     self.unranked &= leaves_it(order);
-                    self.hears_answer(Query::of(family), addresses);
-                    self.tell();
+                    self.handle_answer(Query::of(family), addresses);
+                    self.update_race();
                 }
             }
-            Input::QueryFailed { query, .. } => {
+            ConnectInput::QueryFailed { query, .. } => {
                 let asked = &mut self.queries[index(query)];
                 if asked.is_open() {
-                    *asked = Asked::Over;
-                    self.tell();
+                    *asked = QueryState::Over;
+                    self.update_race();
                 }
             }
-            Input::AttemptSucceeded { id } => self.race.hears(&race::Input::AttemptSucceeded { id }),
-            Input::AttemptFailed { id, error } => self.race.hears(&race::Input::AttemptFailed { id, error }),
-            Input::Cancel => self.race.hears(&race::Input::Cancel),
+            ConnectInput::AttemptSucceeded { id } => {
+                self.race.handle_input(&race::Input::AttemptSucceeded { id })
+            }
+            ConnectInput::AttemptFailed { id, error } => {
+                self.race.handle_input(&race::Input::AttemptFailed { id, error })
+            }
+            ConnectInput::Cancel => self.race.handle_input(&race::Input::Cancel),
         }
         self.race.may_go_on();
     }
 
-    /// The connect is told to have no more than `sockets` attempts in flight from now on.
-    pub fn hears_limit(&mut self, sockets: usize) {
-        self.race.hears_limit(sockets);
+    /// The connect may have no more than `sockets` attempts in flight from now on.
+    pub fn handle_limit(&mut self, sockets: usize) {
+        self.race.handle_limit(sockets);
     }
 
-    /// The connect is told that it may have as many as `sockets` attempts in flight from now on.
-    pub fn hears_growth(&mut self, sockets: usize) {
-        self.race.hears_growth(sockets);
+    /// The connect may have as many as `sockets` attempts in flight from now on.
+    pub fn handle_growth(&mut self, sockets: usize) {
+        self.race.handle_growth(sockets);
     }
 
-    fn hears_answer(&mut self, query: Query, addresses: &[SocketAddr]) {
+    fn handle_answer(&mut self, query: Query, addresses: &[SocketAddr]) {
         let family = match query {
             Query::Aaaa => Family::V6,
             Query::A => Family::V4,
             Query::Nat64Prefix => {
                 let mut own = addresses.iter().filter(|address| address.is_ipv6());
-                self.translator = own.find_map(|address| Translator::told_by(address.ip()));
+                self.translator = own.find_map(|address| Translator::from_answer(address.ip()));
                 self.translators.extend(self.translator);
                 return;
             }
@@ -234,8 +245,8 @@ impl ConnectReferee {
 
     // What the race has to know: rules 2, 3 and 5.
 
-    /// Tells the race's referee what has changed.
-    fn tell(&mut self) {
+    /// Reports to the race's referee what has changed.
+    fn update_race(&mut self) {
         if self.is_crowded() {
             self.race.is_without_room();
         }
@@ -253,7 +264,7 @@ impl ConnectReferee {
                 true => race::Input::Resolved { family, addresses },
                 false => race::Input::Hinted { family, addresses },
             };
-            self.race.hears(&input);
+            self.race.handle_input(&input);
         }
         self.give_up();
     }
@@ -266,9 +277,9 @@ impl ConnectReferee {
             let other = self.known(family.other());
             let other_has_addresses = other.closed && !other.told.is_empty();
             let is_hopeless = !self.routes.has(family) && !may_translate && other_has_addresses;
-            if self.kind == Kind::Name && is_hopeless && !self.known(family).closed {
+            if self.kind == HostText::Name && is_hopeless && !self.known(family).closed {
                 self.known_mut(family).closed = true;
-                self.race.hears(&race::Input::ResolutionFailed { family });
+                self.race.handle_input(&race::Input::ResolutionFailed { family });
             }
         }
     }
@@ -285,7 +296,7 @@ impl ConnectReferee {
                 }
                 list
             }
-            Family::V4 if self.kind == Kind::Literal || !self.translates() => self.v4.own.clone(),
+            Family::V4 if self.kind == HostText::Literal || !self.translates() => self.v4.own.clone(),
             Family::V4 if self.is_kept_back() => Vec::new(),
             Family::V4 => {
                 let reached = |address: &SocketAddr| {
@@ -311,29 +322,30 @@ impl ConnectReferee {
     /// Whether nothing more comes for `family` that the race has to wait for, by its own queries.
     fn is_answered(&self, family: Family) -> bool {
         match (self.kind, family) {
-            (Kind::Listed(_) | Kind::Loopback | Kind::Nowhere, _) | (Kind::Literal, Family::V4) => true,
-            (Kind::Literal, Family::V6) => !self.prefix().is_open(),
-            (Kind::Name, Family::V6) => !self.queries[index(Query::Aaaa)].is_open(),
-            (Kind::Name, Family::V4) => !self.queries[index(Query::A)].is_open() && !self.is_kept_back(),
+            (HostText::Listed(_) | HostText::Loopback | HostText::Nowhere, _)
+            | (HostText::Literal, Family::V4) => true,
+            (HostText::Literal, Family::V6) => !self.prefix().is_open(),
+            (HostText::Name, Family::V6) => !self.queries[index(Query::Aaaa)].is_open(),
+            (HostText::Name, Family::V4) => !self.queries[index(Query::A)].is_open() && !self.is_kept_back(),
         }
     }
 
     fn translates(&self) -> bool {
-        self.prefix() != Asked::Never
+        self.prefix() != QueryState::Never
     }
 
-    fn prefix(&self) -> Asked {
+    fn prefix(&self) -> QueryState {
         self.queries[index(Query::Nat64Prefix)]
     }
 
-    fn known(&self, family: Family) -> &Known {
+    fn known(&self, family: Family) -> &FamilyRecord {
         match family {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
         }
     }
 
-    fn known_mut(&mut self, family: Family) -> &mut Known {
+    fn known_mut(&mut self, family: Family) -> &mut FamilyRecord {
         match family {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
@@ -344,38 +356,38 @@ impl ConnectReferee {
 
     /// The connect has answered `output` at `now`.
     #[track_caller]
-    pub fn sees(&mut self, output: &Output, now: Instant) {
+    pub fn handle_output(&mut self, output: &ConnectOutput, now: Instant) {
         let output = match *output {
-            Output::SendQuery { query } => return self.sees_query(query, now),
-            Output::StartAttempt { id, destination } => {
-                self.sees_start(destination);
+            ConnectOutput::SendQuery { query } => return self.handle_query(query, now),
+            ConnectOutput::StartAttempt { id, destination } => {
+                self.handle_start(destination);
                 race::Output::StartAttempt { id, destination }
             }
-            Output::CancelAttempt { id } => race::Output::CancelAttempt { id },
-            Output::WaitUntil(until) => race::Output::WaitUntil(until),
-            Output::WaitForInput => race::Output::WaitForInput,
-            Output::Established { id, destination } => race::Output::Established { id, destination },
-            Output::Failed(failure) => race::Output::Failed(failure),
+            ConnectOutput::CancelAttempt { id } => race::Output::CancelAttempt { id },
+            ConnectOutput::WaitUntil(until) => race::Output::WaitUntil(until),
+            ConnectOutput::WaitForInput => race::Output::WaitForInput,
+            ConnectOutput::Established { id, destination } => race::Output::Established { id, destination },
+            ConnectOutput::Failed(failure) => race::Output::Failed(failure),
         };
-        let unsent = ORDER.into_iter().find(|query| self.queries[index(*query)] == Asked::NotYet);
+        let unsent = ORDER.into_iter().find(|query| self.queries[index(*query)] == QueryState::NotYet);
         let goes_on = matches!(
             output,
             race::Output::StartAttempt { .. } | race::Output::WaitUntil(_) | race::Output::WaitForInput
         );
         assert!(!goes_on || unsent.is_none(), "{unsent:?} was not sent, and {output:?} is said");
-        self.race.sees(&output, now);
+        self.race.handle_output(&output, now);
     }
 
     #[track_caller]
-    fn sees_query(&mut self, query: Query, now: Instant) {
+    fn handle_query(&mut self, query: Query, now: Instant) {
         assert!(!self.race.is_over(now), "law 1: {query:?} is sent after the end");
-        let next = ORDER.into_iter().find(|query| self.queries[index(*query)] == Asked::NotYet);
+        let next = ORDER.into_iter().find(|query| self.queries[index(*query)] == QueryState::NotYet);
         assert_eq!(Some(query), next, "the query that is sent, and the one whose turn it is");
-        self.queries[index(query)] = Asked::Sent;
+        self.queries[index(query)] = QueryState::Sent;
     }
 
     #[track_caller]
-    fn sees_start(&mut self, destination: SocketAddr) {
+    fn handle_start(&mut self, destination: SocketAddr) {
         let is_given = self.given.contains(&destination)
             || self.translators.iter().any(|translator| {
                 self.given.iter().any(|given| translator.translate(given) == Some(destination))
@@ -394,12 +406,12 @@ impl ConnectReferee {
     /// Rule 4: the family of the first attempt, where it does not hang on RFC 6724's view of the addresses.
     fn first_family(&self) -> Option<Family> {
         match self.kind {
-            Kind::Listed(first) => first,
-            Kind::Literal => Some(Family::V4),
-            Kind::Name if self.preferred == Family::V6 && !self.is_plain() => None,
+            HostText::Listed(first) => first,
+            HostText::Literal => Some(Family::V4),
+            HostText::Name if self.preferred == Family::V6 && !self.is_plain() => None,
             // What cannot be reached comes last (RFC 6724 section 6, rule 1).
-            Kind::Name if self.routes == (Routes { v4: true, v6: false }) => Some(Family::V4),
-            Kind::Name | Kind::Loopback | Kind::Nowhere => Some(self.preferred),
+            HostText::Name if self.routes == (Routes { v4: true, v6: false }) => Some(Family::V4),
+            HostText::Name | HostText::Loopback | HostText::Nowhere => Some(self.preferred),
         }
     }
 
@@ -413,16 +425,16 @@ impl ConnectReferee {
     }
 }
 
-impl Kind {
-    fn of(host: &str) -> Kind {
+impl HostText {
+    fn of(host: &str) -> HostText {
         if literal(host, 0, Some(1)).is_some() {
-            return Kind::Literal;
+            return HostText::Literal;
         }
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         match name.rsplit('.').next() {
-            Some("localhost") => Kind::Loopback,
-            Some("invalid" | "onion") => Kind::Nowhere,
-            _ => Kind::Name,
+            Some("localhost") => HostText::Loopback,
+            Some("invalid" | "onion") => HostText::Nowhere,
+            _ => HostText::Name,
         }
     }
 }
@@ -441,10 +453,10 @@ fn literal(host: &str, port: u16, zone: Option<u32>) -> Option<SocketAddr> {
 }
 
 /// Whether an order tells nothing that a name's families could be compared by.
-fn leaves_it(order: Order<'_>) -> bool {
+fn leaves_it(order: AddressOrder<'_>) -> bool {
     match order {
-        Order::Any(routes) => routes.iter().all(|route| *route == Route::Unknown),
-        Order::Best(route) => route == Route::Unknown,
+        AddressOrder::Any(routes) => routes.iter().all(|route| *route == Route::Unknown),
+        AddressOrder::Best(route) => route == Route::Unknown,
     }
 }
 

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use connie_core::{Config, Family};
 
-use crate::host::{Host, hang, ok, refuse, unreachable};
+use crate::host::{SimHost, hang, ok, refuse, unreachable};
 use crate::label::{label, numbered};
-use crate::visits::{Visit, Visits};
+use crate::visits::{SimVisit, Visits};
 
 /// The name of the site.
 pub const HOST: &str = "www.example.com";
@@ -18,7 +18,7 @@ pub const SHOWN: [u32; 3] = [1, 2, 20];
 
 /// One of the site's addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct DemoAddress {
     /// The address.
     pub address: SocketAddr,
     /// What it does, in a few words: `dead`, `answers in 38 ms`.
@@ -33,7 +33,7 @@ pub struct Lane {
     /// What it does, in a few words.
     pub about: String,
     /// The visits that are [shown](SHOWN).
-    pub visits: [Visit; 3],
+    pub visits: [SimVisit; 3],
     /// Why each of them did what it did, by its memory; nothing without one.
     pub plans: [Option<String>; 3],
     /// How many SYNs the visits between the second and the last took.
@@ -42,8 +42,8 @@ pub struct Lane {
 
 /// The site's addresses in the resolver's order: IPv6 before IPv4.
 #[must_use]
-pub fn addresses() -> Vec<Address> {
-    site().into_iter().map(|(address, does, _)| Address { address, does }).collect()
+pub fn addresses() -> Vec<DemoAddress> {
+    site().into_iter().map(|(address, does, _)| DemoAddress { address, does }).collect()
 }
 
 /// The address that answers first, until it dies.
@@ -52,15 +52,15 @@ pub fn best() -> SocketAddr {
     numbered(Family::V4, 5)
 }
 
-fn site() -> Vec<(SocketAddr, &'static str, Host)> {
-    let of = |family, hosts: [(&'static str, Host); 6]| {
+fn site() -> Vec<(SocketAddr, &'static str, SimHost)> {
+    let of = |family, hosts: [(&'static str, SimHost); 6]| {
         let numbers = (1..).zip(hosts);
         numbers.map(move |(number, (does, host))| (numbered(family, number), does, host))
     };
     of(Family::V6, v6()).chain(of(Family::V4, v4())).collect()
 }
 
-fn v6() -> [(&'static str, Host); 6] {
+fn v6() -> [(&'static str, SimHost); 6] {
     [
         ("dead", hang()),
         ("refuses in 31 ms", refuse(31)),
@@ -71,7 +71,7 @@ fn v6() -> [(&'static str, Host); 6] {
     ]
 }
 
-fn v4() -> [(&'static str, Host); 6] {
+fn v4() -> [(&'static str, SimHost); 6] {
     [
         ("dead", hang()),
         ("dead", hang()),

@@ -2,7 +2,7 @@
 
 use connie_core::{Connect, ConnectDriver as HostCore, RaceDriver as Core};
 
-use crate::stack::Stack;
+use crate::stack::SimStack;
 
 /// The most addresses that a race here knows.
 pub(crate) const DESTINATIONS: usize = 64;
@@ -14,11 +14,11 @@ const RECORDS: usize = 256;
 pub(crate) const NAT64: usize = 8;
 
 /// A race over the simulated stack: up to 64 destinations, 16 sockets, and 256 attempts on record.
-pub type RaceDriver = Core<Stack, DESTINATIONS, SOCKETS, RECORDS>;
+pub type RaceDriver = Core<SimStack, DESTINATIONS, SOCKETS, RECORDS>;
 
 /// What a scenario runs, from a host's text on: the same numbers, and room for eight addresses of each family
 /// behind a NAT64.
-pub type ConnectDriver = HostCore<Stack, DESTINATIONS, SOCKETS, RECORDS, NAT64>;
+pub type ConnectDriver = HostCore<SimStack, DESTINATIONS, SOCKETS, RECORDS, NAT64>;
 
 /// The machine in it.
 pub(crate) type Machine = Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>;

@@ -8,17 +8,17 @@ use crate::rng::Rng;
 
 /// How a host answers a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum SynAnswer {
     Accept,
     Refuse,
     /// A router on the path answers that it cannot be reached.
     Unreachable,
-    /// The stack itself knows that there is no way, and says so at once.
+    /// The stack itself has no route, and reports that at once.
     NoRoute,
     Silence,
 }
 
-/// What a host that accepted says.
+/// What a host sends after it has accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) response: Vec<u8>,
@@ -37,8 +37,8 @@ pub(crate) struct Service {
 ///
 /// All times are milliseconds from when the SYN is sent, the whole way there and back.
 #[derive(Clone, Debug)]
-pub struct Host {
-    pub(crate) answer: Answer,
+pub struct SimHost {
+    pub(crate) answer: SynAnswer,
     /// From a SYN to its answer, in microseconds.
     pub(crate) round_trip: u64,
     jitter: u64,
@@ -58,38 +58,38 @@ pub(crate) type Span = (Instant, Instant);
 
 /// Accepts after `millis`, and never speaks.
 #[must_use]
-pub fn ok(millis: u64) -> Host {
-    Host::new(Answer::Accept, millis)
+pub fn ok(millis: u64) -> SimHost {
+    SimHost::new(SynAnswer::Accept, millis)
 }
 
 /// Answers with a reset after `millis`: nothing listens there.
 #[must_use]
-pub fn refuse(millis: u64) -> Host {
-    Host::new(Answer::Refuse, millis)
+pub fn refuse(millis: u64) -> SimHost {
+    SimHost::new(SynAnswer::Refuse, millis)
 }
 
 /// Never answers. The stack gives up when its SYN schedule has run out, see
 /// [`Stack::syn_retries`](crate::Stack::syn_retries).
 #[must_use]
-pub fn hang() -> Host {
-    Host::new(Answer::Silence, 0)
+pub fn hang() -> SimHost {
+    SimHost::new(SynAnswer::Silence, 0)
 }
 
 /// A router on the way answers, after `millis`, that the host cannot be reached.
 #[must_use]
-pub fn unreachable(millis: u64) -> Host {
-    Host::new(Answer::Unreachable, millis)
+pub fn unreachable(millis: u64) -> SimHost {
+    SimHost::new(SynAnswer::Unreachable, millis)
 }
 
 /// The stack has no route there: `connect` fails at once.
 #[must_use]
-pub fn no_route() -> Host {
-    Host::new(Answer::NoRoute, 0)
+pub fn no_route() -> SimHost {
+    SimHost::new(SynAnswer::NoRoute, 0)
 }
 
-impl Host {
-    fn new(answer: Answer, millis: u64) -> Self {
-        Host {
+impl SimHost {
+    fn new(answer: SynAnswer, millis: u64) -> Self {
+        SimHost {
             answer,
             round_trip: millis * 1_000,
             jitter: 0,
@@ -167,7 +167,7 @@ impl Host {
     }
 
     /// The response comes in segments of `bytes`, one each `gap` milliseconds. Follows
-    /// [`serves`](Host::serves).
+    /// [`serves`](SimHost::serves).
     ///
     /// # Panics
     ///
@@ -179,7 +179,7 @@ impl Host {
         self.change_service(|service| (service.segment, service.gap) = (bytes, gap * 1_000))
     }
 
-    /// The host closes its side after the response. Follows [`serves`](Host::serves).
+    /// The host closes its side after the response. Follows [`serves`](SimHost::serves).
     ///
     /// # Panics
     ///
@@ -213,7 +213,7 @@ impl Host {
     /// Whether it lets a handshake complete, sooner or later.
     #[must_use]
     pub fn accepts(&self) -> bool {
-        self.answer == Answer::Accept && self.loss_percent < 100 && self.resets_after != Some(0)
+        self.answer == SynAnswer::Accept && self.loss_percent < 100 && self.resets_after != Some(0)
     }
 
     /// Whether it answers each SYN by accepting it, for good.
@@ -232,7 +232,7 @@ impl Host {
     pub fn answers(&self, count: u32, sent: Instant, rng: &mut Rng) -> Option<Instant> {
         let in_vain = self.lost.iter().any(|(from, to)| (*from..*to).contains(&sent));
         let lost = in_vain || count <= self.lose_first || rng.chance(self.loss_percent);
-        if lost || self.answer == Answer::Silence {
+        if lost || self.answer == SynAnswer::Silence {
             return None;
         }
         let late = if self.jitter == 0 { 0 } else { rng.within(0, self.jitter) };

@@ -1,10 +1,10 @@
 //! A small internet in virtual time, to race connections over.
 //!
-//! Every [host](Host) does what its script says: it accepts, refuses, stays silent, loses SYNs, serves a
-//! page. A [`Stack`] with a bounded number of sockets leads there, and a [`Clock`] that jumps from event to
-//! event takes the place of waiting. Both implement the traits of `connie-core`, so that its driver and its
-//! HTTP connection run over them unchanged; no real socket and no real clock is ever touched. Whatever is
-//! random derives from one seed, see [`seeds`].
+//! Every [host](SimHost) does what its script says: it accepts, refuses, stays silent, loses SYNs, serves a
+//! page. A [`SimStack`] with a bounded number of sockets leads there, and a [`SimClock`] that jumps from
+//! event to event takes the place of waiting. Both implement the traits of `connie-core`, so that its driver
+//! and its HTTP connection run over them unchanged; no real socket and no real clock is ever touched.
+//! Whatever is random derives from one seed, see [`seeds`].
 //!
 //! A [`Scenario`] puts all of it together, and reads as prose:
 //!
@@ -57,24 +57,24 @@ mod verify;
 mod visits;
 pub mod words;
 
-pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, waits_until};
+pub use bench::{Bench, BenchOutput, cancels, connects, fails, starts, waits_for_input, waits_until};
 pub use bound::Bound;
-pub use clock::Clock;
-pub use connect_referee::{ConnectReferee, Room};
+pub use clock::SimClock;
+pub use connect_referee::{ConnectCapacity, ConnectReferee};
 pub use driver::{ConnectDriver, RaceDriver};
-pub use host::{Host, hang, no_route, ok, refuse, unreachable};
+pub use host::{SimHost, hang, no_route, ok, refuse, unreachable};
 pub use label::{address, addresses, label, numbered};
-pub use outcome::{Ending, Outcome};
-pub use random::{Network, Sharing, anything, sharing, steady};
+pub use outcome::{Ending, RaceOutcome};
+pub use random::{RandomNetwork, Sharing, anything, sharing, steady};
 pub use random_names::any_name;
 pub use recording::Recording;
 pub use referee::Referee;
 pub use rng::{Rng, seeds};
 pub use scenario::{Live, Scenario};
-pub use stack::{Error, Socket, Stack};
+pub use stack::{SimError, SimSocket, SimStack};
 pub use tally::Tally;
-pub use tasks::{Came, Fault, Tasks};
-pub use visits::{Visit, Visits};
+pub use tasks::{CrowdResult, TaskFault, Tasks};
+pub use visits::{SimVisit, Visits};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use connie_core::{Failure, Timeline};
 
 use crate::label::{address, label};
 use crate::recording::Recording;
-use crate::stack::Stack;
+use crate::stack::SimStack;
 use crate::tally::Tally;
 
 /// How a race ended.
@@ -29,7 +29,7 @@ pub enum Ending {
 /// The methods that take text assert it and answer `self`, so that a test can go on. Their times are
 /// milliseconds from the start of the race, with decimals only where there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RaceOutcome {
     /// How it ended.
     pub ending: Ending,
     /// How long it took.
@@ -46,14 +46,14 @@ pub struct Outcome {
     pub failed_queries: Vec<String>,
 }
 
-impl Outcome {
-    pub(crate) fn new(ending: Ending, timeline: &Timeline<'_>, stack: &Stack) -> Self {
+impl RaceOutcome {
+    pub(crate) fn new(ending: Ending, timeline: &Timeline<'_>, stack: &SimStack) -> Self {
         let addresses = timeline.destinations().map(connie_core::race::Destination::address);
-        Outcome {
+        RaceOutcome {
             ending,
             elapsed: timeline.summary().ended.unwrap_or(Duration::from_micros(stack.now().as_micros())),
             peak: stack.peak(),
-            recording: Recording::of(timeline),
+            recording: Recording::from_timeline(timeline),
             tallies: addresses.map(|address| (address, stack.tally(address))).collect(),
             queries: Vec::new(),
             failed_queries: Vec::new(),
@@ -84,7 +84,7 @@ impl Outcome {
         known.unwrap_or_else(|| panic!("the race knows no {label}")).1
     }
 
-    /// What [`starts`](Outcome::starts) compares with.
+    /// What [`starts`](RaceOutcome::starts) compares with.
     #[must_use]
     pub fn start_list(&self) -> String {
         let mut list = String::new();
@@ -97,7 +97,7 @@ impl Outcome {
         list
     }
 
-    /// What [`ends`](Outcome::ends) compares with.
+    /// What [`ends`](RaceOutcome::ends) compares with.
     #[must_use]
     pub fn end_list(&self) -> String {
         let mut list = String::new();

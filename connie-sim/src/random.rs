@@ -5,13 +5,13 @@ use std::time::Duration;
 use connie_core::{Config, Families, Family, Pacing};
 
 use crate::bound::Bound;
-use crate::host::{Host, hang, no_route, ok, refuse, unreachable};
+use crate::host::{SimHost, hang, no_route, ok, refuse, unreachable};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
 
 /// A network on which the law that a race is never stuck can be checked.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct RandomNetwork {
     /// The race over it, under `AllAtOnce`.
     pub scenario: Scenario,
     /// How many destinations there are.
@@ -27,7 +27,7 @@ pub struct Network {
 /// A network with up to 64 destinations and 8 sockets where nothing is left to chance but the draw itself:
 /// each address always does the same, the resolver has answered, and there is no deadline.
 #[must_use]
-pub fn steady(seed: u64) -> Network {
+pub fn steady(seed: u64) -> RandomNetwork {
     let mut rng = Rng::new(seed);
     let (n, k) = (rng.within(1, 64) as usize, rng.within(1, 8) as usize);
     let patience = Duration::from_millis(rng.pick(&[10, 100, 250, 250, 250, 300, 1_000]));
@@ -42,14 +42,14 @@ pub fn steady(seed: u64) -> Network {
         scenario = if rng.chance(v6) { scenario.v6(host) } else { scenario.v4(host) };
     }
     let oracle = scenario.oracle().map(Duration::from_micros);
-    Network { scenario, n, k, bound: Bound::new(n, k, patience), oracle }
+    RandomNetwork { scenario, n, k, bound: Bound::new(n, k, patience), oracle }
 }
 
 /// A network, and a race over it whose sockets come and go.
 #[derive(Clone, Debug)]
 pub struct Sharing {
     /// The network, and what the race has at its start.
-    pub network: Network,
+    pub network: RandomNetwork,
     /// How many sockets the race has from a moment on, in the order of time.
     pub shares: Vec<(Duration, usize)>,
     /// How many sockets the stack has.
@@ -117,7 +117,7 @@ pub fn sharing(seed: u64) -> Sharing {
         scenario = scenario.shares_at(millis, count);
         shares.push((Duration::from_millis(millis), count));
     }
-    Sharing { network: Network { scenario, ..network }, shares, capacity, delay }
+    Sharing { network: RandomNetwork { scenario, ..network }, shares, capacity, delay }
 }
 
 /// Any network and any race that the simulation knows how to make.
@@ -141,7 +141,7 @@ pub fn anything(seed: u64) -> Scenario {
     trouble(resolver(scenario, &mut rng), &mut rng)
 }
 
-fn dead(rng: &mut Rng) -> Host {
+fn dead(rng: &mut Rng) -> SimHost {
     match rng.below(10) {
         0 => no_route(),
         1 => unreachable(rng.within(1, 300)),
@@ -150,7 +150,7 @@ fn dead(rng: &mut Rng) -> Host {
     }
 }
 
-pub(crate) fn host(rng: &mut Rng) -> Host {
+pub(crate) fn host(rng: &mut Rng) -> SimHost {
     let slowest = rng.pick(&[0, 20, 300, 2_000]);
     let mut host = if rng.chance(40) { ok(rng.within(0, slowest)) } else { dead(rng) };
     if rng.chance(20) {

@@ -15,7 +15,7 @@ pub struct Recording {
 impl Recording {
     /// Copies `timeline`.
     #[must_use]
-    pub fn of(timeline: &Timeline<'_>) -> Self {
+    pub fn from_timeline(timeline: &Timeline<'_>) -> Self {
         let (summary, destinations, records) = timeline.parts();
         Recording { summary, destinations: destinations.to_vec(), records: records.to_vec() }
     }

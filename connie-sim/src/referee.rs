@@ -23,13 +23,13 @@ pub struct Referee {
     /// The most that `k` can be.
     max_limit: usize,
     room: usize,
-    v4: Known,
-    v6: Known,
+    v4: FamilyView,
+    v6: FamilyView,
     /// Whether there were ever more addresses than the race has room for.
     crowded: bool,
     started: Vec<SocketAddr>,
     newest: Option<AttemptId>,
-    open: Vec<Open>,
+    open: Vec<OpenAttempt>,
     /// The destinations that were evicted and have not been tried since.
     evicted: Vec<SocketAddr>,
     /// The destinations for whose attempt the stack had no socket, and that have not been tried since.
@@ -47,15 +47,15 @@ pub struct Referee {
     now: Instant,
 }
 
-/// What the race was told about a family.
+/// What the race was given of a family.
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct FamilyView {
     answered: bool,
     addresses: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenAttempt {
     id: AttemptId,
     destination: SocketAddr,
     started: Instant,
@@ -72,8 +72,8 @@ impl Referee {
             limit: max_limit,
             max_limit,
             room: destinations,
-            v4: Known::default(),
-            v6: Known::default(),
+            v4: FamilyView::default(),
+            v6: FamilyView::default(),
             crowded: false,
             started: Vec::new(),
             newest: None,
@@ -111,7 +111,7 @@ impl Referee {
     }
 
     /// The race is told of `input`.
-    pub fn hears(&mut self, input: &Input<'_>) {
+    pub fn handle_input(&mut self, input: &Input<'_>) {
         self.drained = 0;
         if self.ended.is_some() {
             return;
@@ -121,14 +121,14 @@ impl Referee {
             Input::Resolved { family, addresses } => {
                 let own = addresses.iter().copied().map(canonical);
                 let own = own.filter(|address| Family::of(address) == family).collect();
-                *self.known(family) = Known { answered: true, addresses: own };
+                *self.known(family) = FamilyView { answered: true, addresses: own };
                 self.crowded |= self.is_crowded();
             }
             Input::Hinted { family, addresses } => {
                 let own = addresses.iter().copied().map(canonical);
                 let own = own.filter(|address| Family::of(address) == family).collect();
                 if self.config.families.allow(family) && !self.known(family).answered {
-                    *self.known(family) = Known { answered: false, addresses: own };
+                    *self.known(family) = FamilyView { answered: false, addresses: own };
                     self.crowded |= self.is_crowded();
                 }
             }
@@ -143,12 +143,12 @@ impl Referee {
                     self.close(id);
                 }
             }
-            Input::AttemptFailed { id, error } => self.hears_failure(id, error),
+            Input::AttemptFailed { id, error } => self.handle_failure(id, error),
             Input::Cancel => self.canceled |= self.winner.is_none() && !self.gone && !self.timed_out,
         }
     }
 
-    fn hears_failure(&mut self, id: AttemptId, error: AttemptError) {
+    fn handle_failure(&mut self, id: AttemptId, error: AttemptError) {
         if !self.is_open(id) {
             return;
         }
@@ -166,19 +166,19 @@ impl Referee {
     }
 
     /// The race is told to have no more than `sockets` attempts in flight from now on.
-    pub fn hears_limit(&mut self, sockets: usize) {
+    pub fn handle_limit(&mut self, sockets: usize) {
         self.drained = 0;
         self.limit = self.limit.min(sockets.max(1));
     }
 
     /// The race is told to start nothing until it may have sockets again.
-    pub fn hears_pause(&mut self) {
+    pub fn handle_pause(&mut self) {
         self.drained = 0;
         self.limit = 0;
     }
 
     /// The race is told that it may have as many as `sockets` attempts in flight from now on.
-    pub fn hears_growth(&mut self, sockets: usize) {
+    pub fn handle_growth(&mut self, sockets: usize) {
         self.drained = 0;
         self.limit = self.limit.max(sockets.min(self.max_limit));
     }
@@ -201,7 +201,7 @@ impl Referee {
 
     /// The race has answered `output` at `now`.
     #[track_caller]
-    pub fn sees(&mut self, output: &Output, now: Instant) {
+    pub fn handle_output(&mut self, output: &Output, now: Instant) {
         self.drained += 1;
         assert!(self.drained < LONGEST_DRAIN, "livelock: {output:?} ends a drain of {LONGEST_DRAIN}");
         if output.ends_drain() {
@@ -215,23 +215,23 @@ impl Referee {
             return assert_eq!(*output, ended, "law 1: the race has ended, and has ended like this");
         }
         match *output {
-            Output::StartAttempt { id, destination } => self.sees_start(id, destination, now),
-            Output::CancelAttempt { id } => self.sees_cancel(id, now),
-            Output::WaitUntil(until) => self.sees_wait(until, now),
-            Output::WaitForInput => self.sees_idle(),
+            Output::StartAttempt { id, destination } => self.handle_start(id, destination, now),
+            Output::CancelAttempt { id } => self.handle_cancel(id, now),
+            Output::WaitUntil(until) => self.handle_wait(until, now),
+            Output::WaitForInput => self.handle_idle(),
             Output::Established { id, .. } => {
                 assert_eq!(Some(id), self.winner, "law 7: only a completed handshake wins");
-                self.sees_end(*output);
+                self.handle_end(*output);
             }
             Output::Failed(failure) => {
-                self.sees_failure(failure, now);
-                self.sees_end(*output);
+                self.handle_lost(failure, now);
+                self.handle_end(*output);
             }
         }
     }
 
     #[track_caller]
-    fn sees_start(&mut self, id: AttemptId, destination: SocketAddr, now: Instant) {
+    fn handle_start(&mut self, id: AttemptId, destination: SocketAddr, now: Instant) {
         assert!(!self.is_over(now), "law 1: {id} starts after the race has ended");
         assert!(self.newest.is_none_or(|newest| newest < id), "law 3: the name {id} was used before");
         assert!(self.open.len() < self.limit, "law 2: {id} is one more than {} in flight", self.limit);
@@ -250,11 +250,11 @@ impl Referee {
         if !self.started.contains(&destination) {
             self.started.push(destination);
         }
-        self.open.push(Open { id, destination, started: now });
+        self.open.push(OpenAttempt { id, destination, started: now });
     }
 
     #[track_caller]
-    fn sees_cancel(&mut self, id: AttemptId, now: Instant) {
+    fn handle_cancel(&mut self, id: AttemptId, now: Instant) {
         let open = self.open.iter().find(|open| open.id == id);
         let open = *open.unwrap_or_else(|| panic!("law 3: {id} is canceled, and is not open"));
         self.close(id);
@@ -281,7 +281,7 @@ impl Referee {
     }
 
     #[track_caller]
-    fn sees_wait(&self, until: Instant, now: Instant) {
+    fn handle_wait(&self, until: Instant, now: Instant) {
         assert!(until > now, "law 4: a wait until {until} at {now} has no length");
         assert!(self.winner.is_none() && !self.canceled && !self.gone, "a race that has ended waits");
         let deadline = self.deadline();
@@ -291,7 +291,7 @@ impl Referee {
     }
 
     #[track_caller]
-    fn sees_idle(&self) {
+    fn handle_idle(&self) {
         assert!(self.winner.is_none() && !self.canceled && !self.gone, "a race that has ended waits");
         assert!(self.deadline().is_none(), "law 5: a race with a deadline waits for ever");
         assert!(self.can_change(), "law 4: an input is waited for, and none can come");
@@ -336,7 +336,7 @@ impl Referee {
     }
 
     #[track_caller]
-    fn sees_failure(&self, failure: Failure, now: Instant) {
+    fn handle_lost(&self, failure: Failure, now: Instant) {
         assert!(self.winner.is_none(), "law 7: an attempt succeeded and the race is lost");
         match failure {
             Failure::Canceled => assert!(self.canceled, "nobody canceled"),
@@ -359,12 +359,12 @@ impl Referee {
     }
 
     #[track_caller]
-    fn sees_end(&mut self, output: Output) {
+    fn handle_end(&mut self, output: Output) {
         assert!(self.open.is_empty(), "law 3: the race has ended with {:?} open", self.open);
         self.ended = Some(output);
     }
 
-    fn known(&mut self, family: Family) -> &mut Known {
+    fn known(&mut self, family: Family) -> &mut FamilyView {
         match family {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
@@ -372,7 +372,7 @@ impl Referee {
     }
 
     fn is_resolved(&self) -> bool {
-        let resolved = |family, known: &Known| known.answered || !self.config.families.allow(family);
+        let resolved = |family, known: &FamilyView| known.answered || !self.config.families.allow(family);
         resolved(Family::V4, &self.v4) && resolved(Family::V6, &self.v6)
     }
 

@@ -8,17 +8,17 @@ use std::time::Duration;
 use connie_core::connect::Routes;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Host as Name, Query};
-use connie_core::{Config, Failure, Families, Family, Instant, Pacing, Progress, Turn};
+use connie_core::{Config, Failure, Families, Family, Instant, Pacing, Progress, TurnResult};
 
-use crate::by_hand::{ByHand, Driven};
-use crate::clock::Clock;
-use crate::connect_referee::{ConnectReferee, Room};
+use crate::by_hand::{ByHand, ScenarioDriver};
+use crate::clock::SimClock;
+use crate::connect_referee::{ConnectCapacity, ConnectReferee};
 use crate::driver::{self, ConnectDriver, Machine};
-use crate::host::Host;
+use crate::host::SimHost;
 use crate::label::{PORT, addresses, numbered};
-use crate::outcome::{Ending, Outcome};
-use crate::resolver::{Entry, Fate, Resolver, Said, used};
-use crate::stack::{Socket, Stack};
+use crate::outcome::{Ending, RaceOutcome};
+use crate::resolver::{AddressEntry, QueryFate, Resolver, ResolverEvent, used};
+use crate::stack::{SimSocket, SimStack};
 use crate::stream::earliest;
 use crate::verify;
 
@@ -38,7 +38,7 @@ pub struct Scenario {
     host: String,
     seed: u64,
     resolver: Resolver,
-    stack: StackRules,
+    stack: ScenarioStack,
     cancel_at: Option<Instant>,
     /// How many sockets the program has for the race from a moment on, in the order of time.
     shares: Vec<(Instant, usize)>,
@@ -47,7 +47,7 @@ pub struct Scenario {
 }
 
 #[derive(Clone, Debug, Default)]
-struct StackRules {
+struct ScenarioStack {
     capacity: Option<usize>,
     runs_out_at: Option<u32>,
     reports_late: bool,
@@ -60,15 +60,15 @@ struct StackRules {
 #[derive(Debug)]
 pub struct Live {
     /// The stack.
-    pub stack: Stack,
+    pub stack: SimStack,
     /// Its clock.
-    pub clock: Clock,
+    pub clock: SimClock,
     /// The driver, finished.
     pub driver: ConnectDriver,
     /// The connection that won, if one did.
-    pub connection: Option<connie_core::Connection<Socket>>,
+    pub connection: Option<connie_core::Connection<SimSocket>>,
     /// What the race came to.
-    pub outcome: Outcome,
+    pub outcome: RaceOutcome,
 }
 
 impl Scenario {
@@ -83,7 +83,7 @@ impl Scenario {
             host: "name.test".to_owned(),
             seed: 0,
             resolver: Resolver::new(),
-            stack: StackRules::default(),
+            stack: ScenarioStack::default(),
             cancel_at: None,
             shares: Vec::new(),
             restless: false,
@@ -120,33 +120,33 @@ impl Scenario {
 
     /// The next IPv6 address: `6a`, then `6b` ...
     #[must_use]
-    pub fn v6(self, host: Host) -> Self {
+    pub fn v6(self, host: SimHost) -> Self {
         self.add(Family::V6, host)
     }
 
     /// The next IPv4 address: `4a`, then `4b` ...
     #[must_use]
-    pub fn v4(self, host: Host) -> Self {
+    pub fn v4(self, host: SimHost) -> Self {
         self.add(Family::V4, host)
     }
 
     /// `count` IPv4 addresses that do the same.
     #[must_use]
-    pub fn v4s(self, count: usize, host: Host) -> Self {
+    pub fn v4s(self, count: usize, host: SimHost) -> Self {
         (0..count).fold(self, |scenario, _| scenario.v4(host.clone()))
     }
 
     /// `count` IPv6 addresses that do the same.
     #[must_use]
-    pub fn v6s(self, count: usize, host: Host) -> Self {
+    pub fn v6s(self, count: usize, host: SimHost) -> Self {
         (0..count).fold(self, |scenario, _| scenario.v6(host.clone()))
     }
 
-    fn add(mut self, family: Family, host: Host) -> Self {
+    fn add(mut self, family: Family, host: SimHost) -> Self {
         let of_family =
             self.resolver.entries.iter().filter(|entry| Family::of(&entry.address) == family).count();
         let address = numbered(family, of_family as u16 + 1);
-        self.resolver.entries.push(Entry {
+        self.resolver.entries.push(AddressEntry {
             address,
             host,
             copies: 1,
@@ -179,7 +179,7 @@ impl Scenario {
     }
 
     #[track_caller]
-    fn last(&mut self) -> &mut Entry {
+    fn last(&mut self) -> &mut AddressEntry {
         self.resolver.entries.last_mut().expect("an address comes first")
     }
 
@@ -188,49 +188,49 @@ impl Scenario {
     /// The AAAA answer comes at `millis`.
     #[must_use]
     pub fn aaaa_at(mut self, millis: u64) -> Self {
-        self.resolver.v6 = Fate::Answered(Instant::from_millis(millis));
+        self.resolver.v6 = QueryFate::Answered(Instant::from_millis(millis));
         self
     }
 
     /// The A answer comes at `millis`.
     #[must_use]
     pub fn a_at(mut self, millis: u64) -> Self {
-        self.resolver.v4 = Fate::Answered(Instant::from_millis(millis));
+        self.resolver.v4 = QueryFate::Answered(Instant::from_millis(millis));
         self
     }
 
     /// The AAAA query fails at `millis`.
     #[must_use]
     pub fn aaaa_fails_at(mut self, millis: u64) -> Self {
-        self.resolver.v6 = Fate::Fails(Instant::from_millis(millis));
+        self.resolver.v6 = QueryFate::Fails(Instant::from_millis(millis));
         self
     }
 
     /// The A query fails at `millis`.
     #[must_use]
     pub fn a_fails_at(mut self, millis: u64) -> Self {
-        self.resolver.v4 = Fate::Fails(Instant::from_millis(millis));
+        self.resolver.v4 = QueryFate::Fails(Instant::from_millis(millis));
         self
     }
 
     /// The AAAA query is never answered.
     #[must_use]
     pub fn aaaa_never(mut self) -> Self {
-        self.resolver.v6 = Fate::Silent;
+        self.resolver.v6 = QueryFate::Silent;
         self
     }
 
     /// The A query is never answered.
     #[must_use]
     pub fn a_never(mut self) -> Self {
-        self.resolver.v4 = Fate::Silent;
+        self.resolver.v4 = QueryFate::Silent;
         self
     }
 
     /// One more answer about `family` at `millis`, which takes the place of the one before.
     #[must_use]
     pub fn answers(mut self, millis: u64, family: Family, addresses: Vec<SocketAddr>) -> Self {
-        self.resolver.extra.push(Said::answer(Instant::from_millis(millis), family, addresses));
+        self.resolver.extra.push(ResolverEvent::answer(Instant::from_millis(millis), family, addresses));
         self
     }
 
@@ -238,7 +238,7 @@ impl Scenario {
     #[must_use]
     #[track_caller]
     pub fn hints_at(mut self, millis: u64, family: Family, labels: &str) -> Self {
-        self.resolver.extra.push(Said::hints(Instant::from_millis(millis), family, labels));
+        self.resolver.extra.push(ResolverEvent::hints(Instant::from_millis(millis), family, labels));
         self
     }
 
@@ -253,22 +253,22 @@ impl Scenario {
     /// The query for the prefix is answered at `millis` with these records of `ipv4only.arpa`.
     #[must_use]
     pub fn prefix_told_at(mut self, millis: u64, records: &[Ipv6Addr]) -> Self {
-        self.resolver.prefix = Fate::Answered(Instant::from_millis(millis));
-        self.resolver.prefix_told = records.to_vec();
+        self.resolver.prefix = QueryFate::Answered(Instant::from_millis(millis));
+        self.resolver.prefix_addresses = records.to_vec();
         self
     }
 
     /// The query for the prefix fails at `millis`.
     #[must_use]
     pub fn prefix_fails_at(mut self, millis: u64) -> Self {
-        self.resolver.prefix = Fate::Fails(Instant::from_millis(millis));
+        self.resolver.prefix = QueryFate::Fails(Instant::from_millis(millis));
         self
     }
 
     /// The query for the prefix is never answered.
     #[must_use]
     pub fn prefix_never(mut self) -> Self {
-        self.resolver.prefix = Fate::Silent;
+        self.resolver.prefix = QueryFate::Silent;
         self
     }
 
@@ -404,14 +404,14 @@ impl Scenario {
         self
     }
 
-    /// The `count`-th socket cannot be opened: see [`Stack::runs_out_at`].
+    /// The `count`-th socket cannot be opened: see [`SimStack::runs_out_at`].
     #[must_use]
     pub fn runs_out_at(mut self, count: u32) -> Self {
         self.stack.runs_out_at = Some(count);
         self
     }
 
-    /// Running out is reported late: see [`Stack::reports_late`].
+    /// Running out is reported late: see [`SimStack::reports_late`].
     #[must_use]
     pub fn reports_late(mut self) -> Self {
         self.stack.reports_late = true;
@@ -471,7 +471,7 @@ impl Scenario {
     ///
     /// When the race breaks one of its laws.
     #[track_caller]
-    pub fn run(&self) -> Outcome {
+    pub fn run(&self) -> RaceOutcome {
         let outcome = self.hang_up(self.connect());
         if self.answers_at_once() && outcome.ending != Ending::Waiting && self.oversleeps == 0 {
             let by_turns = self.hang_up(self.connect_by_turns());
@@ -494,7 +494,7 @@ impl Scenario {
     /// network whose races are checked elsewhere. A program that shows them need not carry a referee.
     #[must_use]
     #[track_caller]
-    pub fn show(&self) -> Outcome {
+    pub fn show(&self) -> RaceOutcome {
         let (mut stack, mut clock) = self.lay_out();
         let mut driver = self.driver();
         let run = self.drive(&mut driver, &mut stack, &mut clock);
@@ -535,11 +535,14 @@ impl Scenario {
     }
 
     #[track_caller]
-    fn drive_by_hand(&self) -> Outcome {
+    fn drive_by_hand(&self) -> RaceOutcome {
         let (mut stack, mut clock) = self.lay_out();
         let (host, facts, now) = (&self.host, self.resolver.facts(), Instant::ZERO);
-        let room =
-            Room { destinations: driver::DESTINATIONS, sockets: driver::SOCKETS, nat64: driver::NAT64 };
+        let room = ConnectCapacity {
+            destinations: driver::DESTINATIONS,
+            sockets: driver::SOCKETS,
+            nat64: driver::NAT64,
+        };
         let referee = ConnectReferee::new(host, PORT, &self.config, &facts, room, now);
         let connect = Machine::new(host, PORT, &self.config, &facts, now).expect("a host");
         let mut by_hand = ByHand::new(connect, referee);
@@ -557,8 +560,8 @@ impl Scenario {
     }
 
     #[track_caller]
-    fn conclude(&self, stack: &Stack, connect: &Machine, run: &Run) -> Outcome {
-        let mut outcome = Outcome::new(run.ending, &connect.timeline(), stack);
+    fn conclude(&self, stack: &SimStack, connect: &Machine, run: &ScenarioRun) -> RaceOutcome {
+        let mut outcome = RaceOutcome::new(run.ending, &connect.timeline(), stack);
         outcome.queries.clone_from(&run.queries);
         outcome.failed_queries = connect.failures(&self.host).map(|failure| failure.to_string()).collect();
         let late = Duration::from_micros(self.oversleeps);
@@ -568,7 +571,7 @@ impl Scenario {
 
     /// Closes the winner, and sees that nothing is left.
     #[track_caller]
-    fn hang_up(&self, mut live: Live) -> Outcome {
+    fn hang_up(&self, mut live: Live) -> RaceOutcome {
         if let Some(connection) = live.connection {
             live.stack.release_winner(connection.socket);
         }
@@ -591,8 +594,8 @@ impl Scenario {
             && self.cancel_at != Some(Instant::ZERO)
     }
 
-    fn lay_out(&self) -> (Stack, Clock) {
-        let mut stack = Stack::new(self.seed);
+    fn lay_out(&self) -> (SimStack, SimClock) {
+        let mut stack = SimStack::new(self.seed);
         for entry in &self.resolver.entries {
             stack.put(entry.address, entry.host.clone());
         }
@@ -655,9 +658,9 @@ impl Scenario {
 }
 
 /// How a race that was driven went.
-struct Run {
+struct ScenarioRun {
     ending: Ending,
-    connection: Option<connie_core::Connection<Socket>>,
+    connection: Option<connie_core::Connection<SimSocket>>,
     /// The queries that were sent.
     queries: Vec<Query>,
 }
@@ -665,8 +668,13 @@ struct Run {
 impl Scenario {
     /// Drives it as a program with a loop of its own does.
     #[track_caller]
-    fn drive(&self, driven: &mut impl Driven, stack: &mut Stack, clock: &mut Clock) -> Run {
-        let says = self.resolver.says();
+    fn drive(
+        &self,
+        driven: &mut impl ScenarioDriver,
+        stack: &mut SimStack,
+        clock: &mut SimClock,
+    ) -> ScenarioRun {
+        let says = self.resolver.events();
         let mut says = says.iter().peekable();
         let mut shares = self.shares.iter().peekable();
         let (mut queries, mut here) = (Vec::new(), (Instant::ZERO, 0));
@@ -690,16 +698,16 @@ impl Scenario {
                 Progress::WaitForInput => None,
                 Progress::Connected(connection) => {
                     let ending = Ending::Connected(connection.destination);
-                    return Run { ending, connection: Some(connection), queries };
+                    return ScenarioRun { ending, connection: Some(connection), queries };
                 }
                 Progress::Failed(failure) => {
-                    return Run { ending: Ending::Failed(failure), connection: None, queries };
+                    return ScenarioRun { ending: Ending::Failed(failure), connection: None, queries };
                 }
                 Progress::Finished => panic!("law 1: the race finished twice"),
             };
             if says.peek().is_some_and(|said| said.at <= now) {
                 // What is there as soon as it is asked for.
-                tell_due(&mut says, driven, now);
+                handle_due(&mut says, driven, now);
                 continue;
             }
             let limit = earliest(until, says.peek().map(|said| said.at));
@@ -707,16 +715,21 @@ impl Scenario {
             let limit = earliest(limit, shares.peek().map(|(at, _)| *at));
             let next = earliest(stack.next_handshake(limit), limit);
             let Some(next) = next else {
-                return Run { ending: Ending::Waiting, connection: None, queries };
+                return ScenarioRun { ending: Ending::Waiting, connection: None, queries };
             };
             clock.advance_to(Instant::from_micros(next.max(now).as_micros() + self.oversleeps));
-            tell_due(&mut says, driven, stack.now());
+            handle_due(&mut says, driven, stack.now());
         }
         panic!("livelock: {STEPS} steps and no end");
     }
 
     #[track_caller]
-    fn step(&self, driven: &mut impl Driven, stack: &mut Stack, canceled: bool) -> Progress<Socket, Query> {
+    fn step(
+        &self,
+        driven: &mut impl ScenarioDriver,
+        stack: &mut SimStack,
+        canceled: bool,
+    ) -> Progress<SimSocket, Query> {
         let now = stack.now();
         let progress = match canceled {
             true => driven.cancel(stack, now),
@@ -733,37 +746,44 @@ impl Scenario {
 
     /// Runs it as a program does that has all answers at the start.
     #[track_caller]
-    fn take_turns(&self, driver: &mut ConnectDriver, stack: &mut Stack, clock: &mut Clock) -> Run {
+    fn take_turns(
+        &self,
+        driver: &mut ConnectDriver,
+        stack: &mut SimStack,
+        clock: &mut SimClock,
+    ) -> ScenarioRun {
         let mut queries = Vec::new();
         loop {
             let (ending, connection) = match driver.turn(stack, clock) {
-                Turn::SendQuery(query) => {
+                TurnResult::SendQuery(query) => {
                     queries.push(query);
-                    for said in self.resolver.says_of(query) {
+                    for said in self.resolver.events_for(query) {
                         assert_eq!(said.at, Instant::ZERO, "all addresses are known at the start");
                         driver.handle_input(said.input(), Instant::ZERO);
                     }
                     continue;
                 }
-                Turn::Waited => continue,
-                Turn::Connected(connection) => (Ending::Connected(connection.destination), Some(connection)),
-                Turn::Failed(failure) => (Ending::Failed(failure), None),
+                TurnResult::Waited => continue,
+                TurnResult::Connected(connection) => {
+                    (Ending::Connected(connection.destination), Some(connection))
+                }
+                TurnResult::Failed(failure) => (Ending::Failed(failure), None),
             };
-            return Run { ending, connection, queries };
+            return ScenarioRun { ending, connection, queries };
         }
     }
 }
 
 /// Tells what has come by `now`.
 #[track_caller]
-fn tell_due(says: &mut Peekable<Iter<'_, Said>>, driven: &mut impl Driven, now: Instant) {
+fn handle_due(says: &mut Peekable<Iter<'_, ResolverEvent>>, driven: &mut impl ScenarioDriver, now: Instant) {
     while let Some(said) = says.next_if(|said| said.at <= now) {
-        driven.tell(said.input(), now);
+        driven.handle_input(said.input(), now);
     }
 }
 
-impl Stack {
-    fn release_winner(&mut self, socket: Socket) {
+impl SimStack {
+    fn release_winner(&mut self, socket: SimSocket) {
         use connie_core::stack::TcpClientStack;
         // The simulated stack's close never fails.
         let _ = self.close(socket);

@@ -3,12 +3,12 @@
 
 use connie_core::{Config, Family};
 
-use crate::host::{Host, hang, ok, refuse};
+use crate::host::{SimHost, hang, ok, refuse};
 use crate::label::{label, numbered};
-use crate::outcome::Outcome;
+use crate::outcome::RaceOutcome;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
-use crate::visits::{Visit, Visits};
+use crate::visits::{SimVisit, Visits};
 
 /// A site with a name and addresses that each do something of their own.
 #[derive(Clone, Debug)]
@@ -17,13 +17,13 @@ pub struct Site {
     pub name: &'static str,
     /// What its addresses do, in a few words.
     pub about: &'static str,
-    v6: Vec<Host>,
-    v4: Vec<Host>,
+    v6: Vec<SimHost>,
+    v4: Vec<SimHost>,
 }
 
 /// How a client connects to a site.
 #[derive(Clone, Debug)]
-pub enum Client {
+pub enum SiteClient {
     /// A race over all addresses.
     Race(Config),
     /// One attempt, on an address drawn at random.
@@ -77,11 +77,11 @@ impl Site {
 
     /// `client` connects once. Round trips vary by up to 5 ms, as `seed` has it.
     #[must_use]
-    pub fn visit(&self, client: &Client, seed: u64) -> Outcome {
+    pub fn visit(&self, client: &SiteClient, seed: u64) -> RaceOutcome {
         let mut rng = Rng::new(seed);
         match client {
-            Client::Race(config) => self.scenario(seed, |_| true).under(config.clone()).show(),
-            Client::OneAddress => {
+            SiteClient::Race(config) => self.scenario(seed, |_| true).under(config.clone()).show(),
+            SiteClient::OneAddress => {
                 let drawn = rng.below(self.addresses() as u64) as usize;
                 self.scenario(seed, |place| place == drawn).under(Config::one_by_one()).show()
             }
@@ -91,19 +91,19 @@ impl Site {
     /// `client` connects `count` times, 200 ms apart, with a memory of its own where it `remembers`. Round
     /// trips vary as with [`visit`](Site::visit).
     #[must_use]
-    pub fn visits(&self, client: &Client, remembers: bool, count: u32, seed: u64) -> Vec<Visit> {
+    pub fn visits(&self, client: &SiteClient, remembers: bool, count: u32, seed: u64) -> Vec<SimVisit> {
         let mut rng = Rng::new(seed);
         let one = Config::one_by_one();
         let (config, draws) = match client {
-            Client::Race(config) => (config, false),
-            Client::OneAddress => (&one, true),
+            SiteClient::Race(config) => (config, false),
+            SiteClient::OneAddress => (&one, true),
         };
         let mut visits = Visits::new(config, seed);
         self.name.clone_into(&mut visits.host);
         if !remembers {
             visits.memory = None;
         }
-        let of = |family, hosts: &[Host]| {
+        let of = |family, hosts: &[SimHost]| {
             let hosts = (1..).zip(hosts.to_vec());
             hosts.map(move |(number, host)| (label(numbered(family, number)), host)).collect::<Vec<_>>()
         };
@@ -146,7 +146,7 @@ mod tests {
         for site in all() {
             for seed in 0..50 {
                 let race = Config::all_at_once().max_in_flight(16);
-                let outcome = site.visit(&Client::Race(race), seed);
+                let outcome = site.visit(&SiteClient::Race(race), seed);
                 assert!(outcome.time_to_connect().is_some(), "{} {seed}", site.name);
             }
         }
@@ -165,7 +165,7 @@ mod tests {
     fn one_address_is_drawn_evenly_and_may_be_dead() {
         let site = site("first-dead.test");
         let alive = (0..400).filter(|seed| {
-            let outcome = site.visit(&Client::OneAddress, *seed);
+            let outcome = site.visit(&SiteClient::OneAddress, *seed);
             assert_eq!(outcome.attempts().count(), 1);
             outcome.time_to_connect().is_some()
         });
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn with_a_memory_the_later_visits_to_a_site_where_all_live_send_one_syn() {
-        let race = Client::Race(Config::all_at_once().max_in_flight(16));
+        let race = SiteClient::Race(Config::all_at_once().max_in_flight(16));
         for (remembers, most) in [(true, 33), (false, 360)] {
             let visits = site("alive.test").visits(&race, remembers, 31, 3);
             assert_eq!((visits.len(), visits[0].syns), (31, 12));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn of_visits_to_one_address_each_draws_one() {
-        let visits = site("first-dead.test").visits(&Client::OneAddress, false, 100, 3);
+        let visits = site("first-dead.test").visits(&SiteClient::OneAddress, false, 100, 3);
         assert!(visits.iter().all(|visit| visit.syns == 1 && visit.wasted == 0));
         let dead = visits.iter().filter(|visit| visit.winner.is_none()).count();
         assert!((15..40).contains(&dead), "one of four addresses is dead: {dead} of 100");
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_first_visit_is_the_only_one() {
         for config in [Config::all_at_once().max_in_flight(16), Config::staggered()] {
-            let client = Client::Race(config);
+            let client = SiteClient::Race(config);
             for (site, seed) in all().iter().flat_map(|site| (0..5).map(move |seed| (site, seed))) {
                 let first = &site.visits(&client, true, 1, seed)[0];
                 assert_eq!(first.took, site.visit(&client, seed).elapsed, "{} {seed}", site.name);
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_seed_replays_a_visit() {
-        let visit = |seed| site("lossy.test").visit(&Client::Race(Config::staggered()), seed).end_list();
+        let visit = |seed| site("lossy.test").visit(&SiteClient::Race(Config::staggered()), seed).end_list();
         assert_eq!(visit(3), visit(3));
         assert!((0..20).any(|seed| visit(seed) != visit(3)));
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, AttemptErrorKind, Family, Instant, Interest, RaceStack};
 
-use crate::host::{Answer, Host, hang, later};
+use crate::host::{SimHost, SynAnswer, hang, later};
 use crate::rng::Rng;
 use crate::stream::{Received, Stream, earliest};
 use crate::tally::Tally;
@@ -26,10 +26,10 @@ const OPENS_AT_ONE_MOMENT: u32 = 3_000;
 /// A connection that broke says so again to whoever reads from it, since one that could not send may look for
 /// an answer.
 #[derive(Debug)]
-pub struct Stack {
+pub struct SimStack {
     pub(crate) time: Rc<Cell<Instant>>,
     seed: u64,
-    stations: Vec<Station>,
+    stations: Vec<Endpoint>,
     slots: Vec<Slot>,
     open: usize,
     peak: usize,
@@ -40,12 +40,12 @@ pub struct Stack {
     last_asked: Instant,
     failed_opens: u32,
     serial: u32,
-    rules: Rules,
+    rules: StackBehaviour,
 }
 
 /// How the stack itself behaves.
 #[derive(Clone, Debug)]
-struct Rules {
+struct StackBehaviour {
     capacity: usize,
     runs_out_at: Option<u32>,
     fails_late: bool,
@@ -58,35 +58,35 @@ struct Rules {
 
 /// An address, what stands behind it, and what it has seen.
 #[derive(Debug)]
-struct Station {
+struct Endpoint {
     address: SocketAddr,
-    host: Host,
+    host: SimHost,
     rng: Rng,
     tally: Tally,
     heard: Vec<u8>,
 }
 
-/// A socket of a [`Stack`]. Only closing or aborting it ends it: one that is dropped stays open.
+/// A socket of a [`SimStack`]. Only closing or aborting it ends it: one that is dropped stays open.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a socket that is neither closed nor aborted stays open"]
-pub struct Socket {
+pub struct SimSocket {
     slot: usize,
     serial: u32,
 }
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Error(AttemptErrorKind);
+pub struct SimError(AttemptErrorKind);
 
-impl fmt::Display for Error {
+impl fmt::Display for SimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for SimError {}
 
-impl TcpError for Error {
+impl TcpError for SimError {
     fn kind(&self) -> TcpErrorKind {
         // `PipeClosed` would say that the peer has ended in good order.
         TcpErrorKind::Other
@@ -96,11 +96,11 @@ impl TcpError for Error {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     serial: u32,
-    state: State,
+    state: SocketState,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum SocketState {
     Free,
     Idle,
     Connecting(Handshake),
@@ -125,12 +125,12 @@ struct Handshake {
     end: Option<(Instant, Result<(), AttemptErrorKind>)>,
 }
 
-impl Stack {
+impl SimStack {
     /// A stack with room for 1024 sockets that leads nowhere yet. What is random about it derives from
     /// `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Stack {
+        SimStack {
             time: Rc::new(Cell::new(Instant::ZERO)),
             seed,
             stations: Vec::new(),
@@ -142,7 +142,7 @@ impl Stack {
             last_asked: Instant::ZERO,
             failed_opens: 0,
             serial: 0,
-            rules: Rules {
+            rules: StackBehaviour {
                 capacity: 1024,
                 runs_out_at: None,
                 fails_late: false,
@@ -155,7 +155,7 @@ impl Stack {
     }
 
     /// Puts `host` behind `address`, where it takes the place of any other.
-    pub fn put(&mut self, address: SocketAddr, host: Host) {
+    pub fn put(&mut self, address: SocketAddr, host: SimHost) {
         let at = self.station(address);
         self.stations[at].host = host;
     }
@@ -229,12 +229,12 @@ impl Stack {
 
     /// All that was sent to `address`.
     #[must_use]
-    pub fn heard(&self, address: SocketAddr) -> &[u8] {
+    pub fn received(&self, address: SocketAddr) -> &[u8] {
         self.find(address).map_or(&[], |station| &station.heard)
     }
 
     /// What stands behind `address`, if anything does.
-    pub(crate) fn host(&self, address: SocketAddr) -> Option<&Host> {
+    pub(crate) fn host(&self, address: SocketAddr) -> Option<&SimHost> {
         self.find(address).map(|station| &station.host)
     }
 
@@ -245,7 +245,8 @@ impl Stack {
     /// When the next handshake in progress ends; `None` when none does. Sees ahead no further than `limit`.
     pub fn next_handshake(&mut self, limit: Option<Instant>) -> Option<Instant> {
         self.look_ahead(limit, |stack| {
-            let connecting = stack.slots.iter().filter(|slot| matches!(slot.state, State::Connecting(_)));
+            let connecting =
+                stack.slots.iter().filter(|slot| matches!(slot.state, SocketState::Connecting(_)));
             connecting.filter_map(|slot| stack.ready_at(&slot.state, Interest::Connect)).min()
         })
     }
@@ -254,7 +255,7 @@ impl Stack {
     /// than `limit`.
     pub(crate) fn next_ready(
         &mut self,
-        sockets: &[connie_core::PollEntry<'_, Socket>],
+        sockets: &[connie_core::PollEntry<'_, SimSocket>],
         limit: Option<Instant>,
     ) -> Option<Instant> {
         self.look_ahead(limit, |stack| {
@@ -266,7 +267,7 @@ impl Stack {
     }
 
     /// Whether `socket` has what is waited for.
-    pub(crate) fn is_ready(&self, socket: &Socket, interest: Interest) -> bool {
+    pub(crate) fn is_ready(&self, socket: &SimSocket, interest: Interest) -> bool {
         let state = &self.slots[self.slot(socket)].state;
         self.ready_at(state, interest).is_some_and(|at| at <= self.now())
     }
@@ -276,7 +277,7 @@ impl Stack {
     fn look_ahead(
         &mut self,
         limit: Option<Instant>,
-        next: impl Fn(&Stack) -> Option<Instant>,
+        next: impl Fn(&SimStack) -> Option<Instant>,
     ) -> Option<Instant> {
         loop {
             let found = next(self);
@@ -291,7 +292,7 @@ impl Stack {
     /// The next SYN that is sent again, and the slot that does it.
     fn next_syn(&self) -> Option<(Instant, usize)> {
         let due = self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.state {
-            State::Connecting(handshake) => Some((handshake.next_syn?, index)),
+            SocketState::Connecting(handshake) => Some((handshake.next_syn?, index)),
             _ => None,
         });
         due.min()
@@ -306,14 +307,14 @@ impl Stack {
     }
 
     fn send_syn(&mut self, slot: usize, at: Instant) {
-        let State::Connecting(handshake) = &mut self.slots[slot].state else { return };
+        let SocketState::Connecting(handshake) = &mut self.slots[slot].state else { return };
         let station = &mut self.stations[handshake.station];
         station.tally.syns += 1;
         let answered = station.host.answers(station.tally.syns, at, &mut station.rng);
         let result = match station.host.answer {
-            Answer::Accept | Answer::Silence => Ok(()),
-            Answer::Refuse => Err(AttemptErrorKind::Refused),
-            Answer::Unreachable | Answer::NoRoute => Err(AttemptErrorKind::Unreachable),
+            SynAnswer::Accept | SynAnswer::Silence => Ok(()),
+            SynAnswer::Refuse => Err(AttemptErrorKind::Refused),
+            SynAnswer::Unreachable | SynAnswer::NoRoute => Err(AttemptErrorKind::Unreachable),
         };
         handshake.syns += 1;
         // 1 s after the first, 2 s after the second, ...
@@ -329,12 +330,12 @@ impl Stack {
         handshake.next_syn = (!gives_up && !answered_first).then_some(again);
     }
 
-    fn ready_at(&self, state: &State, interest: Interest) -> Option<Instant> {
+    fn ready_at(&self, state: &SocketState, interest: Interest) -> Option<Instant> {
         let ready = match state {
-            State::Free | State::Idle => return None,
-            State::Failed | State::Broken(_) => return Some(self.now()),
-            State::Connecting(handshake) => handshake.end.map(|(at, _)| at),
-            State::Established { station, stream } => match interest {
+            SocketState::Free | SocketState::Idle => return None,
+            SocketState::Failed | SocketState::Broken(_) => return Some(self.now()),
+            SocketState::Connecting(handshake) => handshake.end.map(|(at, _)| at),
+            SocketState::Established { station, stream } => match interest {
                 Interest::Connect => Some(self.now()),
                 Interest::Receive => stream.receivable_at(&self.stations[*station].host),
                 Interest::Send => stream.sendable_at(self.now()),
@@ -347,7 +348,7 @@ impl Stack {
         self.rules.gone_at.is_some_and(|at| at <= self.now())
     }
 
-    fn find(&self, address: SocketAddr) -> Option<&Station> {
+    fn find(&self, address: SocketAddr) -> Option<&Endpoint> {
         self.stations.iter().find(|station| station.address == address)
     }
 
@@ -357,7 +358,7 @@ impl Stack {
         }
         let rng = Self::numbers_of(self.seed, self.stations.len());
         let tally = Tally::default();
-        self.stations.push(Station { address, host: hang(), rng, tally, heard: Vec::new() });
+        self.stations.push(Endpoint { address, host: hang(), rng, tally, heard: Vec::new() });
         self.stations.len() - 1
     }
 
@@ -368,7 +369,7 @@ impl Stack {
         Rng::new(Rng::new(seed ^ ((place as u64) << 32)).bits())
     }
 
-    fn slot(&self, socket: &Socket) -> usize {
+    fn slot(&self, socket: &SimSocket) -> usize {
         let known = self.slots.get(socket.slot).is_some_and(|slot| slot.serial == socket.serial);
         assert!(known, "a socket of another stack, or one that was released");
         socket.slot
@@ -382,19 +383,19 @@ impl Stack {
             self.failed_opens += 1;
             Some(AttemptErrorKind::OutOfSockets)
         } else if self.rules.without == Some(Family::of(&remote))
-            || self.stations[station].host.answer == Answer::NoRoute
+            || self.stations[station].host.answer == SynAnswer::NoRoute
         {
             Some(AttemptErrorKind::Unreachable)
         } else {
             None
         };
         if let Some(error) = fails {
-            self.slots[slot].state = State::Failed;
+            self.slots[slot].state = SocketState::Failed;
             self.stations[station].tally.failed += 1;
             return Err(error);
         }
         let handshake = Handshake { station, syns: 0, next_syn: None, end: None };
-        self.slots[slot].state = State::Connecting(handshake);
+        self.slots[slot].state = SocketState::Connecting(handshake);
         self.send_syn(slot, self.now());
         if self.rules.blocks {
             self.block(slot);
@@ -410,7 +411,7 @@ impl Stack {
     }
 
     /// What has become of the handshake in `slot`.
-    fn finish(&mut self, slot: usize, handshake: Handshake) -> nb::Result<(), Error> {
+    fn finish(&mut self, slot: usize, handshake: Handshake) -> nb::Result<(), SimError> {
         let now = self.now();
         let station = &mut self.stations[handshake.station];
         let Some((at, result)) = handshake.end.filter(|(at, _)| *at <= now) else {
@@ -425,34 +426,34 @@ impl Stack {
         match result {
             Ok(()) => {
                 station.tally.completed += 1;
-                self.slots[slot].state = State::Established { station: handshake.station, stream };
+                self.slots[slot].state = SocketState::Established { station: handshake.station, stream };
                 Ok(())
             }
             Err(error) => {
                 station.tally.failed += 1;
-                self.slots[slot].state = State::Failed;
-                Err(nb::Error::Other(Error(error)))
+                self.slots[slot].state = SocketState::Failed;
+                Err(nb::Error::Other(SimError(error)))
             }
         }
     }
 
     /// Fails the socket in `slot` for good.
-    fn break_off<T>(&mut self, slot: usize, error: AttemptErrorKind) -> nb::Result<T, Error> {
+    fn break_off<T>(&mut self, slot: usize, error: AttemptErrorKind) -> nb::Result<T, SimError> {
         match self.slots[slot].state {
-            State::Connecting(Handshake { station, .. }) => self.stations[station].tally.failed += 1,
-            State::Established { station, .. } => self.stations[station].tally.closed += 1,
-            State::Free | State::Idle | State::Failed | State::Broken(_) => {}
+            SocketState::Connecting(Handshake { station, .. }) => self.stations[station].tally.failed += 1,
+            SocketState::Established { station, .. } => self.stations[station].tally.closed += 1,
+            SocketState::Free | SocketState::Idle | SocketState::Failed | SocketState::Broken(_) => {}
         }
         self.slots[slot].state = match self.slots[slot].state {
-            State::Established { .. } => State::Broken(error),
-            _ => State::Failed,
+            SocketState::Established { .. } => SocketState::Broken(error),
+            _ => SocketState::Failed,
         };
-        Err(nb::Error::Other(Error(error)))
+        Err(nb::Error::Other(SimError(error)))
     }
 
     /// The established stream in `slot`, or what is wrong with it.
-    fn stream(&mut self, slot: usize) -> Result<(usize, Stream), nb::Error<Error>> {
-        let State::Established { station, stream } = self.slots[slot].state else {
+    fn stream(&mut self, slot: usize) -> Result<(usize, Stream), nb::Error<SimError>> {
+        let SocketState::Established { station, stream } = self.slots[slot].state else {
             panic!("a socket that is not connected was used: {:?}", self.slots[slot].state);
         };
         let broken = if self.is_gone() {
@@ -478,18 +479,18 @@ impl Stack {
     }
 
     /// Frees the slot of `socket` and counts how it ended.
-    fn release(&mut self, socket: &Socket, reset: bool) {
+    fn release(&mut self, socket: &SimSocket, reset: bool) {
         self.catch_up();
         let slot = self.slot(socket);
         let now = self.now();
-        let state = std::mem::replace(&mut self.slots[slot].state, State::Free);
+        let state = std::mem::replace(&mut self.slots[slot].state, SocketState::Free);
         // No socket has this serial, so that a copy of the old one would be noticed.
         self.slots[slot].serial = 0;
         self.open -= 1;
         match state {
-            State::Free => panic!("a socket was released twice"),
-            State::Idle | State::Failed | State::Broken(_) => {}
-            State::Connecting(handshake) => {
+            SocketState::Free => panic!("a socket was released twice"),
+            SocketState::Idle | SocketState::Failed | SocketState::Broken(_) => {}
+            SocketState::Connecting(handshake) => {
                 let tally = &mut self.stations[handshake.station].tally;
                 tally.aborted += 1;
                 // Complete on the host's side, or about to be: its SYN-ACK is answered by a reset.
@@ -498,7 +499,7 @@ impl Stack {
                     tally.completed += u32::from(at <= now);
                 }
             }
-            State::Established { station, .. } => {
+            SocketState::Established { station, .. } => {
                 let tally = &mut self.stations[station].tally;
                 tally.closed += u32::from(!reset);
                 tally.aborted += u32::from(reset);
@@ -508,25 +509,25 @@ impl Stack {
     }
 }
 
-impl TcpClientStack for Stack {
-    type TcpSocket = Socket;
-    type Error = Error;
+impl TcpClientStack for SimStack {
+    type TcpSocket = SimSocket;
+    type Error = SimError;
 
-    fn socket(&mut self) -> Result<Socket, Error> {
+    fn socket(&mut self) -> Result<SimSocket, SimError> {
         self.count_open();
         if self.is_gone() {
-            return Err(Error(AttemptErrorKind::StackGone));
+            return Err(SimError(AttemptErrorKind::StackGone));
         }
         if self.rules.runs_out_at == Some(self.asked) {
             self.rules.capacity = self.open;
         }
         if self.open >= self.rules.capacity && !self.rules.fails_late {
             self.failed_opens += 1;
-            return Err(Error(AttemptErrorKind::OutOfSockets));
+            return Err(SimError(AttemptErrorKind::OutOfSockets));
         }
         self.serial += 1;
-        let opened = Slot { serial: self.serial, state: State::Idle };
-        let free = self.slots.iter().position(|slot| matches!(slot.state, State::Free));
+        let opened = Slot { serial: self.serial, state: SocketState::Idle };
+        let free = self.slots.iter().position(|slot| matches!(slot.state, SocketState::Free));
         let slot = free.unwrap_or_else(|| {
             self.slots.push(opened);
             self.slots.len() - 1
@@ -534,51 +535,51 @@ impl TcpClientStack for Stack {
         self.slots[slot] = opened;
         self.open += 1;
         self.peak = self.peak.max(self.open);
-        Ok(Socket { slot, serial: self.serial })
+        Ok(SimSocket { slot, serial: self.serial })
     }
 
-    fn connect(&mut self, socket: &mut Socket, remote: SocketAddr) -> nb::Result<(), Error> {
+    fn connect(&mut self, socket: &mut SimSocket, remote: SocketAddr) -> nb::Result<(), SimError> {
         self.catch_up();
         let slot = self.slot(socket);
-        if let State::Idle = self.slots[slot].state {
+        if let SocketState::Idle = self.slots[slot].state {
             if self.is_gone() {
                 return self.break_off(slot, AttemptErrorKind::StackGone);
             }
-            self.begin(slot, remote).map_err(|error| nb::Error::Other(Error(error)))?;
+            self.begin(slot, remote).map_err(|error| nb::Error::Other(SimError(error)))?;
             if !self.rules.blocks {
                 return Err(nb::Error::WouldBlock);
             }
         }
         match self.slots[slot].state {
-            State::Connecting(_) if self.is_gone() => self.break_off(slot, AttemptErrorKind::StackGone),
-            State::Connecting(handshake) => {
+            SocketState::Connecting(_) if self.is_gone() => self.break_off(slot, AttemptErrorKind::StackGone),
+            SocketState::Connecting(handshake) => {
                 let meant = self.stations[handshake.station].address;
                 assert_eq!(meant, remote, "one socket was connected to two addresses");
                 self.finish(slot, handshake)
             }
-            State::Established { .. } => self.stream(slot).map(|_| ()),
+            SocketState::Established { .. } => self.stream(slot).map(|_| ()),
             state => panic!("a socket that has failed was connected: {state:?}"),
         }
     }
 
-    fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, Error> {
+    fn send(&mut self, socket: &mut SimSocket, buffer: &[u8]) -> nb::Result<usize, SimError> {
         let slot = self.slot(socket);
         let (at, mut stream) = self.stream(slot)?;
         let station = &mut self.stations[at];
         let taken = stream.send(&station.host, buffer.len(), self.time.get());
         station.heard.extend_from_slice(&buffer[..taken]);
-        self.slots[slot].state = State::Established { station: at, stream };
+        self.slots[slot].state = SocketState::Established { station: at, stream };
         if taken == 0 && !buffer.is_empty() { Err(nb::Error::WouldBlock) } else { Ok(taken) }
     }
 
-    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
+    fn receive(&mut self, socket: &mut SimSocket, buffer: &mut [u8]) -> nb::Result<usize, SimError> {
         let slot = self.slot(socket);
-        if let State::Broken(error) = self.slots[slot].state {
-            return Err(nb::Error::Other(Error(error)));
+        if let SocketState::Broken(error) = self.slots[slot].state {
+            return Err(nb::Error::Other(SimError(error)));
         }
         let (station, mut stream) = self.stream(slot)?;
         let received = stream.receive(&self.stations[station].host, buffer, self.now());
-        self.slots[slot].state = State::Established { station, stream };
+        self.slots[slot].state = SocketState::Established { station, stream };
         match received {
             Received::Bytes(count) => Ok(count),
             Received::Closed => Ok(0),
@@ -586,18 +587,18 @@ impl TcpClientStack for Stack {
         }
     }
 
-    fn close(&mut self, socket: Socket) -> Result<(), Error> {
+    fn close(&mut self, socket: SimSocket) -> Result<(), SimError> {
         self.release(&socket, false);
         Ok(())
     }
 }
 
-impl RaceStack for Stack {
-    fn attempt_error(&self, error: &Error) -> AttemptError {
+impl RaceStack for SimStack {
+    fn attempt_error(&self, error: &SimError) -> AttemptError {
         error.0.into()
     }
 
-    fn abort(&mut self, socket: Socket) {
+    fn abort(&mut self, socket: SimSocket) {
         self.release(&socket, true);
     }
 }

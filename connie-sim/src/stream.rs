@@ -2,7 +2,7 @@
 
 use connie_core::Instant;
 
-use crate::host::{Host, later};
+use crate::host::{SimHost, later};
 
 /// One connection's state on the client's side.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Received {
 }
 
 impl Stream {
-    pub(crate) fn new(host: &Host, established: Instant) -> Self {
+    pub(crate) fn new(host: &SimHost, established: Instant) -> Self {
         Stream {
             reset_at: host.resets_after.map(|after| later(established, after)),
             response_at: None,
@@ -39,7 +39,7 @@ impl Stream {
     }
 
     /// Takes in as much of `length` bytes as the window lets through; 0 when it is shut.
-    pub(crate) fn send(&mut self, host: &Host, length: usize, now: Instant) -> usize {
+    pub(crate) fn send(&mut self, host: &SimHost, length: usize, now: Instant) -> usize {
         if self.window_opens <= now {
             self.window_left = host.window;
         }
@@ -64,7 +64,7 @@ impl Stream {
     }
 
     /// Reads up to `buffer.len()` bytes of what has arrived, never more than one segment.
-    pub(crate) fn receive(&mut self, host: &Host, buffer: &mut [u8], now: Instant) -> Received {
+    pub(crate) fn receive(&mut self, host: &SimHost, buffer: &mut [u8], now: Instant) -> Received {
         let (Some(service), Some(at)) = (&host.service, self.response_at) else { return Received::Nothing };
         if at > now {
             return Received::Nothing;
@@ -84,7 +84,7 @@ impl Stream {
     }
 
     /// When the segment that holds the next byte arrives, or the close; `None` when neither is due.
-    fn next_segment(&self, host: &Host) -> Option<Instant> {
+    fn next_segment(&self, host: &SimHost) -> Option<Instant> {
         let (service, at) = (host.service.as_ref()?, self.response_at?);
         if self.read == service.response.len() && !service.closes {
             return None;
@@ -95,7 +95,7 @@ impl Stream {
     }
 
     /// When there will be something to receive: bytes, a close or a reset.
-    pub(crate) fn receivable_at(&self, host: &Host) -> Option<Instant> {
+    pub(crate) fn receivable_at(&self, host: &SimHost) -> Option<Instant> {
         earliest(self.next_segment(host), self.reset_at)
     }
 

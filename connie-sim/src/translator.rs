@@ -29,7 +29,7 @@ pub(crate) struct Translator {
 impl Translator {
     /// The translator whose prefix an AAAA record of `ipv4only.arpa` tells (RFC 7050 section 3): one of that
     /// name's two addresses lies in it, in one place alone.
-    pub(crate) fn told_by(ip: IpAddr) -> Option<Self> {
+    pub(crate) fn from_answer(ip: IpAddr) -> Option<Self> {
         let IpAddr::V6(ip) = ip else { return None };
         let all = ip.octets();
         let hides = |(_, places): &(usize, [usize; 4])| {
@@ -94,22 +94,22 @@ mod tests {
             ("2001:db8:122:344::192.0.0.170", "2001:db8:122:344::192.0.2.33"),
             ("64:ff9b::192.0.0.171", "64:ff9b::192.0.2.33"),
         ] {
-            let translator = Translator::told_by(ip(hidden)).unwrap();
+            let translator = Translator::from_answer(ip(hidden)).unwrap();
             let translated = translator.translate(&"192.0.2.33:80".parse().unwrap());
             assert_eq!(translated, Some((ip(expected), 80).into()), "{hidden}");
         }
-        assert_eq!(Translator::told_by(ip("2001:db8::1")), None);
+        assert_eq!(Translator::from_answer(ip("2001:db8::1")), None);
     }
 
     #[test]
     fn what_is_near_is_reached_by_none() {
-        let own = Translator::told_by("2001:db8::192.0.0.170".parse().unwrap()).unwrap();
+        let own = Translator::from_answer("2001:db8::192.0.0.170".parse().unwrap()).unwrap();
         for near in ["127.0.0.1:80", "169.254.1.1:80", "0.0.0.0:80", "224.0.0.1:80", "[2001:db8::1]:80"] {
             assert_eq!(own.translate(&near.parse().unwrap()), None, "{near}");
         }
         let private = "10.0.0.1:80".parse().unwrap();
         assert!(own.translate(&private).is_some());
-        let well_known = Translator::told_by("64:ff9b::192.0.0.170".parse().unwrap()).unwrap();
+        let well_known = Translator::from_answer("64:ff9b::192.0.0.170".parse().unwrap()).unwrap();
         assert_eq!(well_known.translate(&private), None);
     }
 }

@@ -4,23 +4,23 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Config, Failure, Outcome as End};
+use connie_core::{AttemptErrorKind, AttemptOutcome as End, Config, Failure};
 
 use crate::driver::{Machine, SOCKETS};
-use crate::host::Answer;
-use crate::outcome::{Ending, Outcome};
-use crate::stack::Stack;
+use crate::host::SynAnswer;
+use crate::outcome::{Ending, RaceOutcome};
+use crate::stack::SimStack;
 
 /// After each step: a socket for each attempt in flight, and none beside them. Where the program `shares` its
 /// sockets out, what is in flight beyond a new limit goes on.
 #[track_caller]
-pub(crate) fn step(connect: &Machine, stack: &Stack, ended: bool, shares: bool) {
+pub(crate) fn step(connect: &Machine, stack: &SimStack, ended: bool, shares: bool) {
     let race = connect.race();
     if ended {
         assert_eq!(race.in_flight(), 0, "law 3: a race has ended with an attempt in flight");
         assert!(stack.open() <= 1, "law 3: {} sockets are open after the end", stack.open());
     } else {
-        assert!(shares || race.in_flight() <= race.limit(), "law 2: more in flight than allowed");
+        assert!(shares || race.in_flight() <= race.max_in_flight(), "law 2: more in flight than allowed");
         assert_eq!(stack.open(), race.in_flight(), "law 3: a socket for each attempt in flight");
     }
 }
@@ -29,9 +29,9 @@ pub(crate) fn step(connect: &Machine, stack: &Stack, ended: bool, shares: bool) 
 /// its deadline.
 #[track_caller]
 pub(crate) fn outcome(
-    outcome: &Outcome,
+    outcome: &RaceOutcome,
     config: &Config,
-    stack: &Stack,
+    stack: &SimStack,
     listed: &[SocketAddr],
     late: Duration,
 ) {
@@ -47,7 +47,7 @@ pub(crate) fn outcome(
 
 /// Laws 1 and 3: every attempt ends once, at most one wins, and nothing outlives the race.
 #[track_caller]
-fn ends(outcome: &Outcome) {
+fn ends(outcome: &RaceOutcome) {
     let connected = matches!(outcome.ending, Ending::Connected(_));
     let won = outcome.attempts().filter(|attempt| attempt.outcome == Some(End::Established)).count();
     assert_eq!(won, usize::from(connected), "law 1: one winner of a race that is won, none of another");
@@ -64,7 +64,7 @@ fn ends(outcome: &Outcome) {
 
 /// Law 5.
 #[track_caller]
-fn deadline(outcome: &Outcome, config: &Config, late: Duration) {
+fn deadline(outcome: &RaceOutcome, config: &Config, late: Duration) {
     let Some(deadline) = config.deadline else { return };
     assert_ne!(outcome.ending, Ending::Waiting, "law 5: a race with a deadline ends");
     assert!(outcome.elapsed <= deadline.saturating_add(late), "law 5: ended at {:?}", outcome.elapsed);
@@ -75,7 +75,7 @@ fn deadline(outcome: &Outcome, config: &Config, late: Duration) {
 
 /// Law 7, and that the winner is still connected.
 #[track_caller]
-fn winner(outcome: &Outcome, stack: &Stack) {
+fn winner(outcome: &RaceOutcome, stack: &SimStack) {
     let Ending::Connected(winner) = outcome.ending else {
         // One that waits for an answer still waits because nothing is in flight; so this holds for it too.
         assert_eq!(stack.open(), 0, "law 3: a socket is open after a race that is lost");
@@ -89,7 +89,7 @@ fn winner(outcome: &Outcome, stack: &Stack) {
 
 /// What the hosts saw is what the timeline says.
 #[track_caller]
-fn books(outcome: &Outcome, stack: &Stack) {
+fn books(outcome: &RaceOutcome, stack: &SimStack) {
     let timeline = outcome.recording.timeline();
     let summary = timeline.summary();
     let seen: u32 = outcome.tallies.iter().map(|(_, tally)| tally.attempts).sum();
@@ -115,7 +115,7 @@ fn books(outcome: &Outcome, stack: &Stack) {
 
 /// Law 6.
 #[track_caller]
-fn every_destination_was_started(outcome: &Outcome, listed: &[SocketAddr]) {
+fn every_destination_was_started(outcome: &RaceOutcome, listed: &[SocketAddr]) {
     let Ending::Failed(Failure::AllAttemptsFailed | Failure::NoDestinations) = outcome.ending else { return };
     let timeline = outcome.recording.timeline();
     if timeline.summary().omitted_destinations > 0 {
@@ -135,16 +135,18 @@ fn every_destination_was_started(outcome: &Outcome, listed: &[SocketAddr]) {
 /// An address that is said to have refused does refuse, and so on; one that accepts has failed only where
 /// something stood in its way.
 #[track_caller]
-fn every_error_is_true(outcome: &Outcome, config: &Config, stack: &Stack) {
+fn every_error_is_true(outcome: &RaceOutcome, config: &Config, stack: &SimStack) {
     let timed = config.attempt_timeout.is_some() || config.deadline.is_some();
     for destination in outcome.recording.timeline().destinations() {
         let (address, Some(error)) = (destination.address(), destination.error()) else { continue };
         let host = stack.host(address);
         let is_true = match error.kind() {
-            AttemptErrorKind::Refused => host.is_some_and(|host| host.answer == Answer::Refuse),
+            AttemptErrorKind::Refused => host.is_some_and(|host| host.answer == SynAnswer::Refuse),
             AttemptErrorKind::Unreachable => {
                 stack.lacks_family_of(address)
-                    || host.is_some_and(|host| matches!(host.answer, Answer::Unreachable | Answer::NoRoute))
+                    || host.is_some_and(|host| {
+                        matches!(host.answer, SynAnswer::Unreachable | SynAnswer::NoRoute)
+                    })
             }
             AttemptErrorKind::Reset => host.is_some_and(|host| host.resets_after.is_some()),
             AttemptErrorKind::TimedOut => timed || host.is_none_or(|host| !host.accepts_every_syn()),

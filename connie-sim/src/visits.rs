@@ -3,17 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::memory::{Explained, Explanation, Finish, Memory, Network};
+use connie_core::memory::{ExplainedAddress, Explanation, Finish, Memory, Network};
 use connie_core::race::{Plan, Planned, PlannedRace};
 use connie_core::stack::TcpClientStack;
 use connie_core::timeline::Attempt;
 use connie_core::{Config, Failure, Family, Instant, RaceDriver as Core};
 
 use crate::driver::{DESTINATIONS, SOCKETS};
-use crate::host::Host;
+use crate::host::SimHost;
 use crate::label::{address, addresses, label};
 use crate::recording::Recording;
-use crate::stack::Stack;
+use crate::stack::SimStack;
 use crate::tally::Tally;
 
 /// A program in virtual time that visits one host over and over, or several.
@@ -42,7 +42,7 @@ pub struct Visits {
     pub incumbent: bool,
     /// How long after one visit the next begins.
     pub pause: Duration,
-    stack: Stack,
+    stack: SimStack,
     v6: Vec<SocketAddr>,
     v4: Vec<SocketAddr>,
 }
@@ -52,7 +52,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// What came of one visit.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct SimVisit {
     /// What started, and when, in milliseconds: `4a@0 4b@40`.
     pub starts: String,
     /// The label of what won.
@@ -77,7 +77,7 @@ impl Visits {
     /// With a memory that knows nothing. What is random derives from `seed`.
     #[must_use]
     pub fn new(config: &Config, seed: u64) -> Self {
-        let mut stack = Stack::new(seed);
+        let mut stack = SimStack::new(seed);
         // Linux.
         stack.syn_retries(Some(6));
         let mut clock = stack.clock();
@@ -107,12 +107,12 @@ impl Visits {
     }
 
     /// Puts `host` behind the address named `label`.
-    pub fn put(&mut self, label: &str, host: Host) -> &mut Self {
+    pub fn put(&mut self, label: &str, host: SimHost) -> &mut Self {
         self.put_at(address(label), host)
     }
 
     /// Puts `host` behind an address.
-    pub fn put_at(&mut self, address: SocketAddr, host: Host) -> &mut Self {
+    pub fn put_at(&mut self, address: SocketAddr, host: SimHost) -> &mut Self {
         self.stack.put(address, host);
         self
     }
@@ -141,7 +141,7 @@ impl Visits {
         let mut race = PlannedRace::<DESTINATIONS, SOCKETS, 256>::new(&self.config, now);
         race.handle_addresses(&[self.v6.as_slice(), &self.v4].concat(), now);
         let plan = memory.plan(&about, &race, 0, now);
-        look(memory.explain(&about, &race, &plan, &mut [Explained::EMPTY; DESTINATIONS], now))
+        look(memory.explain(&about, &race, &plan, &mut [ExplainedAddress::EMPTY; DESTINATIONS], now))
     }
 
     /// One visit: both families have answered when it begins.
@@ -149,17 +149,18 @@ impl Visits {
     /// # Panics
     ///
     /// When it has no end within a day.
-    pub fn visit(&mut self) -> Visit {
+    pub fn visit(&mut self) -> SimVisit {
         self.visit_with(0, |_, _| ())
     }
 
     /// The same, where `look` sees the attempts of the race when it has ended, and the moment of its start;
     /// `spread` is the plan's.
-    pub fn visit_with(&mut self, spread: u32, look: impl FnOnce(&[Attempt], Instant)) -> Visit {
+    pub fn visit_with(&mut self, spread: u32, look: impl FnOnce(&[Attempt], Instant)) -> SimVisit {
         let Visits { memory, config, network, host, incumbent, stack, v6, v4, .. } = self;
         let mut clock = stack.clock();
         let start = stack.now();
-        let mut driver = Core::<Stack, DESTINATIONS, SOCKETS, 256, Planned<DESTINATIONS>>::new(config, start);
+        let mut driver =
+            Core::<SimStack, DESTINATIONS, SOCKETS, 256, Planned<DESTINATIONS>>::new(config, start);
         driver.handle_addresses(&[v6.as_slice(), v4].concat(), start);
         let about = memory.as_ref().map(|memory| memory.visit(host, Finish::Tcp, 0, network));
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {
@@ -184,7 +185,7 @@ impl Visits {
         let is_sent_again =
             won.is_some_and(|won| counted(|tally| tally.syns, won) > counted(|tally| tally.attempts, won));
         let attempts: Vec<Attempt> = race.timeline().attempts().collect();
-        let visit = Visit {
+        let visit = SimVisit {
             starts: starts(&attempts),
             winner: won.map(label),
             address: won,
@@ -193,7 +194,7 @@ impl Visits {
             syns: attempts.len() as u32,
             wasted: known.iter().map(|it| counted(|tally| tally.resets, *it)).sum(),
             plan: race.plan(),
-            recording: Recording::of(&race.timeline()),
+            recording: Recording::from_timeline(&race.timeline()),
         };
         look(&attempts, start);
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {

@@ -6,13 +6,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::connect::{self, Order};
+use connie_core::connect::{self, AddressOrder};
 use connie_core::race::TlsFailure;
 use connie_core::resolution::Query;
 use connie_core::resolution::selection::Route;
 use connie_core::{
-    AttemptError, AttemptErrorKind, Config, Failure, Families, Family, Input, Instant, Outcome, Output,
-    Pacing, Timeline,
+    AttemptError, AttemptErrorKind, AttemptOutcome, Config, Failure, Families, Family, Input, Instant,
+    Output, Pacing, Timeline,
 };
 
 /// The address: `192.0.2.1:80`, or the eight groups of an IPv6 address without any left out,
@@ -100,18 +100,18 @@ pub fn input(input: &Input<'_>) -> String {
 
 /// What a connect is told.
 #[must_use]
-pub fn connect_input(told: &connect::Input<'_>) -> String {
+pub fn connect_input(told: &connect::ConnectInput<'_>) -> String {
     match *told {
-        connect::Input::Answered { query: of, addresses: list, order: by } => {
+        connect::ConnectInput::Answered { query: of, addresses: list, order: by } => {
             format!("answered {}{}, {}", query(of), addresses(list), order(by))
         }
-        connect::Input::Hinted { family: of, addresses: list, order: by } => {
+        connect::ConnectInput::Hinted { family: of, addresses: list, order: by } => {
             format!("hinted {}{}, {}", family(of), addresses(list), order(by))
         }
-        connect::Input::QueryFailed { query: of, .. } => format!("query failed {}", query(of)),
-        connect::Input::AttemptSucceeded { id } => input(&Input::AttemptSucceeded { id }),
-        connect::Input::AttemptFailed { id, error } => input(&Input::AttemptFailed { id, error }),
-        connect::Input::Cancel => input(&Input::Cancel),
+        connect::ConnectInput::QueryFailed { query: of, .. } => format!("query failed {}", query(of)),
+        connect::ConnectInput::AttemptSucceeded { id } => input(&Input::AttemptSucceeded { id }),
+        connect::ConnectInput::AttemptFailed { id, error } => input(&Input::AttemptFailed { id, error }),
+        connect::ConnectInput::Cancel => input(&Input::Cancel),
     }
 }
 
@@ -123,10 +123,12 @@ fn query(query: Query) -> &'static str {
     }
 }
 
-fn order(order: Order<'_>) -> String {
+fn order(order: AddressOrder<'_>) -> String {
     match order {
-        Order::Any(ways) => ways.iter().fold("any order".to_owned(), |text, way| text + " " + &route(*way)),
-        Order::Best(way) => format!("best first, {}", route(way)),
+        AddressOrder::Any(ways) => {
+            ways.iter().fold("any order".to_owned(), |text, way| text + " " + &route(*way))
+        }
+        AddressOrder::Best(way) => format!("best first, {}", route(way)),
     }
 }
 
@@ -239,12 +241,12 @@ pub fn timeline(timeline: &Timeline<'_>) -> Vec<String> {
         let hedge = if attempt.hedge { "hedge " } else { "" };
         let end = match attempt.outcome {
             None => "in flight".to_owned(),
-            Some(Outcome::Established) => "established".to_owned(),
-            Some(Outcome::Failed(why)) => {
+            Some(AttemptOutcome::Established) => "established".to_owned(),
+            Some(AttemptOutcome::Failed(why)) => {
                 error(AttemptError::new(why).with_number(attempt.number.unwrap_or(0)))
             }
-            Some(Outcome::Canceled) => "canceled".to_owned(),
-            Some(Outcome::Evicted) => "evicted".to_owned(),
+            Some(AttemptOutcome::Canceled) => "canceled".to_owned(),
+            Some(AttemptOutcome::Evicted) => "evicted".to_owned(),
         };
         let (from, to) = (micros(attempt.started), time(attempt.ended));
         format!("{hedge}attempt {} {from} to {to}: {end}", address(attempt.destination))
@@ -297,8 +299,8 @@ mod tests {
         assert_eq!(input(&told), "resolved ipv4 192.0.2.1:80 [2001:db8:0:0:0:0:0:1]:80");
         assert_eq!(input(&Input::Resolved { family: Family::V6, addresses: &[] }), "resolved ipv6");
         let ways = [Route::Unreachable, Route::from_source([192, 0, 2, 9].into())];
-        let (addresses, order) = (&list[..1], Order::Any(&ways));
-        let told = connect::Input::Answered { query: Query::Nat64Prefix, addresses, order };
+        let (addresses, order) = (&list[..1], AddressOrder::Any(&ways));
+        let told = connect::ConnectInput::Answered { query: Query::Nat64Prefix, addresses, order };
         assert_eq!(
             connect_input(&told),
             "answered prefix 192.0.2.1:80, any order unreachable from 192.0.2.9:0"

@@ -5,10 +5,10 @@ use std::cell::Cell;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::connect::{Facts, Hosts, Order, Start};
+use connie_core::connect::{AddressOrder, Facts, Hosts, Start};
 use connie_core::resolution::{Query, QueryError};
-use connie_core::{Config, Failure, Instant, Interest, PollEntry, PollResult, Poller, Turn};
-use connie_sim::{Clock, ConnectDriver, Rng, Socket, Stack, hang, ok, refuse, seeds};
+use connie_core::{Config, Failure, Instant, Interest, PollEntry, PollResult, Poller, TurnResult};
+use connie_sim::{ConnectDriver, Rng, SimClock, SimSocket, SimStack, hang, ok, refuse, seeds};
 
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Addresses that accept do so within a patience, so that nobody has to wait for a second turn.
@@ -37,17 +37,17 @@ struct Heard {
 }
 
 /// A poller that waits no longer than until something is heard.
-struct AlsoUntil<'c>(&'c mut Clock, Option<Instant>);
+struct AlsoUntil<'c>(&'c mut SimClock, Option<Instant>);
 
-impl Poller<Stack> for AlsoUntil<'_> {
+impl Poller<SimStack> for AlsoUntil<'_> {
     fn now(&mut self) -> Instant {
-        Poller::<Stack>::now(self.0)
+        Poller::<SimStack>::now(self.0)
     }
 
     fn wait(
         &mut self,
-        stack: &mut Stack,
-        sockets: &mut [PollEntry<'_, Socket>],
+        stack: &mut SimStack,
+        sockets: &mut [PollEntry<'_, SimSocket>],
         until: Option<Instant>,
     ) -> PollResult {
         debug_assert!(sockets.iter().all(|socket| socket.interest == Interest::Connect));
@@ -57,7 +57,7 @@ impl Poller<Stack> for AlsoUntil<'_> {
 
 /// Runs a race to `count` hosts, of which this is heard, and hands out what it came to.
 fn run(
-    stack: &mut Stack,
+    stack: &mut SimStack,
     count: usize,
     sockets: usize,
     heard: &mut Vec<Heard>,
@@ -72,11 +72,11 @@ fn run(
     let mut driver = ConnectDriver::begin(hosts.start(&known), &config, &facts, Instant::ZERO);
     heard.sort_by_key(|heard| std::cmp::Reverse(heard.at));
     let result = loop {
-        let now = Poller::<Stack>::now(&mut clock);
+        let now = Poller::<SimStack>::now(&mut clock);
         while heard.last().is_some_and(|next| at(next.at) <= now) {
             let Heard { host, query, answer, .. } = heard.pop().expect("one is there");
             match answer {
-                Ok(addresses) => hosts.answered(host, query, &addresses, Order::Any(&[])),
+                Ok(addresses) => hosts.answered(host, query, &addresses, AddressOrder::Any(&[])),
                 Err(error) => hosts.failed(host, query, error),
             }
             while let Some(news) = hosts.news() {
@@ -85,9 +85,9 @@ fn run(
         }
         let next = heard.last().map(|next| at(next.at));
         match driver.turn(stack, &mut AlsoUntil(&mut clock, next)) {
-            Turn::SendQuery(_) | Turn::Waited => {}
-            Turn::Connected(won) => break Ok(won.destination),
-            Turn::Failed(failure) => break Err(failure),
+            TurnResult::SendQuery(_) | TurnResult::Waited => {}
+            TurnResult::Connected(won) => break Ok(won.destination),
+            TurnResult::Failed(failure) => break Err(failure),
         }
     };
     (driver, hosts, result)
@@ -97,7 +97,7 @@ fn run(
 /// room for it.
 #[test]
 fn the_best_of_each_host_is_tried_before_the_second_best_of_any() {
-    let mut stack = Stack::new(0);
+    let mut stack = SimStack::new(0);
     let dead: Vec<_> = (0..12).map(|place| address(0, place, false)).collect();
     dead.iter().for_each(|address| stack.put(*address, hang()));
     let alive = address(1, 0, false);
@@ -120,7 +120,7 @@ fn the_best_of_each_host_is_tried_before_the_second_best_of_any() {
 #[test]
 fn only_the_end_waits_for_a_look_up_that_hangs() {
     for hangs in [true, false] {
-        let mut stack = Stack::new(0);
+        let mut stack = SimStack::new(0);
         let refuses = address(0, 0, false);
         stack.put(refuses, refuse(30));
         let mut heard: Vec<_> =
@@ -147,7 +147,7 @@ fn each_address_has_its_turn_from_when_it_is_known() {
     seeds(3_000, |seed| {
         let mut rng = Rng::new(seed);
         let (count, sockets) = (2 + rng.below(3) as usize, 1 + rng.below(4) as usize);
-        let mut stack = Stack::new(seed);
+        let mut stack = SimStack::new(seed);
         let (mut heard, mut known, mut all_end) = (Vec::new(), Vec::new(), true);
         for host in 0..count {
             for (query, is_v6) in [(Query::Aaaa, true), (Query::A, false)] {

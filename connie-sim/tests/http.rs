@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connie_core::AttemptErrorKind;
 use connie_http::{Authority, HttpConnection, HttpError};
-use connie_sim::{Host as Peer, Live, Scenario, hang, ok};
+use connie_sim::{Live, Scenario, SimHost as Peer, hang, ok};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";
 
@@ -41,7 +41,7 @@ fn a_page_comes_a_round_trip_and_the_servers_time_after_the_handshake() {
     let mut live = won_by(ok(50).serves(PAGE, 20));
     assert_eq!(get(&mut live, None).as_deref(), Ok("hello, world"));
     assert_eq!(finished_at(&live), 50 + 50 + 20);
-    let heard = String::from_utf8_lossy(live.stack.heard(connie_sim::address("4a")));
+    let heard = String::from_utf8_lossy(live.stack.received(connie_sim::address("4a")));
     assert!(heard.starts_with("GET / HTTP/1.1\r\nHost: name.test\r\n"), "{heard}");
 }
 
@@ -135,7 +135,7 @@ fn an_upload_goes_through_a_narrow_window_one_piece_each_round_trip() {
     http.request("POST", "/", &[], &[b'x'; 1_000]).unwrap();
     http.response().unwrap().discard().unwrap();
     drop(http);
-    let sent = live.stack.heard(connie_sim::address("4a")).len() as u64;
+    let sent = live.stack.received(connie_sim::address("4a")).len() as u64;
     assert!(sent > 1_000);
     // The last piece goes out when all others have been acknowledged.
     assert_eq!(finished_at(&live), 50 + (sent.div_ceil(100) - 1) * 50 + 70);

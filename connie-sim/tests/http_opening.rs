@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure, Instant};
 use connie_http::{Authority, HttpConnection, HttpError, RaceAddresses};
-use connie_sim::{Clock, Host as Peer, Rng, Stack, address, hang, ok, refuse, seeds};
+use connie_sim::{Rng, SimClock, SimHost as Peer, SimStack, address, hang, ok, refuse, seeds};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";
 
-type Client = HttpConnection<Stack, Clock, [u8; 512], RaceAddresses<Vec<SocketAddr>>>;
+type Client = HttpConnection<SimStack, SimClock, [u8; 512], RaceAddresses<Vec<SocketAddr>>>;
 
 /// A client of a host with these addresses, raced over four sockets.
 fn client(seed: u64, peers: &[(&str, Peer)]) -> Client {
-    let mut stack = Stack::new(seed);
+    let mut stack = SimStack::new(seed);
     for (label, peer) in peers {
         stack.put(address(label), peer.clone());
     }
@@ -42,7 +42,7 @@ fn wait_until(client: &mut Client, millis: u64) {
 
 /// How often `label` heard a request with `method`.
 fn heard(client: &mut Client, label: &str, method: &str) -> usize {
-    String::from_utf8_lossy(client.parts_mut().0.heard(address(label)))
+    String::from_utf8_lossy(client.parts_mut().0.received(address(label)))
         .matches(&format!("{method} / "))
         .count()
 }

@@ -46,7 +46,7 @@ impl Monkey {
     fn drain(&mut self) {
         loop {
             let output = self.race.poll_output(self.now);
-            self.referee.sees(&output, self.now);
+            self.referee.handle_output(&output, self.now);
             self.due = None;
             match output {
                 Output::StartAttempt { id, .. } => self.attempts.push(id),
@@ -64,21 +64,21 @@ impl Monkey {
         let family = self.rng.pick(&[Family::V4, Family::V6]);
         match self.rng.below(20) {
             0..=2 => self.answer(family),
-            3 => self.tell(Input::ResolutionFailed { family }),
-            4 if self.rng.chance(10) => self.tell(Input::Cancel),
+            3 => self.handle_input(Input::ResolutionFailed { family }),
+            4 if self.rng.chance(10) => self.handle_input(Input::Cancel),
             13 => self.race.prefer(family),
             14 if self.rng.chance(10) => {
                 let sockets = self.rng.below(5) as usize;
-                self.referee.hears_limit(sockets);
+                self.referee.handle_limit(sockets);
                 self.race.limit_to(sockets);
             }
             5 if !self.attempts.is_empty() => {
                 let id = self.attempt();
-                self.tell(Input::AttemptSucceeded { id });
+                self.handle_input(Input::AttemptSucceeded { id });
             }
             6..=12 if !self.attempts.is_empty() => {
                 let (id, error) = (self.attempt(), self.error());
-                self.tell(Input::AttemptFailed { id, error });
+                self.handle_input(Input::AttemptFailed { id, error });
             }
             _ => {}
         }
@@ -89,13 +89,13 @@ impl Monkey {
         while self.rng.chance(40) {
             let sockets = self.rng.below(7) as usize;
             if self.rng.chance(50) {
-                self.referee.hears_limit(sockets);
+                self.referee.handle_limit(sockets);
                 self.race.limit_to(sockets);
             } else if self.rng.chance(20) {
-                self.referee.hears_pause();
+                self.referee.handle_pause();
                 self.race.pause();
             } else {
-                self.referee.hears_growth(sockets);
+                self.referee.handle_growth(sockets);
                 self.race.grow_to(sockets);
             }
             if self.rng.chance(50) {
@@ -133,13 +133,13 @@ impl Monkey {
         }
         let addresses = &addresses;
         match self.rng.chance(20) {
-            true => self.tell(Input::Hinted { family, addresses }),
-            false => self.tell(Input::Resolved { family, addresses }),
+            true => self.handle_input(Input::Hinted { family, addresses }),
+            false => self.handle_input(Input::Resolved { family, addresses }),
         }
     }
 
-    fn tell(&mut self, input: Input<'_>) {
-        self.referee.hears(&input);
+    fn handle_input(&mut self, input: Input<'_>) {
+        self.referee.handle_input(&input);
         self.race.handle_input(input, self.now);
     }
 }
@@ -201,13 +201,13 @@ fn left_alone_until_each_moment_it_names_a_race_with_a_deadline_ends() {
         let addresses = ["6a", "6b", "4a", "4b", "4c"].map(address);
         for family in [Family::V6, Family::V4] {
             let input = Input::Resolved { family, addresses: &addresses };
-            referee.hears(&input);
+            referee.handle_input(&input);
             race.handle_input(input, Instant::ZERO);
         }
         let mut now = Instant::ZERO;
         while referee.ended().is_none() {
             let output = race.poll_output(now);
-            referee.sees(&output, now);
+            referee.handle_output(&output, now);
             if let Output::WaitUntil(until) = output {
                 now = until;
             }

@@ -6,7 +6,7 @@
 
 use connie_core::{Family, Instant};
 use connie_http::{Authority, HttpConnection};
-use connie_sim::{Host as Peer, Scenario, hang, ok, refuse};
+use connie_sim::{Scenario, SimHost as Peer, hang, ok, refuse};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage";
 

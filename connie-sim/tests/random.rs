@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure};
 use connie_sim::{
-    Bound, Ending, Network, Outcome, Rng, Scenario, any_name, anything, hang, ok, seeds, sharing, steady,
+    Bound, Ending, RaceOutcome, RandomNetwork, Rng, Scenario, any_name, anything, hang, ok, seeds, sharing,
+    steady,
 };
 
 #[test]
@@ -110,11 +111,11 @@ fn no_race_is_ever_stuck_that_has_to_give_sockets_back() {
     assert!(!few || std::env::var_os("CONNIE_SEED").is_some(), "the law had little to say: {cut_short:?}");
 }
 
-fn every_destination_starts_in_the_first_round(network: &Network, outcome: &Outcome) {
+fn every_destination_starts_in_the_first_round(network: &RandomNetwork, outcome: &RaceOutcome) {
     every_destination_starts_by(network.bound.first_start(), outcome);
 }
 
-fn every_destination_starts_by(by: Duration, outcome: &Outcome) {
+fn every_destination_starts_by(by: Duration, outcome: &RaceOutcome) {
     if outcome.recording.timeline().summary().omitted_attempts > 0 {
         return;
     }

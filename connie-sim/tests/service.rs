@@ -4,19 +4,20 @@
 use std::time::Duration;
 
 use connie_sim::seeds;
-use connie_sim::service::{HAPPENS, Policy, Run, Story, run};
+use connie_sim::service::{HAPPENS, ServicePolicy, ServiceRun, Story, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn few(policy: Policy, story: Story, seed: u64) -> Run {
+fn few(policy: ServicePolicy, story: Story, seed: u64) -> ServiceRun {
     let (pause, length) = (8 * SECOND, 220 * SECOND);
-    Run { policy, story, clients: 600, pause, handshake: 20, load: 60, lost: 5, length, seed }
+    ServiceRun { policy, story, clients: 600, pause, handshake: 20, load: 60, lost: 5, length, seed }
 }
 
 #[test]
 fn a_seed_fixes_all_of_a_run() {
     let counted = |seed| {
-        let report = run(&Run { length: 140 * SECOND, ..few(Policy::Memory, Story::HalfRate, seed) });
+        let report =
+            run(&ServiceRun { length: 140 * SECOND, ..few(ServicePolicy::Memory, Story::HalfRate, seed) });
         report.bins.iter().map(|bin| (bin.connected, bin.syns, bin.micros)).collect::<Vec<_>>()
     };
     let one = counted(1);
@@ -30,7 +31,7 @@ fn a_seed_fixes_all_of_a_run() {
 fn clients_with_memories_recover_from_an_overload() {
     seeds(2, |seed| {
         for story in [Story::HalfRate, Story::Crowd] {
-            let run_of = few(Policy::Memory, story, seed);
+            let run_of = few(ServicePolicy::Memory, story, seed);
             let report = run(&run_of);
             let worst =
                 report.between(HAPPENS, run_of.over()).iter().map(|bin| bin.millis()).fold(0.0, f64::max);
@@ -45,7 +46,7 @@ fn clients_with_memories_recover_from_an_overload() {
 /// a connection's work for each SYN.
 #[test]
 fn without_a_bucket_an_overload_outlasts_its_cause() {
-    let run_of = few(Policy::HappyEyeballs, Story::HalfRate, 1);
+    let run_of = few(ServicePolicy::HappyEyeballs, Story::HalfRate, 1);
     let report = run(&run_of);
     assert!(report.before().syns_a_visit() < 1.1);
     assert_eq!(report.recovers(run_of.over()), None);
@@ -53,7 +54,7 @@ fn without_a_bucket_an_overload_outlasts_its_cause() {
 
 #[test]
 fn a_server_that_dies_is_left_and_one_that_is_back_is_found() {
-    let mut run_of = few(Policy::Memory, Story::Returns, 1);
+    let mut run_of = few(ServicePolicy::Memory, Story::Returns, 1);
     (run_of.pause, run_of.lost) = (SECOND, 0);
     run_of.length = run_of.over() + run_of.theorem();
     let report = run(&run_of);

@@ -7,11 +7,11 @@ use connie_core::{
     AttemptErrorKind, Config, Instant, Interest, NalCompat, PollEntry, PollResult, Poller, RaceDriver,
     RaceStack,
 };
-use connie_sim::{Clock, Host, Scenario, Socket, Stack, address, hang, ok, refuse, seeds};
+use connie_sim::{Scenario, SimClock, SimHost, SimSocket, SimStack, address, hang, ok, refuse, seeds};
 
 /// A stack with `host` behind `4a`, and a socket that has begun to connect there.
-fn begun(host: Host) -> (Stack, Clock, Socket) {
-    let mut stack = Stack::new(0);
+fn begun(host: SimHost) -> (SimStack, SimClock, SimSocket) {
+    let mut stack = SimStack::new(0);
     stack.put(address("4a"), host);
     let clock = stack.clock();
     let mut socket = stack.socket().unwrap();
@@ -20,7 +20,7 @@ fn begun(host: Host) -> (Stack, Clock, Socket) {
 }
 
 #[track_caller]
-fn waits(stack: &mut Stack, clock: &mut Clock, socket: &mut Socket, until: Option<Instant>) -> u64 {
+fn waits(stack: &mut SimStack, clock: &mut SimClock, socket: &mut SimSocket, until: Option<Instant>) -> u64 {
     let mut watched = [PollEntry::new(socket, Interest::Connect)];
     assert_eq!(clock.wait(stack, &mut watched, until), PollResult::Look);
     stack.now().as_micros() / 1_000
@@ -75,12 +75,12 @@ fn a_socket_that_has_failed_is_good_for_nothing() {
 #[should_panic(expected = "of another stack")]
 fn a_socket_belongs_to_its_stack() {
     let (_, _, socket) = begun(ok(10));
-    Stack::new(0).abort(socket);
+    SimStack::new(0).abort(socket);
 }
 
 #[test]
 fn an_abort_counts_as_a_reset_only_where_the_peer_has_answered() {
-    let seen = |host: Host, millis| {
+    let seen = |host: SimHost, millis| {
         let (mut stack, mut clock, socket) = begun(host);
         clock.advance_to(Instant::from_millis(millis));
         stack.abort(socket);
@@ -104,7 +104,7 @@ fn chance_follows_the_seed() {
 
 #[test]
 fn a_stack_whose_connect_blocks_makes_the_race_serial() {
-    let mut stack = Stack::new(0);
+    let mut stack = SimStack::new(0);
     stack.blocks();
     stack.put(address("4a"), refuse(100));
     stack.put(address("4b"), ok(30));
@@ -124,7 +124,7 @@ fn a_stack_whose_connect_blocks_makes_the_race_serial() {
 
 #[test]
 fn a_foreign_stack_that_does_not_block_races_as_any_other() {
-    let mut stack = Stack::new(0);
+    let mut stack = SimStack::new(0);
     stack.put(address("4b"), ok(30));
     let mut clock = stack.clock();
     let mut foreign = NalCompat::with_errors(stack, |_| AttemptErrorKind::Other.into());

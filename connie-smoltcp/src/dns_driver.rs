@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use core::fmt;
 use core::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Start};
+use connie_core::connect::{AddressOrder, Connect, ConnectInput, Facts, InvalidHost, Start};
 use connie_core::memory::{Memory, NoMemory, Recall, Recalled, Verdict};
 use connie_core::race::Guide;
 use connie_core::resolution::selection::Route;
@@ -13,7 +13,7 @@ use connie_core::stack::TcpClientStack;
 use connie_core::timeline::Timeline;
 use connie_core::{
     Config, ConnectDriver, Connection, Failure, Instant, PollEntry, PollResult, Poller, Progress, RaceStack,
-    Turn,
+    TurnResult,
 };
 use connie_dns::{Name, NameError, QuestionId, RecordSet, RecordType};
 use heapless::Vec;
@@ -321,10 +321,10 @@ impl<
         let result = loop {
             let next = self.take_answers(stack);
             match self.driver.turn(stack, &mut PollerUntil { poller, next }) {
-                Turn::Waited => {}
-                Turn::SendQuery(query) => self.handle_sent(query, stack),
-                Turn::Connected(connection) => break Ok(connection),
-                Turn::Failed(failure) => break Err(failure),
+                TurnResult::Waited => {}
+                TurnResult::SendQuery(query) => self.handle_sent(query, stack),
+                TurnResult::Connected(connection) => break Ok(connection),
+                TurnResult::Failed(failure) => break Err(failure),
             }
         };
         self.end(stack);
@@ -395,7 +395,7 @@ impl<
                 None => continue,
                 Some(Ok(answer)) => handle_answer(&mut self.driver, query, answer, self.port, stack),
                 Some(Err(error)) => {
-                    self.driver.handle_input(Input::QueryFailed { query, error }, now);
+                    self.driver.handle_input(ConnectInput::QueryFailed { query, error }, now);
                 }
             }
             self.driver.plan_by(&self.memory, now);
@@ -408,7 +408,7 @@ impl<
     /// `new` has asked it, unless its family is not built in: then nobody answers.
     fn handle_sent(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         if self.asked.slot(query).is_none() {
-            let failed = Input::QueryFailed { query, error: QueryError::Failed };
+            let failed = ConnectInput::QueryFailed { query, error: QueryError::Failed };
             self.driver.handle_input(failed, stack.now());
         }
     }
@@ -440,7 +440,7 @@ fn handle_answer<
         let _ = addresses.push(SocketAddr::new(ip, port));
         let _ = ways.push(stack.route_to(ip));
     }
-    let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&ways) };
+    let answer = ConnectInput::Answered { query, addresses: &addresses, order: AddressOrder::Any(&ways) };
     driver.handle_input(answer, stack.now());
 }
 

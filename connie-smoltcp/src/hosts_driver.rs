@@ -4,12 +4,12 @@ use core::cell::RefCell;
 use core::fmt;
 use core::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Hosts, Input, Order, Start};
+use connie_core::connect::{AddressOrder, Connect, ConnectInput, Facts, Hosts, Start};
 use connie_core::memory::{Memory, NoMemory, Recall, Recalled, Verdict};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::timeline::Timeline;
-use connie_core::{Config, ConnectDriver, Connection, Failure, Instant, Progress, RaceStack, Turn};
+use connie_core::{Config, ConnectDriver, Connection, Failure, Instant, Progress, RaceStack, TurnResult};
 use connie_dns::RecordSet;
 use heapless::Vec;
 use smoltcp::phy::Device;
@@ -274,10 +274,10 @@ impl<
         let result = loop {
             let next = self.take_answers(stack);
             match self.driver.turn(stack, &mut PollerUntil { poller, next }) {
-                Turn::Waited => {}
-                Turn::SendQuery(query) => self.handle_sent(query, stack.now()),
-                Turn::Connected(connection) => break Ok(connection),
-                Turn::Failed(failure) => break Err(failure),
+                TurnResult::Waited => {}
+                TurnResult::SendQuery(query) => self.handle_sent(query, stack.now()),
+                TurnResult::Connected(connection) => break Ok(connection),
+                TurnResult::Failed(failure) => break Err(failure),
             }
         };
         self.end(stack);
@@ -375,7 +375,7 @@ impl<
 
     /// `new` has asked it, unless its family is not built in: then nobody answers.
     fn handle_sent(&mut self, query: Query, now: Instant) {
-        let failed = Input::QueryFailed { query, error: QueryError::Failed };
+        let failed = ConnectInput::QueryFailed { query, error: QueryError::Failed };
         let is_asked = |asked: &mut (u16, OpenQueries)| asked.1.slot(query).is_some();
         if query == Query::Nat64Prefix {
             if !self.asked.iter_mut().any(is_asked) {
@@ -408,17 +408,17 @@ fn answer_input<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, 
     port: u16,
     stack: &mut Stack<'_, D, B, TCP, UDP>,
     (addresses, ways): (&'i mut Vec<SocketAddr, DESTINATIONS>, &'i mut Vec<Route, DESTINATIONS>),
-) -> Input<'i> {
+) -> ConnectInput<'i> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return Input::QueryFailed { query, error },
+        Err(error) => return ConnectInput::QueryFailed { query, error },
     };
     // The race has room for no more.
     for ip in answer.addresses().take(DESTINATIONS) {
         let _ = addresses.push(SocketAddr::new(ip, port));
         let _ = ways.push(stack.route_to(ip));
     }
-    Input::Answered { query, addresses, order: Order::Any(ways) }
+    ConnectInput::Answered { query, addresses, order: AddressOrder::Any(ways) }
 }
 
 /// Gives up what has not been answered.

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Config, Connection, Failure, Instant, Outcome, Pacing, RaceDriver};
+use connie_core::{
+    AttemptErrorKind, AttemptOutcome, Config, Connection, Failure, Instant, Pacing, RaceDriver,
+};
 use connie_http::{Authority, HttpConnection, HttpError};
 use connie_sim::{Rng, seeds};
 use connie_smoltcp::smoltcp::phy::Medium;
@@ -237,7 +239,8 @@ fn check_failure<const TCP: usize>(
                     _ => panic!("{place:?} at {} has failed: {outcomes:?}", destination.address()),
                 };
                 let failed = outcomes.iter().any(|it| {
-                    *it == Outcome::Failed(expected) || *it == Outcome::Failed(AttemptErrorKind::TimedOut)
+                    *it == AttemptOutcome::Failed(expected)
+                        || *it == AttemptOutcome::Failed(AttemptErrorKind::TimedOut)
                 });
                 assert!(failed, "{place:?} at {}: {outcomes:?}", destination.address());
             }
@@ -257,7 +260,7 @@ fn check_failure<const TCP: usize>(
     }
 }
 
-fn attempts_to<const TCP: usize>(race: &Race<'_, TCP>, address: SocketAddr) -> Vec<Outcome> {
+fn attempts_to<const TCP: usize>(race: &Race<'_, TCP>, address: SocketAddr) -> Vec<AttemptOutcome> {
     race.timeline().attempts().filter(|it| it.destination == address).filter_map(|it| it.outcome).collect()
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use connie_core::memory::Finish;
-use connie_core::{Poller, RaceStack, Turn};
+use connie_core::{Poller, RaceStack, TurnResult};
 
 use crate::budget::KeepPermit;
 use crate::connect_operation::{ConnectOperation, ConnectOutcome, SocketSupply};
@@ -132,14 +132,14 @@ where
         }
         poller.looks_at = operation.looks_at();
         match operation.driver.turn(stack, poller) {
-            Turn::SendQuery(query) => {
+            TurnResult::SendQuery(query) => {
                 // Time has passed where it stood in line for sockets.
                 let now = Poller::<S>::now(poller);
                 operation.send(query, &mut poller.lookups, poller.clock, now);
             }
-            Turn::Waited => {}
-            Turn::Connected(connection) => break Ok(connection),
-            Turn::Failed(failure) => break Err(failure),
+            TurnResult::Waited => {}
+            TurnResult::Connected(connection) => break Ok(connection),
+            TurnResult::Failed(failure) => break Err(failure),
         }
     };
     // Look-ups that are still under way are abandoned.

@@ -84,7 +84,7 @@ impl<S: RaceStack> ConnectOperation<S> {
         let budget = options.budget.clone();
         budget.iter().for_each(SocketBudget::enter);
         let budget_state = budget.map(|budget| BudgetState::new(budget, names.loan(), &options.race));
-        let limit = driver.connect().race().limit();
+        let limit = driver.connect().race().max_in_flight();
         let deadline = options.time_limit();
         let coalesced = options.memory.as_ref().and_then(|memory| {
             let network = names.network(driver.connect().race().destinations());
@@ -239,13 +239,13 @@ impl<S: RaceStack> ConnectOperation<S> {
         } else if limit > self.limit {
             self.driver.grow_to(limit);
         }
-        self.limit = self.driver.connect().race().limit();
+        self.limit = self.driver.connect().race().max_in_flight();
     }
 
     /// Where the system had no socket for an attempt, the race has lowered its limit by itself (rule 5). It
     /// has no use for more, until it tries again.
     fn notice_shortage(&mut self, now: Instant) {
-        let limit = self.driver.connect().race().limit();
+        let limit = self.driver.connect().race().max_in_flight();
         if limit < self.limit {
             self.limit = limit;
             self.short_until = Some(now + SHORTAGE);

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use connie_core::resolution::{HostError, Query};
-use connie_core::verdict::{ErrorKind, Verdict, failures, invalid_host, place, unknown_zone};
+use connie_core::verdict::{ErrorKind, FailureMessage, failures, invalid_host, place, unknown_zone};
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 
 use crate::hosts::MAX_HOSTS;
@@ -239,7 +239,9 @@ impl ConnectError {
     }
 
     /// What the core makes of it, where a race was run.
-    fn verdict(&self) -> Option<Verdict<'_, FailedQueries<'_>, impl Fn(SocketAddr, AttemptError) -> String>> {
+    fn verdict(
+        &self,
+    ) -> Option<FailureMessage<'_, FailedQueries<'_>, impl Fn(SocketAddr, AttemptError) -> String>> {
         let (ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report)) = &self.kind else {
             return None;
         };
@@ -267,7 +269,14 @@ impl ConnectError {
         };
         let (host, port) = (self.host.as_str(), self.port);
         let queries = if report.hosts().is_empty() { report.failed_queries() } else { &[] };
-        Some(Verdict { host, port, failure, timeline: report.timeline(), queries: in_turn(queries), words })
+        Some(FailureMessage {
+            host,
+            port,
+            failure,
+            timeline: report.timeline(),
+            queries: in_turn(queries),
+            words,
+        })
     }
 }
 

@@ -32,7 +32,7 @@ use crate::resolve::ServiceRecord;
 /// | `attempts_started` | how many attempts there were |
 /// | `omitted_attempts` | how many of them are not in `attempts` |
 /// | `omitted_destinations` | how many addresses found no room |
-/// | `attempts` | a list of maps: `destination`, `family` (`"ipv4"` or `"ipv6"`), `started_us`, `ended_us`, `outcome` (an [`Outcome::name`](connie_core::Outcome::name)), `error_number`, `hedge` (true or false) |
+/// | `attempts` | a list of maps: `destination`, `family` (`"ipv4"` or `"ipv6"`), `started_us`, `ended_us`, `outcome` (an [`Outcome::name`](connie_core::AttemptOutcome::name)), `error_number`, `hedge` (true or false) |
 /// | `destinations` | a list of maps: `address`, `family`, `error` (an [`AttemptError::name`](connie_core::AttemptError::name)), `error_number`, `setup` (the [`SetupStep::name`](crate::SetupStep::name) where `error` is `"setup"`), and the [`note`](Report::note) |
 /// | `denied` | a list of addresses that [`Options::filter`](crate::Options::filter) has denied, with their port |
 /// | `failed_queries` | a list of maps: `host`, `record_type` (`"AAAA"`), `error` in words |

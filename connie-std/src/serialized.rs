@@ -8,7 +8,7 @@ use connie_core::timeline::Attempt;
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Family};
 use serde::{Serialize, Serializer};
 
-use crate::memory::{Explained, Explanation, Part, Whole};
+use crate::memory::{AddressPart, ExplainedAddress, Explanation, WholeRaceReason};
 use crate::observer::Observed;
 use crate::report::{FailedQuery, Lack, Report};
 use crate::setup_step::SetupStep;
@@ -147,12 +147,12 @@ impl Serialize for Observed<'_> {
 
 impl From<Explanation<'_>> for Plan {
     fn from(it: Explanation<'_>) -> Self {
-        let the = |part| it.the(part).map(Explained::address);
+        let the = |part| it.the(part).map(ExplainedAddress::address);
         Plan {
-            whole: it.whole().map(Whole::name),
-            lead: the(Part::Lead),
-            explored: the(Part::Explored),
-            second: the(Part::Second),
+            whole: it.whole().map(WholeRaceReason::name),
+            lead: the(AddressPart::Lead),
+            explored: the(AddressPart::Explored),
+            second: the(AddressPart::Second),
             next_us: it.next().map(micros),
             rest_us: it.rest().map(micros),
             longest_us: micros(it.longest_delay()),
@@ -166,8 +166,8 @@ impl From<Explanation<'_>> for Plan {
     }
 }
 
-impl From<&Explained> for Planned {
-    fn from(one: &Explained) -> Self {
+impl From<&ExplainedAddress> for Planned {
+    fn from(one: &ExplainedAddress) -> Self {
         Planned {
             address: one.address(),
             part: one.part().name(),

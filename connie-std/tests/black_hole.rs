@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use connie_core::{Failure, Outcome};
+use connie_core::{AttemptOutcome, Failure};
 #[cfg(unix)]
 use connie_servers::clock::takes;
 use connie_servers::{BlackHole, Live, clock::pause, clock::timed, closed_port};
@@ -43,7 +43,7 @@ fn addresses_that_are_dead_or_refuse_cost_the_others_nothing() {
     let addresses = [hole.address(), closed.address(), server.address()];
     let (winner, took) = timed(|| connect(&addresses, &within(LONG)).expect("a connection"));
     assert_eq!((winner.destination(), winner.peer_addr().ok()), (addresses[2], Some(addresses[2])));
-    let won = winner.timeline().attempts().find(|it| it.outcome == Some(Outcome::Established));
+    let won = winner.timeline().attempts().find(|it| it.outcome == Some(AttemptOutcome::Established));
     assert_eq!(won.map(|it| it.destination), Some(addresses[2]));
     assert!(took < LONG / 2, "{took:?}");
 }

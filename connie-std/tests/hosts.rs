@@ -8,7 +8,7 @@ use std::time::Duration;
 use connie_core::resolution::QueryError;
 use connie_core::{Failure, Family, Instant};
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::memory::Part;
+use connie_std::memory::AddressPart;
 use connie_std::resolve::{
     FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, ResolverError, WatchSet,
 };
@@ -168,9 +168,9 @@ fn a_memory_knows_a_list() {
     assert_eq!(first.timeline().summary().attempts, 2);
     let second = connect(&[("B.test", ports[1]), ("a.test", ports[0])], &options).expect("a connection");
     let the = |part| second.report().explanation().and_then(|it| it.the(part)).map(|it| it.address());
-    assert_eq!(the(Part::Lead), Some(first.destination()));
+    assert_eq!(the(AddressPart::Lead), Some(first.destination()));
     // One visit in 32 explores another beside it.
-    assert_eq!(second.timeline().summary().attempts, 1 + u32::from(the(Part::Explored).is_some()));
+    assert_eq!(second.timeline().summary().attempts, 1 + u32::from(the(AddressPart::Explored).is_some()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use connie_core::race::Outcome;
+use connie_core::race::AttemptOutcome;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::verdict::AttemptFailure;
 use connie_core::{AttemptErrorKind, Config, Failure};
@@ -68,8 +68,8 @@ fn what_the_race_did_stays_with_the_stream() {
     // A system that refuses in the call itself is as good as one that refuses a moment later, or is too slow
     // to.
     assert_eq!(fates.len(), 2);
-    assert_eq!(fates[1], (address, Some(Outcome::Established)));
-    assert_ne!(fates[0].1, Some(Outcome::Established));
+    assert_eq!(fates[1], (address, Some(AttemptOutcome::Established)));
+    assert_ne!(fates[0].1, Some(AttemptOutcome::Established));
     let (stream, report) = winner.into_parts();
     assert_eq!(stream.peer_addr().ok(), Some(address));
     assert_eq!(report.timeline().attempts().count(), 2);
@@ -90,7 +90,7 @@ fn an_address_that_refuses_fails_the_race_by_that_name() {
     assert_eq!(error.cause().map(std::io::Error::kind), Some(ErrorKind::ConnectionRefused));
     let timeline = error.timeline().expect("a race");
     let outcome = timeline.attempts().next().and_then(|it| it.outcome);
-    assert_eq!(outcome, Some(Outcome::Failed(AttemptErrorKind::Refused)));
+    assert_eq!(outcome, Some(AttemptOutcome::Failed(AttemptErrorKind::Refused)));
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
 }
 

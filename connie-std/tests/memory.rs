@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::{Family, Instant};
-use connie_std::memory::{MemoryFileError, Part, Verdict, Whole};
+use connie_std::memory::{AddressPart, MemoryFileError, Verdict, WholeRaceReason};
 use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
 use connie_std::{Connected, Memory, Options, connect};
 
@@ -36,13 +36,14 @@ fn with(memory: &Memory) -> Options {
 
 /// The addresses of a visit's attempts, in the order of their start, without one that was only explored: whose turn that is hangs on chance.
 fn tried(visit: &Connected) -> Vec<SocketAddr> {
-    let explored = visit.report().explanation().and_then(|it| it.the(Part::Explored)).map(|it| it.address());
+    let explored =
+        visit.report().explanation().and_then(|it| it.the(AddressPart::Explored)).map(|it| it.address());
     visit.timeline().attempts().map(|it| it.destination).filter(|it| Some(*it) != explored).collect()
 }
 
 /// The address that leads in a visit. One that is explored beside it may be sooner, and win.
 fn led(visit: &Connected) -> SocketAddr {
-    visit.report().explanation().and_then(|it| it.the(Part::Lead)).expect("a lead").address()
+    visit.report().explanation().and_then(|it| it.the(AddressPart::Lead)).expect("a lead").address()
 }
 
 fn visit(addresses: &[SocketAddr], options: &Options) -> Connected {
@@ -206,7 +207,8 @@ fn a_caller_may_ask_for_the_address_that_was_used_last() {
         let options = with(&memory).resolver(Arc::new(Names(names))).incumbent(incumbent);
         let visit = connect(("name.test", number), &options).expect("a connection");
         // One that is explored beside the lead may be sooner.
-        let lead = visit.report().explanation().and_then(|it| it.the(Part::Lead)).map(|it| it.address());
+        let lead =
+            visit.report().explanation().and_then(|it| it.the(AddressPart::Lead)).map(|it| it.address());
         let IpAddr::V4(ip) = lead.unwrap_or(visit.destination()).ip() else { panic!("it is IPv4") };
         // A memory counts milliseconds.
         connie_servers::clock::pause(Duration::from_millis(3));
@@ -249,9 +251,9 @@ fn addresses_that_are_said_to_be_a_hosts_are_known_by_it() {
     let whole = |visit: Connected| visit.report().explanation().expect("a memory").whole();
     let memory = memory();
     let of = |host: &str, net| whole(visit(&answer(net), &with(&memory.for_host(host))));
-    assert_eq!(of("name.test", 1), Some(Whole::NeverMet));
-    assert_eq!(of("Name.Test", 2), Some(Whole::NothingFresh));
-    assert_eq!(of("other.test", 3), Some(Whole::NeverMet));
+    assert_eq!(of("name.test", 1), Some(WholeRaceReason::NeverMet));
+    assert_eq!(of("Name.Test", 2), Some(WholeRaceReason::NothingFresh));
+    assert_eq!(of("other.test", 3), Some(WholeRaceReason::NeverMet));
     // It is the host that a race to the name is to.
     let named = |host: &str, net| {
         let addresses = answer(net).map(|it| it.ip()).to_vec();
@@ -259,8 +261,8 @@ fn addresses_that_are_said_to_be_a_hosts_are_known_by_it() {
         let options = with(&memory.for_host("other.test")).overrides([entry]);
         whole(connect((host, number), &options).expect("a connection"))
     };
-    assert_eq!(named("third.test", 8), Some(Whole::NeverMet));
-    assert_eq!(named("name.test", 9), Some(Whole::NothingFresh));
+    assert_eq!(named("third.test", 8), Some(WholeRaceReason::NeverMet));
+    assert_eq!(named("name.test", 9), Some(WholeRaceReason::NothingFresh));
 }
 
 /// An HTTP connection that is opened again goes by what its last opening has shown, in a memory of its own.

@@ -204,7 +204,7 @@ fn what_is_beyond_a_proxy_is_not_held_against_it() {
 mod tls {
     use connie_core::Config;
     use connie_servers::{Authority, TlsServer};
-    use connie_std::memory::Part;
+    use connie_std::memory::AddressPart;
     use connie_std::{ConnectErrorKind, FinishLine, TlsConnector, TlsOptions};
 
     use super::*;
@@ -264,7 +264,7 @@ mod tls {
             let stream = connector.connect(&addresses, &options).expect("a connection");
             let explanation = stream.report().explanation().expect("a memory");
             // One visit in 32 explores it.
-            let demoted = explanation.the(Part::Demoted).or(explanation.the(Part::Explored));
+            let demoted = explanation.the(AddressPart::Demoted).or(explanation.the(AddressPart::Explored));
             demoted.map(|it| it.address())
         };
         assert_eq!(of("a.test"), None);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use connie_core::race::Outcome;
+use connie_core::race::AttemptOutcome;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptErrorKind, Config, Failure, RaceStack, TlsFailure};
 use connie_servers::{Authority, Identity, PemFile, TlsServer, closed_port, limits};
@@ -90,7 +90,7 @@ fn a_good_certificate_makes_a_stream_that_carries_data_both_ways(door: Door) {
     assert_eq!(stream.destination(), server.address());
     assert_eq!((stream.tls_version(), stream.alpn()), (Some("TLSv1_3"), Some(&b"http/1.1"[..])));
     let outcomes: Vec<_> = stream.timeline().attempts().map(|attempt| attempt.outcome).collect();
-    assert_eq!(outcomes, [Some(Outcome::Established)]);
+    assert_eq!(outcomes, [Some(AttemptOutcome::Established)]);
 }
 
 fn tls_1_2_will_do(door: Door) {
@@ -271,8 +271,8 @@ fn what_became_of_the_others_stays_with_the_stream(door: Door) {
     let tls = door.connector(&world.options());
     let stream = tls.connect(&[bad.address(), good.address()], &options).expect("a connection");
     let outcomes: Vec<_> = stream.timeline().attempts().map(|attempt| attempt.outcome).collect();
-    let failed = Outcome::Failed(AttemptErrorKind::Tls(TlsFailure::CertificateName));
-    assert_eq!(outcomes, [Some(failed), Some(Outcome::Established)]);
+    let failed = AttemptOutcome::Failed(AttemptErrorKind::Tls(TlsFailure::CertificateName));
+    assert_eq!(outcomes, [Some(failed), Some(AttemptOutcome::Established)]);
     let note = r#"certificate not valid for "name.test": it is for "other.test""#;
     assert_eq!(stream.report().note(bad.address()), Some(note));
     assert_eq!(stream.report().note(good.address()), None);

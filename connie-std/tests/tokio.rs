@@ -13,11 +13,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
-use connie_core::{Config, Failure, Family, Instant, Outcome};
+use connie_core::{AttemptOutcome, Config, Failure, Family, Instant};
 use connie_servers::{
     BlackHole, DnsAnswer, DnsServer, Live, RecordType, clock::poll_until, closed_port, skip,
 };
-use connie_std::memory::Part;
+use connie_std::memory::AddressPart;
 use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
 use connie_std::tokio_net::{Connected, connect};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Memory, Options, SocketBudget};
@@ -61,7 +61,7 @@ fn a_dead_first_address_costs_nothing() {
         assert_eq!(stream.destination(), addresses[2]);
         assert_eq!(stream.peer_addr().unwrap(), addresses[2]);
         let outcomes: Vec<_> = stream.timeline().attempts().map(|it| (it.destination, it.outcome)).collect();
-        assert!(outcomes.contains(&(addresses[2], Some(Outcome::Established))), "{outcomes:?}");
+        assert!(outcomes.contains(&(addresses[2], Some(AttemptOutcome::Established))), "{outcomes:?}");
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
         let mut page = vec![0; 4096];
         let length = stream.read(&mut page).await.unwrap();
@@ -695,9 +695,9 @@ fn a_memory_is_shared_with_threads() {
         let third = connie_std::connect(&addresses, &options).expect("a connection");
         for later in [second.report(), third.report()] {
             let the = |part| later.explanation().and_then(|it| it.the(part)).map(|it| it.address());
-            assert_eq!(the(Part::Lead), Some(first.destination()));
+            assert_eq!(the(AddressPart::Lead), Some(first.destination()));
             // One race in 32 explores another beside it.
-            let explored = u32::from(the(Part::Explored).is_some());
+            let explored = u32::from(the(AddressPart::Explored).is_some());
             assert_eq!(later.timeline().summary().attempts, 1 + explored);
         }
     });

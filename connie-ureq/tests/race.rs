@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::memory::Whole;
+use connie_std::memory::WholeRaceReason;
 use connie_std::{
     AddressFilter, Canceler, ConnectError, ConnectErrorKind, Memory, Observer, OnSocket, Options, Purpose,
     RaceOutcome, connect,
@@ -254,7 +254,7 @@ impl Resolver for Turns {
 }
 
 /// What the memory knew at each visit to a host whose answer turns, by way of a proxy if there is one.
-fn visits(proxy: Option<&str>, hosts: [&str; 2]) -> Vec<Option<Whole>> {
+fn visits(proxy: Option<&str>, hosts: [&str; 2]) -> Vec<Option<WholeRaceReason>> {
     let server = Live::http(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), "page");
     let answer = |net| {
         [1, 2].map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, net, last), server.address().port())))
@@ -280,7 +280,7 @@ fn visits(proxy: Option<&str>, hosts: [&str; 2]) -> Vec<Option<Whole>> {
 
 #[test]
 fn a_host_is_known_by_its_name_whatever_addresses_an_answer_has() {
-    let (new, met) = (Some(Whole::NeverMet), Some(Whole::NothingFresh));
+    let (new, met) = (Some(WholeRaceReason::NeverMet), Some(WholeRaceReason::NothingFresh));
     assert_eq!(visits(None, ["name.test", "name.test"]), [new, met]);
     assert_eq!(visits(None, ["name.test", "other.test"]), [new, new]);
     // Through a proxy it is the proxy that is met.

@@ -8,7 +8,7 @@ use core::{fmt, iter, slice};
 
 use connie_core::connect::InvalidHost;
 use connie_core::resolution::{HostError, Query, QueryError, is_onion};
-use connie_core::verdict::{AttemptFailure, ErrorKind, Verdict, invalid_host};
+use connie_core::verdict::{AttemptFailure, ErrorKind, FailureMessage, invalid_host};
 use connie_core::{AttemptError, Failure, Timeline};
 
 #[cfg(feature = "dns")]
@@ -163,12 +163,12 @@ impl ConnectError {
     }
 
     /// What the core makes of it, where a race was run.
-    fn verdict(&self) -> Option<Verdict<'_, Queries<'_>, DescribeAttempt>> {
+    fn verdict(&self) -> Option<FailureMessage<'_, Queries<'_>, DescribeAttempt>> {
         let ConnectErrorKind::Race(failure, report) = &self.kind else { return None };
         let (host, port, failure) = (self.host.as_str(), self.port, *failure);
         let queries = self.queries.iter().copied();
         let words: DescribeAttempt = |_, error| RuntimeMessage(error);
-        Some(Verdict { host, port, failure, timeline: report.timeline(), queries, words })
+        Some(FailureMessage { host, port, failure, timeline: report.timeline(), queries, words })
     }
 }
 

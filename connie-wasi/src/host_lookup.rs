@@ -1,6 +1,6 @@
 //! A lookup beside a race, whoever is asked.
 
-use connie_core::connect::{Input, Order};
+use connie_core::connect::{AddressOrder, ConnectInput};
 use connie_core::resolution::Query;
 use connie_core::resolution::selection::Route;
 use connie_core::{Families, Instant};
@@ -83,15 +83,17 @@ impl HostLookup {
     /// The same of the prefix of the network's NAT64. Without one there is nothing to tell but that.
     pub(crate) fn handle_prefix(&mut self, driver: &mut WasiConnectDriver, now: Instant) {
         let query = Query::Nat64Prefix;
-        let order = Order::Best(Route::Unknown);
+        let order = AddressOrder::Best(Route::Unknown);
         match self {
             HostLookup::Runtime(lookup) => {
                 while let Some(event) = lookup.poll() {
                     let input = match &event {
                         LookupEvent::Hinted(..) => continue,
-                        LookupEvent::Answered(_, addresses) => Input::Answered { query, addresses, order },
+                        LookupEvent::Answered(_, addresses) => {
+                            ConnectInput::Answered { query, addresses, order }
+                        }
                         LookupEvent::Failed(_, error) => {
-                            Input::QueryFailed { query, error: error.query_error() }
+                            ConnectInput::QueryFailed { query, error: error.query_error() }
                         }
                     };
                     driver.handle_input(input, now);
@@ -101,8 +103,10 @@ impl HostLookup {
             HostLookup::Dns(lookup) => {
                 while let Some(event) = lookup.poll() {
                     let input = match &event {
-                        DnsEvent::Answered(_, addresses) => Input::Answered { query, addresses, order },
-                        DnsEvent::Failed(_, error) => Input::QueryFailed { query, error: *error },
+                        DnsEvent::Answered(_, addresses) => {
+                            ConnectInput::Answered { query, addresses, order }
+                        }
+                        DnsEvent::Failed(_, error) => ConnectInput::QueryFailed { query, error: *error },
                     };
                     driver.handle_input(input, now);
                 }
@@ -144,19 +148,19 @@ fn handle_runtime_events(
         // the other has to say for itself: by no way leads to it.
         let first = lookup.best_family();
         let order = |family| match first {
-            Some(first) if first != family => Order::Best(Route::Unreachable),
-            _ => Order::Best(Route::Unknown),
+            Some(first) if first != family => AddressOrder::Best(Route::Unreachable),
+            _ => AddressOrder::Best(Route::Unknown),
         };
         let input = match &event {
             LookupEvent::Hinted(family, addresses) => {
-                Input::Hinted { family: *family, addresses, order: order(*family) }
+                ConnectInput::Hinted { family: *family, addresses, order: order(*family) }
             }
             LookupEvent::Answered(family, addresses) => {
-                Input::Answered { query: Query::of(*family), addresses, order: order(*family) }
+                ConnectInput::Answered { query: Query::of(*family), addresses, order: order(*family) }
             }
             LookupEvent::Failed(family, error) => {
                 failed = Some(*error);
-                Input::QueryFailed { query: Query::of(*family), error: error.query_error() }
+                ConnectInput::QueryFailed { query: Query::of(*family), error: error.query_error() }
             }
         };
         driver.handle_input(input, now);
@@ -178,10 +182,14 @@ fn handle_dns_events(
         let input = match &event {
             DnsEvent::Answered(family, addresses) => {
                 routes = addresses.iter().map(|address| route(stack, *address)).collect();
-                Input::Answered { query: Query::of(*family), addresses, order: Order::Any(&routes) }
+                ConnectInput::Answered {
+                    query: Query::of(*family),
+                    addresses,
+                    order: AddressOrder::Any(&routes),
+                }
             }
             DnsEvent::Failed(family, error) => {
-                Input::QueryFailed { query: Query::of(*family), error: *error }
+                ConnectInput::QueryFailed { query: Query::of(*family), error: *error }
             }
         };
         driver.handle_input(input, now);

@@ -8,7 +8,7 @@ use core::slice;
 use connie_core::connect::{Facts, InvalidHost, Routes};
 use connie_core::memory::Verdict;
 use connie_core::resolution::{Query, split_port};
-use connie_core::{Connection, Failure, Families, Family, Poller, Turn};
+use connie_core::{Connection, Failure, Families, Family, Poller, TurnResult};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
 use crate::host_lookup::HostLookup;
@@ -138,19 +138,19 @@ fn race(
             visited.plan(&mut driver);
         }
         match driver.turn(stack, poller) {
-            Turn::SendQuery(Query::Nat64Prefix) => {
+            TurnResult::SendQuery(Query::Nat64Prefix) => {
                 let name = Query::Nat64Prefix.name(host);
                 let only = Families::Only(Family::V6);
                 poller.prefix = Some(HostLookup::start(resolver, stack, name, port, only));
             }
             // One lookup asks for both families.
-            Turn::SendQuery(_) if poller.lookup.is_some() => {}
-            Turn::SendQuery(_) => {
+            TurnResult::SendQuery(_) if poller.lookup.is_some() => {}
+            TurnResult::SendQuery(_) => {
                 poller.lookup = Some(HostLookup::start(resolver, stack, host, port, config.families));
             }
-            Turn::Waited => {}
-            Turn::Connected(connection) => break Ok(connection),
-            Turn::Failed(failure) => break Err(failure),
+            TurnResult::Waited => {}
+            TurnResult::Connected(connection) => break Ok(connection),
+            TurnResult::Failed(failure) => break Err(failure),
         }
     };
     // Lookups that are still under way are abandoned.

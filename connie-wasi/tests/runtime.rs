@@ -13,8 +13,8 @@ use std::time::Duration;
 use connie_wasi::connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_wasi::connie_core::verdict::{AttemptFailure, ErrorKind};
 use connie_wasi::connie_core::{
-    AttemptErrorKind, Config, Failure, Families, Family, Instant, Interest, Outcome, PollEntry, PollResult,
-    Poller, RaceDriver, RaceStack,
+    AttemptErrorKind, AttemptOutcome, Config, Failure, Families, Family, Instant, Interest, PollEntry,
+    PollResult, Poller, RaceDriver, RaceStack,
 };
 use connie_wasi::wasip2::clocks::monotonic_clock;
 use connie_wasi::wasip2::sockets::network::ErrorCode;
@@ -111,13 +111,13 @@ fn receive(stack: &mut WasiStack, socket: &mut WasiSocket, buffer: &mut [u8]) ->
 
 /// What a race makes of an address.
 #[track_caller]
-fn outcome(address: SocketAddr, config: Config) -> Outcome {
+fn outcome(address: SocketAddr, config: Config) -> AttemptOutcome {
     let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
     let mut race = RaceDriver::<WasiStack>::new(&config, poller.now());
     race.handle_addresses(&[address], poller.now());
     let result = race.run(&mut stack, &mut poller);
     let outcome = race.timeline().attempts().last().expect("an attempt").outcome.expect("an outcome");
-    assert_eq!(result.is_ok(), outcome == Outcome::Established);
+    assert_eq!(result.is_ok(), outcome == AttemptOutcome::Established);
     outcome
 }
 
@@ -201,9 +201,9 @@ fn nothing_to_wait_for_is_no_trap() {
 
 #[test]
 fn a_refusal_is_a_refusal() {
-    assert_eq!(outcome(closed(), config(LONG)), Outcome::Failed(AttemptErrorKind::Refused));
+    assert_eq!(outcome(closed(), config(LONG)), AttemptOutcome::Failed(AttemptErrorKind::Refused));
     let mapped = format!("[::ffff:127.0.0.1]:{}", closed().port()).parse().unwrap();
-    assert_eq!(outcome(mapped, config(LONG)), Outcome::Failed(AttemptErrorKind::Refused));
+    assert_eq!(outcome(mapped, config(LONG)), AttemptOutcome::Failed(AttemptErrorKind::Refused));
     // The race has spelled it as IPv4. Another caller may not.
     let mut stack = WasiStack::default();
     let mut socket = stack.socket().unwrap();
@@ -234,7 +234,7 @@ fn silence_lasts_until_the_deadline_and_not_longer() {
     assert!(clock.now() >= Instant::from_millis(120), "early");
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{hole}: timed out")]);
     let limited = config(LONG).attempt_timeout(Some(ms(50))).hedge(false);
-    assert_eq!(outcome(hole, limited), Outcome::Failed(AttemptErrorKind::TimedOut));
+    assert_eq!(outcome(hole, limited), AttemptOutcome::Failed(AttemptErrorKind::TimedOut));
 }
 
 #[test]
@@ -276,8 +276,8 @@ fn the_one_that_answers_wins_whatever_the_others_do() {
     assert_eq!(connection.destination, live);
     assert!(listener.accept().is_ok());
     let outcomes: Vec<_> = race.timeline().attempts().map(|attempt| attempt.outcome.unwrap()).collect();
-    assert_eq!(outcomes[0], Outcome::Canceled);
-    assert!(outcomes.contains(&Outcome::Established));
+    assert_eq!(outcomes[0], AttemptOutcome::Canceled);
+    assert!(outcomes.contains(&AttemptOutcome::Established));
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn raced(count: u8, error: AttemptError) -> Option<InTheLine> {
         }
     };
     let cause = AttemptFailure::of_race(failure, &race.timeline());
-    let verdict = connie_core::verdict::Verdict {
+    let verdict = connie_core::verdict::FailureMessage {
         host: "name.test",
         port: 80,
         failure,
@@ -465,7 +465,7 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
 
 /// Of a simulated stack that has no more sockets.
 fn of_the_simulation() -> Vec<Boxed> {
-    let mut stack = connie_sim::Stack::new(1);
+    let mut stack = connie_sim::SimStack::new(1);
     let opened = std::iter::repeat_with(|| stack.socket());
     all(opened.take(2_000).find_map(Result::err))
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use connie_sim::Visit;
-use connie_sim::sites::{self, Client};
+use connie_sim::SimVisit;
+use connie_sim::sites::{self, SiteClient};
 
 use super::report::BenchReport;
 use super::trial::Trial;
@@ -17,8 +17,9 @@ pub fn simulate(args: &Bench) -> BenchReport {
             // In one round all meet the same weather.
             let seed = args.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
             for contender in args.contenders() {
-                let client =
-                    contender.race(args.max_in_flight as usize).map_or(Client::OneAddress, Client::Race);
+                let client = contender
+                    .race(args.max_in_flight as usize)
+                    .map_or(SiteClient::OneAddress, SiteClient::Race);
                 let trial = Trial { site: place, round, ..Trial::of(contender) };
                 // One alone is what the first of several is: a race without a memory, which nothing is to be
                 // known of.
@@ -34,7 +35,7 @@ pub fn simulate(args: &Bench) -> BenchReport {
     args.report(described.collect(), trials)
 }
 
-fn visited(visit: &Visit, limit: Duration, trial: Trial) -> Trial {
+fn visited(visit: &SimVisit, limit: Duration, trial: Trial) -> Trial {
     let timeline = visit.recording.timeline();
     let winner = timeline.winner().map(|winner| winner.destination.to_string());
     Trial {

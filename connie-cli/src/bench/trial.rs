@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Families, Instant, Outcome, Timeline};
+use connie_core::{AttemptOutcome, Config, Failure, Families, Instant, Timeline};
 use connie_sim::Rng;
 use connie_std::http1::{AnyConnection, AnySocket, connect_plain_socket};
 use connie_std::{ConnectError, ConnectErrorKind, Memory, Options, OsClock, OsSocket, Target};
@@ -103,8 +103,9 @@ struct OpenedConnection {
 
 impl OpenedConnection {
     fn of(timeline: Timeline<'_>) -> Self {
-        let given_up =
-            timeline.attempts().filter(|it| matches!(it.outcome, Some(Outcome::Canceled | Outcome::Evicted)));
+        let given_up = timeline
+            .attempts()
+            .filter(|it| matches!(it.outcome, Some(AttemptOutcome::Canceled | AttemptOutcome::Evicted)));
         OpenedConnection {
             sockets: timeline.summary().attempts,
             given_up: given_up.map(|attempt| attempt.destination).collect(),

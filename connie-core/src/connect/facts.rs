@@ -4,11 +4,11 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::race::Family;
-use crate::resolution::selection::{DEFAULT_POLICY, Policy, Route};
+use crate::resolution::selection::{DEFAULT_POLICY, PolicyEntry, Route};
 use crate::resolution::{Host, HostError};
 
-/// What a [`Connect`](super::Connect) is told of the host that it runs on. Start from the default and change
-/// what differs:
+/// What a [`Connect`](super::Connect) has to know about the host that it runs on. Start from the default and
+/// change what differs:
 ///
 /// ```
 /// use connie_core::connect::{Facts, Routes};
@@ -21,13 +21,13 @@ pub struct Facts<'a> {
     /// The families by which this machine can reach the internet. Default: both. [`matter`](Routes::matter)
     /// says for which hosts it is worth finding out.
     pub routes: Routes,
-    /// The addresses that the host is known to have without a look-up, from a hosts file or the caller, best
+    /// The addresses that the host is known to have without a lookup, from a hosts file or the caller, best
     /// first: they are all that is tried. Default: none are known.
     pub hosts: Option<&'a [SocketAddr]>,
     /// The number of the host's [named zone](named_zone), where it has one that is known here.
     pub zone: Option<u32>,
     /// RFC 6724's policy table (section 2.1). Default: the standard's own.
-    pub policy: &'static [Policy],
+    pub policy: &'static [PolicyEntry],
 }
 
 /// The same with one field changed.
@@ -55,7 +55,7 @@ impl<'a> Facts<'a> {
 
     /// With another [`policy`](field@Facts::policy).
     #[must_use]
-    pub const fn policy(mut self, policy: &'static [Policy]) -> Self {
+    pub const fn policy(mut self, policy: &'static [PolicyEntry]) -> Self {
         self.policy = policy;
         self
     }
@@ -134,7 +134,7 @@ pub fn named_zone(host: &str) -> Option<&str> {
 
 /// The order of the addresses in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order<'a> {
+pub enum AddressOrder<'a> {
     /// They are in no particular order. RFC 6724 puts them in order by these routes, one for each address.
     /// Where there are fewer routes than addresses, the rest count as [unknown](Route::Unknown).
     Any(&'a [Route]),

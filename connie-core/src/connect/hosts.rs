@@ -5,13 +5,13 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::Vec;
 
-use super::State;
-use super::facts::{Facts, Order, Routes};
-use super::start::{Kind, Start};
-use super::words::Input;
+use super::QueryState;
+use super::facts::{AddressOrder, Facts, Routes};
+use super::start::{HostKind, Start};
+use super::words::ConnectInput;
 use crate::race::{Config, Family};
 use crate::resolution::nat64::Prefix;
-use crate::resolution::selection::{Candidate, Policy, Route, sort};
+use crate::resolution::selection::{Candidate, PolicyEntry, Route, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 
 /// Hosts of which any will do, such as brokers or replicas, each a name or an address with a port of its own:
@@ -23,16 +23,16 @@ use crate::resolution::{Query, QueryError, QueryFailure};
 ///
 /// - **The first host first, and in turn.** Of each family the best address of each host comes before the
 ///   second best of any.
-/// - **A host that is not found holds up none**, nor one whose look-up never ends: what is known of the
+/// - **A host that is not found holds up none**, nor one whose lookup never ends: what is known of the
 ///   others is tried. Only the end waits for it, since it may still help: a race without a deadline does not
-///   fail before all look-ups have ended.
+///   fail before all lookups have ended.
 /// - **Room for each.** There is room for `ADDRESSES` addresses in all. Where that is full a host with more
 ///   gives way to one with less.
 ///
 /// `HOSTS` is how many there can be, at most 255.
 ///
 /// ```
-/// use connie_core::connect::{Connect, Facts, Hosts, Input, Order, Output, Start};
+/// use connie_core::connect::{Connect, Facts, Hosts, ConnectInput, AddressOrder, ConnectOutput, Start};
 /// use connie_core::resolution::{Query, QueryError};
 /// use connie_core::{Config, Instant};
 ///
@@ -43,28 +43,28 @@ use crate::resolution::{Query, QueryError, QueryFailure};
 /// }
 /// let known = hosts.known();
 /// let mut connect = Connect::<16, 4>::begin(hosts.start(&known), &config, &facts, now);
-/// assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::Aaaa });
-/// assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::A });
+/// assert_eq!(connect.poll_output(now), ConnectOutput::SendQuery { query: Query::Aaaa });
+/// assert_eq!(connect.poll_output(now), ConnectOutput::SendQuery { query: Query::A });
 /// // Each for both.
 /// assert!(hosts.asking(Query::A).eq([0, 1]));
 ///
-/// // The first has one address of IPv4. Of the second nothing is heard.
+/// // The first has one address of IPv4. The second has not answered.
 /// hosts.failed(0, Query::Aaaa, QueryError::NoSuchName);
-/// hosts.answered(0, Query::A, &["192.0.2.1:1883".parse()?], Order::Any(&[]));
+/// hosts.answered(0, Query::A, &["192.0.2.1:1883".parse()?], AddressOrder::Any(&[]));
 /// while let Some(news) = hosts.news() {
 ///     connect.handle_input(news.input(), now);
 /// }
-/// let Output::StartAttempt { destination, .. } = connect.poll_output(now) else { panic!() };
+/// let ConnectOutput::StartAttempt { destination, .. } = connect.poll_output(now) else { panic!() };
 /// assert_eq!(hosts.host_of(destination), Some(0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Hosts<const HOSTS: usize = 4, const ADDRESSES: usize = 16> {
-    hosts: Vec<One, HOSTS>,
+    hosts: Vec<HostState, HOSTS>,
     /// In the order in which they became known.
-    known: Vec<Known, ADDRESSES>,
+    known: Vec<KnownAddress, ADDRESSES>,
     routes: Routes,
-    policy: &'static [Policy],
+    policy: &'static [PolicyEntry],
     /// Of the network's NAT64, where one is known.
     prefix: Option<Prefix>,
     /// Of which families something has changed, IPv6 before IPv4.
@@ -75,46 +75,46 @@ pub struct Hosts<const HOSTS: usize = 4, const ADDRESSES: usize = 16> {
 
 /// What has become of one host. Both in the order IPv6, IPv4.
 #[derive(Clone, Copy, Debug)]
-struct One {
-    queries: [State; 2],
+struct HostState {
+    queries: [QueryState; 2],
     /// The way to the best address.
     ways: [Route; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownAddress {
     address: SocketAddr,
     host: u8,
 }
 
 /// What is new of the hosts of a [`Hosts`], as an input of their connect.
 #[derive(Clone, Debug)]
-pub struct News<const ADDRESSES: usize> {
+pub struct HostsInput<const ADDRESSES: usize> {
     query: Query,
     family: Family,
     addresses: Vec<SocketAddr, ADDRESSES>,
     way: Route,
-    end: End,
+    end: FamilyEnd,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum End {
+enum FamilyEnd {
     /// A host has yet to answer.
     Open,
     Answered,
     Failed(QueryError),
 }
 
-impl<const ADDRESSES: usize> News<ADDRESSES> {
+impl<const ADDRESSES: usize> HostsInput<ADDRESSES> {
     /// The input.
     #[must_use]
-    pub fn input(&self) -> Input<'_> {
+    pub fn input(&self) -> ConnectInput<'_> {
         let (query, family, addresses) = (self.query, self.family, &*self.addresses);
-        let order = Order::Best(self.way);
+        let order = AddressOrder::Best(self.way);
         match self.end {
-            End::Open => Input::Hinted { family, addresses, order },
-            End::Answered => Input::Answered { query, addresses, order },
-            End::Failed(error) => Input::QueryFailed { query, error },
+            FamilyEnd::Open => ConnectInput::Hinted { family, addresses, order },
+            FamilyEnd::Answered => ConnectInput::Answered { query, addresses, order },
+            FamilyEnd::Failed(error) => ConnectInput::QueryFailed { query, error },
         }
     }
 }
@@ -178,11 +178,11 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
     /// more.
     pub fn add(&mut self, start: Start<'_>, config: &Config) -> Option<usize> {
         let state = |query| match start.0 {
-            Kind::Nowhere => State::Nowhere,
-            _ if start.asks(query, config, &Facts::default(), false) => State::ToSend,
-            _ => State::Unwanted,
+            HostKind::Nowhere => QueryState::Nowhere,
+            _ if start.asks(query, config, &Facts::default(), false) => QueryState::ToSend,
+            _ => QueryState::Unwanted,
         };
-        let one = One { queries: [Query::Aaaa, Query::A].map(state), ways: [Route::Unknown; 2] };
+        let one = HostState { queries: [Query::Aaaa, Query::A].map(state), ways: [Route::Unknown; 2] };
         let number = self.hosts.len();
         self.hosts.push(one).ok()?;
         let mut own = |addresses: &[SocketAddr]| {
@@ -190,10 +190,10 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
             allowed.for_each(|address| self.insert(number, *address));
         };
         match start.0 {
-            Kind::Known(addresses) => own(addresses),
-            Kind::Loopback(addresses) => own(&addresses),
-            Kind::Literal(address) => own(&[address]),
-            Kind::Name | Kind::Nowhere => {}
+            HostKind::Known(addresses) => own(addresses),
+            HostKind::Loopback(addresses) => own(&addresses),
+            HostKind::Literal(address) => own(&[address]),
+            HostKind::Name | HostKind::Nowhere => {}
         }
         Some(number)
     }
@@ -222,56 +222,61 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
     /// that of a list, `known` being the [addresses](Hosts::known).
     #[must_use]
     pub fn start<'a>(&self, known: &'a [SocketAddr]) -> Start<'a> {
-        let asks = |one: &One| one.queries.iter().any(|state| state.is_open());
-        Start(if self.hosts.iter().any(asks) { Kind::Name } else { Kind::Known(known) })
+        let asks = |one: &HostState| one.queries.iter().any(|state| state.is_open());
+        Start(if self.hosts.iter().any(asks) { HostKind::Name } else { HostKind::Known(known) })
     }
 
     /// The numbers of the hosts that `query` is to be sent for, when the connect says so. That for a NAT64's
     /// prefix is about none of them: it is sent once, and its answer is the connect's.
     pub fn asking(&self, query: Query) -> impl Iterator<Item = usize> + use<'_, HOSTS, ADDRESSES> {
-        let asks = move |one: &One| family_of(query).is_some_and(|family| of(&one.queries, family).is_open());
+        let asks =
+            move |one: &HostState| family_of(query).is_some_and(|family| of(&one.queries, family).is_open());
         self.hosts.iter().enumerate().filter(move |(_, one)| asks(one)).map(|(number, _)| number)
     }
 
-    /// The query of one host has its answer, with the port to connect to: see [`Input::Answered`]. Of the
-    /// answer for a NAT64's prefix, which is no host's, it takes note too: so it knows
+    /// The query of one host has its answer, with the port to connect to: see [`ConnectInput::Answered`]. Of
+    /// the answer for a NAT64's prefix, which belongs to none of the hosts, it takes note too: so it knows
     /// [whose](Hosts::host_of) an address behind that is.
-    pub fn answered(&mut self, host: usize, query: Query, addresses: &[SocketAddr], order: Order<'_>) {
+    pub fn answered(&mut self, host: usize, query: Query, addresses: &[SocketAddr], order: AddressOrder<'_>) {
         match family_of(query) {
-            Some(family) => self.take_in(host, family, addresses, order, State::Answered),
+            Some(family) => self.take_in(host, family, addresses, order, QueryState::Answered),
             None => self.prefix = addresses.iter().find_map(|address| discovered(address.ip())),
         }
     }
 
-    /// There are addresses of one host to go on with: see [`Input::Hinted`].
-    pub fn hinted(&mut self, host: usize, family: Family, addresses: &[SocketAddr], order: Order<'_>) {
-        if self.state(host, family).is_some_and(State::is_open) {
-            self.take_in(host, family, addresses, order, State::Sent);
+    /// There are addresses of one host to go on with: see [`ConnectInput::Hinted`].
+    pub fn hinted(&mut self, host: usize, family: Family, addresses: &[SocketAddr], order: AddressOrder<'_>) {
+        if self.state(host, family).is_some_and(QueryState::is_open) {
+            self.take_in(host, family, addresses, order, QueryState::Sent);
         }
     }
 
-    /// The query of one host failed: see [`Input::QueryFailed`].
+    /// The query of one host failed: see [`ConnectInput::QueryFailed`].
     pub fn failed(&mut self, host: usize, query: Query, error: QueryError) {
         let Some(family) = family_of(query) else { return };
-        if self.state(host, family).is_some_and(State::is_open) {
-            self.set(host, family, State::Failed(error));
+        if self.state(host, family).is_some_and(QueryState::is_open) {
+            self.set(host, family, QueryState::Failed(error));
         }
     }
 
     /// The same as an input, of a host: of attempts, and of a NAT64's prefix as well, the connect itself is
     /// told.
-    pub fn handle_input(&mut self, host: usize, input: Input<'_>) {
+    pub fn handle_input(&mut self, host: usize, input: ConnectInput<'_>) {
         match input {
-            Input::Answered { query, addresses, order } => self.answered(host, query, addresses, order),
-            Input::Hinted { family, addresses, order } => self.hinted(host, family, addresses, order),
-            Input::QueryFailed { query, error } => self.failed(host, query, error),
-            Input::AttemptSucceeded { .. } | Input::AttemptFailed { .. } | Input::Cancel => {}
+            ConnectInput::Answered { query, addresses, order } => {
+                self.answered(host, query, addresses, order)
+            }
+            ConnectInput::Hinted { family, addresses, order } => self.hinted(host, family, addresses, order),
+            ConnectInput::QueryFailed { query, error } => self.failed(host, query, error),
+            ConnectInput::AttemptSucceeded { .. }
+            | ConnectInput::AttemptFailed { .. }
+            | ConnectInput::Cancel => {}
         }
     }
 
     /// What has changed, for the connect; to be asked until there is nothing, when it has begun and after
     /// each of the above.
-    pub fn news(&mut self) -> Option<News<ADDRESSES>> {
+    pub fn news(&mut self) -> Option<HostsInput<ADDRESSES>> {
         let is_new = |family: &&Family| *of(&self.changed, **family);
         let makes_room = |family: &&Family| *of(&self.shrunk, **family);
         let family = *BOTH.iter().filter(is_new).find(makes_room).or_else(|| BOTH.iter().find(is_new))?;
@@ -284,7 +289,7 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
             addresses.first().and_then(|first| self.host_of(*first)).and_then(|host| self.hosts.get(host));
         let way = best.map_or(Route::Unknown, |one| *of(&one.ways, family));
         let end = self.end(family, addresses.is_empty());
-        Some(News { query: Query::of(family), family, addresses, way, end })
+        Some(HostsInput { query: Query::of(family), family, addresses, way, end })
     }
 
     /// The number of the host that an address belongs to. An address of two hosts belongs to the one that had
@@ -315,9 +320,9 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         let found = has.contains(&true);
         BOTH.into_iter().filter_map(move |family| {
             let error = match *of(&states?, family) {
-                State::Failed(QueryError::NoSuchName) if found => return None,
-                State::Failed(error) => error,
-                State::Nowhere => QueryError::NoSuchName,
+                QueryState::Failed(QueryError::NoSuchName) if found => return None,
+                QueryState::Failed(error) => error,
+                QueryState::Nowhere => QueryError::NoSuchName,
                 state if state.is_open() && timed_out && !of(&has, family) => QueryError::TimedOut,
                 _ => return None,
             };
@@ -332,14 +337,15 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         host: usize,
         family: Family,
         addresses: &[SocketAddr],
-        order: Order<'_>,
-        state: State,
+        order: AddressOrder<'_>,
+        state: QueryState,
     ) {
         match self.state(host, family) {
-            None | Some(State::Unwanted | State::Nowhere) => return,
+            None | Some(QueryState::Unwanted | QueryState::Nowhere) => return,
             _ => {}
         }
-        let is_old = |known: &Known| usize::from(known.host) == host && Family::of(&known.address) == family;
+        let is_old =
+            |known: &KnownAddress| usize::from(known.host) == host && Family::of(&known.address) == family;
         if self.known.iter().any(is_old) {
             self.known.retain(|known| !is_old(known));
             *of_mut(&mut self.shrunk, family) = true;
@@ -357,12 +363,12 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         &self,
         family: Family,
         addresses: &[SocketAddr],
-        order: Order<'_>,
+        order: AddressOrder<'_>,
     ) -> (Vec<SocketAddr, ADDRESSES>, Route) {
         let unknown = if self.routes.has(family) { Route::Unknown } else { Route::Unreachable };
         let (routes, best) = match order {
-            Order::Any(routes) => (routes, None),
-            Order::Best(way) => (&[][..], Some(way)),
+            AddressOrder::Any(routes) => (routes, None),
+            AddressOrder::Best(way) => (&[][..], Some(way)),
         };
         let mut ways = routes.iter().copied().chain(iter::repeat(Route::Unknown));
         let mut candidates = Vec::<(Candidate, Route), ADDRESSES>::new();
@@ -388,7 +394,7 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
     /// last one away, if it has more.
     fn insert(&mut self, host: usize, address: SocketAddr) {
         // There are at most 255 hosts, see the assertion in `new`.
-        let known = Known { address, host: host as u8 };
+        let known = KnownAddress { address, host: host as u8 };
         if self.of_host(host).any(|own| own.address == address) {
             return;
         }
@@ -401,7 +407,7 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         }
         let of_family = |family| self.of_host(most).filter(|it| Family::of(&it.address) == family).count();
         let family = if of_family(Family::V4) > of_family(Family::V6) { Family::V4 } else { Family::V6 };
-        let is_one = |it: &Known| usize::from(it.host) == most && Family::of(&it.address) == family;
+        let is_one = |it: &KnownAddress| usize::from(it.host) == most && Family::of(&it.address) == family;
         let Some(last) = self.known.iter().rposition(is_one) else { return };
         let mut index = 0_usize;
         self.known.retain(|_| {
@@ -415,7 +421,7 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         let _ = self.known.push(known);
     }
 
-    fn of_host(&self, number: usize) -> impl Iterator<Item = &Known> {
+    fn of_host(&self, number: usize) -> impl Iterator<Item = &KnownAddress> {
         self.known.iter().filter(move |known| usize::from(known.host) == number)
     }
 
@@ -429,11 +435,11 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         })
     }
 
-    fn state(&self, host: usize, family: Family) -> Option<State> {
+    fn state(&self, host: usize, family: Family) -> Option<QueryState> {
         self.hosts.get(host).map(|one| *of(&one.queries, family))
     }
 
-    fn set(&mut self, host: usize, family: Family, state: State) {
+    fn set(&mut self, host: usize, family: Family, state: QueryState) {
         if let Some(one) = self.hosts.get_mut(host) {
             *of_mut(&mut one.queries, family) = state;
             *of_mut(&mut self.changed, family) = true;
@@ -441,21 +447,21 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
     }
 
     /// What all queries for a family come to together.
-    fn end(&self, family: Family, is_empty: bool) -> End {
+    fn end(&self, family: Family, is_empty: bool) -> FamilyEnd {
         let states = || self.hosts.iter().map(|one| *of(&one.queries, family));
-        if states().any(State::is_open) {
-            return End::Open;
+        if states().any(QueryState::is_open) {
+            return FamilyEnd::Open;
         }
         let error = |state| match state {
-            State::Failed(error) => Some(error),
-            State::Nowhere => Some(QueryError::NoSuchName),
+            QueryState::Failed(error) => Some(error),
+            QueryState::Nowhere => Some(QueryError::NoSuchName),
             _ => None,
         };
-        let is_answered = states().any(|state| state == State::Answered);
+        let is_answered = states().any(|state| state == QueryState::Answered);
         let worst = states().filter_map(error).min_by_key(|error| error.precedence());
         match worst.filter(|_| is_empty && !is_answered) {
-            Some(error) => End::Failed(error),
-            None => End::Answered,
+            Some(error) => FamilyEnd::Failed(error),
+            None => FamilyEnd::Answered,
         }
     }
 }

@@ -2,26 +2,26 @@
 //! race, and when there is nothing left to wait for.
 //!
 //! A [`Connect`] is a [`Race`] with its resolution. Two verbs drive it, as they drive a race:
-//! [`handle_input`](Connect::handle_input) tells it what happened, [`poll_output`](Connect::poll_output) says
-//! what to do next. It sends nothing and asks nobody: its user has a resolver of whatever kind, and knows the
+//! [`handle_input`](Connect::handle_input) reports what happened, [`poll_output`](Connect::poll_output) says
+//! what to do next. It sends nothing itself: its user has a resolver of whatever kind, and knows the
 //! [facts](Facts) of the host that it runs on. Nothing outside this file decides what a host's text means to
 //! a race.
 //!
 //! ```
-//! use connie_core::connect::{Connect, Facts, Input, Order, Output};
+//! use connie_core::connect::{Connect, Facts, ConnectInput, AddressOrder, ConnectOutput};
 //! use connie_core::resolution::Query;
 //! use connie_core::{Config, Instant};
 //!
 //! let (now, facts) = (Instant::ZERO, Facts::default());
 //! let mut connect = Connect::<16, 4>::new("example.org", 80, &Config::all_at_once(), &facts, now)?;
-//! assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::Aaaa });
-//! assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::A });
-//! assert_eq!(connect.poll_output(now), Output::WaitForInput);
+//! assert_eq!(connect.poll_output(now), ConnectOutput::SendQuery { query: Query::Aaaa });
+//! assert_eq!(connect.poll_output(now), ConnectOutput::SendQuery { query: Query::A });
+//! assert_eq!(connect.poll_output(now), ConnectOutput::WaitForInput);
 //!
 //! // The A answer comes first, and the race starts.
 //! let (now, addresses) = (Instant::from_millis(10), ["192.0.2.1:80".parse()?]);
-//! connect.handle_input(Input::Answered { query: Query::A, addresses: &addresses, order: Order::Any(&[]) }, now);
-//! assert!(matches!(connect.poll_output(now), Output::StartAttempt { .. }));
+//! connect.handle_input(ConnectInput::Answered { query: Query::A, addresses: &addresses, order: AddressOrder::Any(&[]) }, now);
+//! assert!(matches!(connect.poll_output(now), ConnectOutput::StartAttempt { .. }));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -52,9 +52,9 @@
 //! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to
 //!    begin nor to fail. Its answer still joins, since there may be a route to its addresses alone. Where the
 //!    other has none it is the only hope, and is waited for.
-//! 6. **When the race is over no query is sent**, and what is answered changes nothing of its end. Ask for
-//!    its [failures](Connect::failures) before you tell more: a query that is answered all the same is none
-//!    of them.
+//! 6. **When the race is over no query is sent**, and later answers do not change how it ended. Read its
+//!    [failures](Connect::failures) before you report more: a query that is answered all the same is no
+//!    longer among them.
 //!
 //! # The laws
 //!
@@ -79,15 +79,15 @@ use core::net::SocketAddr;
 
 use heapless::Vec;
 
-pub use facts::{Facts, InvalidHost, Order, Routes, named_zone};
-pub use hosts::{Hosts, News};
-use start::Kind;
+pub use facts::{AddressOrder, Facts, InvalidHost, Routes, named_zone};
+pub use hosts::{Hosts, HostsInput};
+use start::HostKind;
 pub use start::Start;
-pub use words::{Input, Output};
+pub use words::{ConnectInput, ConnectOutput};
 
 use crate::memory::Recall;
 use crate::race::{self, Config, Failure, Family, Guide, Plan, Planned, Race, Unplanned};
-use crate::resolution::selection::{Candidate, Policy, Route, Standing, prefers_v4, sort};
+use crate::resolution::selection::{AddressRank, Candidate, PolicyEntry, Route, prefers_v4, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 use crate::time::Instant;
 use crate::timeline::Timeline;
@@ -97,7 +97,7 @@ use translation::Translation;
 ///
 /// The first three numbers are those of its [`Race`]. `NAT64` is for how many addresses of each family there
 /// is room where IPv4 is reached through NAT64; a connect with none never asks for a prefix. Of an answer in
-/// [any order](Order::Any) the first `DESTINATIONS` addresses are put in order.
+/// [any order](AddressOrder::Any) the first `DESTINATIONS` addresses are put in order.
 ///
 /// See the [module](self) for its rules and laws.
 #[derive(Clone, Debug)]
@@ -110,22 +110,22 @@ pub struct Connect<
 > {
     race: Race<DESTINATIONS, SOCKETS, RECORDS, G>,
     /// In the order of [`Query::ALL`].
-    queries: [State; 3],
+    queries: [QueryState; 3],
     routes: Routes,
-    policy: &'static [Policy],
+    policy: &'static [PolicyEntry],
     /// Whether the caller has said that IPv4 comes first.
     prefers_v4: bool,
     /// Whether the host is an address, which the race was given as it is.
     is_literal: bool,
     /// How the best address of each family stands, IPv6 before IPv4.
-    best: [Option<Standing>; 2],
+    best: [Option<AddressRank>; 2],
     /// Used where the prefix is wanted.
     translation: Translation<NAT64>,
 }
 
 /// What has become of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum State {
+enum QueryState {
     /// It is not sent.
     Unwanted,
     /// It is not sent either: such a name does not exist.
@@ -136,9 +136,9 @@ enum State {
     Failed(QueryError),
 }
 
-impl State {
+impl QueryState {
     fn is_open(self) -> bool {
-        matches!(self, State::ToSend | State::Sent)
+        matches!(self, QueryState::ToSend | QueryState::Sent)
     }
 }
 
@@ -221,7 +221,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         let asks = |query| start.asks(query, config, facts, NAT64 > 0);
         Connect {
             race: Race::new(config, now),
-            queries: Query::ALL.map(|query| if asks(query) { State::ToSend } else { State::Unwanted }),
+            queries: Query::ALL
+                .map(|query| if asks(query) { QueryState::ToSend } else { QueryState::Unwanted }),
             routes: facts.routes,
             policy: facts.policy,
             prefers_v4: config.preferred_family == Family::V4,
@@ -235,11 +236,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     #[doc(hidden)]
     pub fn set_out(&mut self, start: Start<'_>, now: Instant) {
         match start.0 {
-            Kind::Known(addresses) => self.begin_with_known(addresses, now),
-            Kind::Loopback(addresses) => self.race.handle_list(pieces(&addresses, &[]), now),
-            Kind::Nowhere => self.begin_nowhere(now),
-            Kind::Literal(address) => self.begin_with_literal(address, now),
-            Kind::Name => self.begin_with_name(),
+            HostKind::Known(addresses) => self.begin_with_known(addresses, now),
+            HostKind::Loopback(addresses) => self.race.handle_list(pieces(&addresses, &[]), now),
+            HostKind::Nowhere => self.begin_nowhere(now),
+            HostKind::Literal(address) => self.begin_with_literal(address, now),
+            HostKind::Name => self.begin_with_name(),
         }
     }
 
@@ -247,26 +248,27 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the
     // match.
     #[inline(always)]
-    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
+    pub fn handle_input(&mut self, input: ConnectInput<'_>, now: Instant) {
         match input {
-            Input::Answered { query, addresses, order } => self.answered(query, addresses, order, now),
-            Input::Hinted { family, addresses, order } => self.hinted(family, addresses, order, now),
-            Input::QueryFailed { query, error } => self.query_failed(query, error, now),
-            Input::AttemptSucceeded { id } => {
+            ConnectInput::Answered { query, addresses, order } => self.answered(query, addresses, order, now),
+            ConnectInput::Hinted { family, addresses, order } => self.hinted(family, addresses, order, now),
+            ConnectInput::QueryFailed { query, error } => self.query_failed(query, error, now),
+            ConnectInput::AttemptSucceeded { id } => {
                 self.race.handle_input(race::Input::AttemptSucceeded { id }, now);
             }
-            Input::AttemptFailed { id, error } => {
+            ConnectInput::AttemptFailed { id, error } => {
                 self.race.handle_input(race::Input::AttemptFailed { id, error }, now);
             }
-            Input::Cancel => self.race.handle_input(race::Input::Cancel, now),
+            ConnectInput::Cancel => self.race.handle_input(race::Input::Cancel, now),
         }
     }
 
-    /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
-    pub fn poll_output(&mut self, now: Instant) -> Output {
+    /// Returns what to do next. Act on it, and poll again until the answer [ends the
+    /// drain](ConnectOutput::ends_drain).
+    pub fn poll_output(&mut self, now: Instant) -> ConnectOutput {
         match self.next(now) {
             Ok(output) => output.into(),
-            Err(query) => Output::SendQuery { query },
+            Err(query) => ConnectOutput::SendQuery { query },
         }
     }
 
@@ -314,7 +316,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     /// Whether `query` was sent and has neither an answer nor a failure.
     #[must_use]
     pub fn is_pending(&self, query: Query) -> bool {
-        self.state(query) == State::Sent
+        self.state(query) == QueryState::Sent
     }
 
     /// The queries for addresses of `host` that have brought none, AAAA first: those that failed, and in a
@@ -331,11 +333,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         let queries = [(Query::Aaaa, aaaa, best_v6), (Query::A, a, best_v4)];
         queries.into_iter().filter_map(move |(query, state, has_addresses)| {
             let error = match state {
-                State::Failed(QueryError::NoSuchName) if found => return None,
-                State::Failed(error) => error,
-                State::Nowhere => QueryError::NoSuchName,
+                QueryState::Failed(QueryError::NoSuchName) if found => return None,
+                QueryState::Failed(error) => error,
+                QueryState::Nowhere => QueryError::NoSuchName,
                 // A family with addresses is known, though more might have come.
-                State::Sent if timed_out && !has_addresses => QueryError::TimedOut,
+                QueryState::Sent if timed_out && !has_addresses => QueryError::TimedOut,
                 _ => return None,
             };
             Some(QueryFailure { host, query, error })
@@ -362,7 +364,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     fn begin_nowhere(&mut self, now: Instant) {
         for query in [Query::Aaaa, Query::A] {
-            *self.state_mut(query) = State::Nowhere;
+            *self.state_mut(query) = QueryState::Nowhere;
         }
         self.race.handle_list(pieces(&[], &[]), now);
     }
@@ -387,21 +389,21 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     /// The next query to send; each is sent once.
     fn next_query(&mut self, now: Instant) -> Option<Query> {
-        let query = Query::ALL.into_iter().find(|query| self.state(*query) == State::ToSend)?;
+        let query = Query::ALL.into_iter().find(|query| self.state(*query) == QueryState::ToSend)?;
         if self.race.is_over(now) {
             return None;
         }
-        *self.state_mut(query) = State::Sent;
+        *self.state_mut(query) = QueryState::Sent;
         Some(query)
     }
 
     // Answers: rules 2 to 5.
 
-    fn answered(&mut self, query: Query, addresses: &[SocketAddr], order: Order<'_>, now: Instant) {
-        if matches!(self.state(query), State::Unwanted | State::Nowhere) {
+    fn answered(&mut self, query: Query, addresses: &[SocketAddr], order: AddressOrder<'_>, now: Instant) {
+        if matches!(self.state(query), QueryState::Unwanted | QueryState::Nowhere) {
             return;
         }
-        *self.state_mut(query) = State::Answered;
+        *self.state_mut(query) = QueryState::Answered;
         match query {
             Query::Aaaa => self.take_in(Family::V6, addresses, order, false, now),
             Query::A => self.take_in(Family::V4, addresses, order, false, now),
@@ -414,7 +416,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         self.stop_waiting(now);
     }
 
-    fn hinted(&mut self, family: Family, addresses: &[SocketAddr], order: Order<'_>, now: Instant) {
+    fn hinted(&mut self, family: Family, addresses: &[SocketAddr], order: AddressOrder<'_>, now: Instant) {
         if self.state(Query::of(family)).is_open() && self.race.is_open(family) {
             self.take_in(family, addresses, order, true, now);
         }
@@ -425,7 +427,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         if !self.state(query).is_open() {
             return;
         }
-        *self.state_mut(query) = State::Failed(error);
+        *self.state_mut(query) = QueryState::Failed(error);
         match query {
             _ if self.is_translating() => self.translate(query, now),
             Query::Aaaa => self.race.handle_input(race::Input::ResolutionFailed { family: Family::V6 }, now),
@@ -435,12 +437,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         self.stop_waiting(now);
     }
 
-    /// Rules 3 and 4: puts addresses in order and tells the race.
+    /// Rules 3 and 4: puts addresses in order and hands them to the race.
     fn take_in(
         &mut self,
         family: Family,
         addresses: &[SocketAddr],
-        order: Order<'_>,
+        order: AddressOrder<'_>,
         is_hint: bool,
         now: Instant,
     ) {
@@ -452,7 +454,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         };
         let (mut ranked, mut rest) = (Vec::<SocketAddr, DESTINATIONS>::new(), addresses);
         let best = match order {
-            Order::Any(routes) => {
+            AddressOrder::Any(routes) => {
                 let mut candidates = Vec::<Candidate, DESTINATIONS>::new();
                 let mut ways = routes.iter().copied();
                 // Those that there is no room for keep their order, behind the others.
@@ -469,7 +471,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
                 }
                 candidates.first().map(Candidate::standing)
             }
-            Order::Best(route) => {
+            AddressOrder::Best(route) => {
                 let first = addresses.iter().find(|address| Family::of(address) == family);
                 first.map(|first| candidate(first, route).standing())
             }
@@ -485,7 +487,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 
     /// Rule 4, when the best address of `family` is known.
-    fn compare(&mut self, family: Family, best: Option<Standing>) {
+    fn compare(&mut self, family: Family, best: Option<AddressRank>) {
         let [v6, v4] = &mut self.best;
         match family {
             Family::V6 => *v6 = best,
@@ -499,10 +501,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     /// Whether IPv4 addresses may be reached through a NAT64. A connect without room for that needs none of
     /// the code for it.
     fn is_translating(&self) -> bool {
-        NAT64 > 0 && self.state(Query::Nat64Prefix) != State::Unwanted
+        NAT64 > 0 && self.state(Query::Nat64Prefix) != QueryState::Unwanted
     }
 
-    /// Rule 2: tells the race what the change in `query` means to both families.
+    /// Rule 2: reports to the race what the change in `query` means for both families.
     fn translate(&mut self, query: Query, now: Instant) {
         let changed = self.translation.join();
         if changed || query == Query::Aaaa || self.is_literal {
@@ -538,7 +540,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         NAT64 > 0 && (self.state(Query::Nat64Prefix).is_open() || self.translation.has_prefix())
     }
 
-    fn state(&self, query: Query) -> State {
+    fn state(&self, query: Query) -> QueryState {
         let [aaaa, a, prefix] = self.queries;
         match query {
             Query::Aaaa => aaaa,
@@ -547,7 +549,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         }
     }
 
-    fn state_mut(&mut self, query: Query) -> &mut State {
+    fn state_mut(&mut self, query: Query) -> &mut QueryState {
         let [aaaa, a, prefix] = &mut self.queries;
         match query {
             Query::Aaaa => aaaa,
@@ -581,7 +583,7 @@ mod tests {
         fn new(config: &Config, v4: bool, v6: bool) -> Self {
             let facts = Facts { routes: Routes { v4, v6 }, ..Facts::default() };
             let mut connect = Connect::new("name.test", 80, config, &facts, Instant::ZERO).unwrap();
-            while let Output::SendQuery { .. } = connect.poll_output(Instant::ZERO) {}
+            while let ConnectOutput::SendQuery { .. } = connect.poll_output(Instant::ZERO) {}
             Name(connect)
         }
 
@@ -592,26 +594,27 @@ mod tests {
 
         fn answers<const N: usize>(&mut self, query: Query, addresses: [&str; N]) {
             let addresses = addresses.map(|ip| SocketAddr::new(ip.parse().unwrap(), 80));
-            let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&[]) };
+            let answer =
+                ConnectInput::Answered { query, addresses: &addresses, order: AddressOrder::Any(&[]) };
             self.0.handle_input(answer, Instant::ZERO);
         }
 
         fn hints(&mut self, family: Family, ip: &str) {
             let addresses = [SocketAddr::new(ip.parse().unwrap(), 80)];
-            let hints = Input::Hinted { family, addresses: &addresses, order: Order::Any(&[]) };
+            let hints = ConnectInput::Hinted { family, addresses: &addresses, order: AddressOrder::Any(&[]) };
             self.0.handle_input(hints, Instant::ZERO);
         }
 
         #[track_caller]
         fn starts(&mut self, ip: &str) {
             let output = self.0.poll_output(Instant::ZERO);
-            let Output::StartAttempt { destination, .. } = output else { panic!("{output:?}") };
+            let ConnectOutput::StartAttempt { destination, .. } = output else { panic!("{output:?}") };
             assert_eq!(destination, SocketAddr::new(ip.parse().unwrap(), 80));
         }
 
         #[track_caller]
         fn waits(&mut self) {
-            assert_eq!(self.0.poll_output(Instant::ZERO), Output::WaitForInput);
+            assert_eq!(self.0.poll_output(Instant::ZERO), ConnectOutput::WaitForInput);
         }
     }
 
@@ -636,7 +639,8 @@ mod tests {
         name.answers(Query::Nat64Prefix, [PREFIX]);
         name.answers(Query::A, ["192.0.2.1"]);
         for query in [Query::Nat64Prefix, Query::A] {
-            name.0.handle_input(Input::QueryFailed { query, error: QueryError::Failed }, Instant::ZERO);
+            name.0
+                .handle_input(ConnectInput::QueryFailed { query, error: QueryError::Failed }, Instant::ZERO);
         }
         name.waits();
         assert!(!name.0.is_resolved());
@@ -666,7 +670,7 @@ mod tests {
         name.waits();
     }
 
-    /// An adapter that can fail to send a query is told of all before there is a connect.
+    /// An adapter that can fail to send a query learns of all of them before there is a connect.
     #[test]
     fn a_start_tells_what_is_asked() {
         let (both, only_v6) = (Facts::default(), Routes { v4: false, v6: true });
@@ -693,7 +697,7 @@ mod tests {
             let connect = Connect::<8, 2, 4, 4>::begin(start, config, &facts, Instant::ZERO);
             for (query, name) in called {
                 let is_asked = asked.split(", ").any(|each| each == name);
-                assert_eq!(connect.state(query) == State::ToSend, is_asked, "{host}: {name}");
+                assert_eq!(connect.state(query) == QueryState::ToSend, is_asked, "{host}: {name}");
             }
         }
     }
@@ -727,7 +731,7 @@ mod tests {
         }
     }
 
-    /// By then nobody waits for IPv4, and what is reached through the NAT64 is not tried as it is.
+    /// By then nothing waits for IPv4, and what is reached through the NAT64 is not tried as it is.
     #[test]
     fn a_second_answer_for_the_prefix_takes_hints_along() {
         let mut name = Name(
@@ -740,13 +744,13 @@ mod tests {
             )
             .unwrap(),
         );
-        while let Output::SendQuery { .. } = name.0.poll_output(Instant::ZERO) {}
+        while let ConnectOutput::SendQuery { .. } = name.0.poll_output(Instant::ZERO) {}
         name.hints(Family::V4, "192.0.2.1");
         name.answers(Query::Nat64Prefix, []);
         name.answers(Query::Aaaa, ["2001:db8::1"]);
         name.answers(Query::Nat64Prefix, [PREFIX]);
-        let Output::StartAttempt { id, .. } = name.0.poll_output(Instant::ZERO) else { panic!() };
-        let refused = Input::AttemptFailed { id, error: race::AttemptErrorKind::Refused.into() };
+        let ConnectOutput::StartAttempt { id, .. } = name.0.poll_output(Instant::ZERO) else { panic!() };
+        let refused = ConnectInput::AttemptFailed { id, error: race::AttemptErrorKind::Refused.into() };
         name.0.handle_input(refused, Instant::ZERO);
         name.starts("64:ff9b::192.0.2.1");
     }

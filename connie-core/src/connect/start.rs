@@ -10,11 +10,11 @@ use crate::resolution::{Host, LOOPBACK, Literal, Query};
 /// A host's text that has been read and found valid. It is small, so that a [`Connect`](super::Connect),
 /// which is not, need not be moved out of a `Result`.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a>(pub(super) Kind<'a>);
+pub struct Start<'a>(pub(super) HostKind<'a>);
 
 /// What a host's text stands for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind<'a> {
+pub(super) enum HostKind<'a> {
     /// All addresses are known, best first.
     Known(&'a [SocketAddr]),
     Loopback([SocketAddr; 2]),
@@ -32,18 +32,18 @@ impl<'a> Start<'a> {
     /// [`InvalidHost`].
     pub fn new(host: &str, port: u16, facts: &Facts<'a>) -> Result<Self, InvalidHost> {
         if let Some(addresses) = facts.hosts {
-            return Ok(Start(Kind::Known(addresses)));
+            return Ok(Start(HostKind::Known(addresses)));
         }
         Ok(Start(match Host::parse(host)? {
             Host::Loopback => {
                 let [v6, v4] = LOOPBACK;
-                Kind::Loopback([SocketAddr::new(v6, port), SocketAddr::new(v4, port)])
+                HostKind::Loopback([SocketAddr::new(v6, port), SocketAddr::new(v4, port)])
             }
-            Host::Nowhere => Kind::Nowhere,
+            Host::Nowhere => HostKind::Nowhere,
             Host::Address(literal) => {
-                Kind::Literal(located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?)
+                HostKind::Literal(located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?)
             }
-            Host::Name(_) => Kind::Name,
+            Host::Name(_) => HostKind::Name,
         }))
     }
 
@@ -52,7 +52,7 @@ impl<'a> Start<'a> {
     #[doc(hidden)]
     #[must_use]
     pub const fn name() -> Self {
-        Start(Kind::Name)
+        Start(HostKind::Name)
     }
 
     /// Whether a connect made of this sends `query`, with room for NAT64 or without: rules 1 and 2. For an
@@ -62,10 +62,10 @@ impl<'a> Start<'a> {
         let Routes { v4, v6 } = facts.routes;
         let nat64 = has_room && config.families == Families::Both && !v4 && v6;
         match (self.0, query) {
-            (Kind::Name, Query::Aaaa) => config.families.allow(Family::V6),
-            (Kind::Name, Query::A) => config.families.allow(Family::V4),
-            (Kind::Name, Query::Nat64Prefix) => nat64,
-            (Kind::Literal(address), Query::Nat64Prefix) => nat64 && may_lie_beyond(address.ip()),
+            (HostKind::Name, Query::Aaaa) => config.families.allow(Family::V6),
+            (HostKind::Name, Query::A) => config.families.allow(Family::V4),
+            (HostKind::Name, Query::Nat64Prefix) => nat64,
+            (HostKind::Literal(address), Query::Nat64Prefix) => nat64 && may_lie_beyond(address.ip()),
             _ => false,
         }
     }

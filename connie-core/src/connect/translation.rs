@@ -17,7 +17,7 @@ pub(super) struct Translation<const N: usize> {
     v4: Vec<SocketAddrV4, N>,
     /// The name's own.
     v6: Vec<SocketAddrV6, N>,
-    /// Whether the race was told of IPv4 addresses under the prefix.
+    /// Whether the race was given IPv4 addresses under the prefix.
     joined: bool,
 }
 
@@ -47,7 +47,7 @@ impl<const N: usize> Translation<N> {
         }
     }
 
-    /// Takes the prefix from the answer for it: the first that it tells.
+    /// Takes the prefix from the answer for it: the first one in it.
     pub(super) fn discover(&mut self, addresses: &[SocketAddr]) {
         self.prefix = addresses.iter().find_map(|address| match address {
             SocketAddr::V6(address) => Prefix::discover(*address.ip()),
@@ -55,7 +55,7 @@ impl<const N: usize> Translation<N> {
         });
     }
 
-    /// Whether the IPv4 addresses under the prefix change what the race is to be told of IPv6: there are
+    /// Whether the IPv4 addresses under the prefix change what the race has to know of IPv6: there are
     /// some, or there were.
     pub(super) fn join(&mut self) -> bool {
         let joined = self.has_joined();
@@ -72,7 +72,7 @@ impl<const N: usize> Translation<N> {
         self.v4.iter().any(|address| may_lie_beyond(IpAddr::V4(*address.ip())))
     }
 
-    /// Whether the network has told a prefix.
+    /// Whether the network has a prefix.
     pub(super) fn has_prefix(&self) -> bool {
         self.prefix.is_some()
     }

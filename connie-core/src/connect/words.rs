@@ -1,8 +1,8 @@
-//! What the outside tells a connect, and what that wants done.
+//! The inputs and outputs of a connect.
 
 use core::net::SocketAddr;
 
-use super::facts::Order;
+use super::facts::AddressOrder;
 use crate::race::{self, AttemptError, AttemptId, Failure, Family};
 use crate::resolution::{Query, QueryError};
 use crate::time::Instant;
@@ -12,7 +12,7 @@ use crate::time::Instant;
 /// Every input is welcome at any time: one that comes too late, twice, or for what was never asked changes
 /// nothing of what the race does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input<'a> {
+pub enum ConnectInput<'a> {
     /// A query has its answer. A later answer takes the place of an earlier one.
     Answered {
         /// The query.
@@ -22,7 +22,7 @@ pub enum Input<'a> {
         /// over.
         addresses: &'a [SocketAddr],
         /// Their order.
-        order: Order<'a>,
+        order: AddressOrder<'a>,
     },
     /// Addresses to go on with until their family's answer comes, which takes their place: the hints of a
     /// service record (RFC 9460 section 7.3).
@@ -32,7 +32,7 @@ pub enum Input<'a> {
         /// The addresses, with the port to connect to.
         addresses: &'a [SocketAddr],
         /// Their order.
-        order: Order<'a>,
+        order: AddressOrder<'a>,
     },
     /// A query failed: there will be no answer. What came before stays.
     QueryFailed {
@@ -63,7 +63,7 @@ pub enum Input<'a> {
 /// The first three ask for more polls; the others end a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an output that is not acted on leaves the race waiting for something that never happens"]
-pub enum Output {
+pub enum ConnectOutput {
     /// Send this query, for [`Query::name`] of the host; all before the first attempt. Report the answer, or
     /// that there will be none.
     SendQuery {
@@ -97,23 +97,28 @@ pub enum Output {
     Failed(Failure),
 }
 
-impl Output {
+impl ConnectOutput {
     /// Whether this ends a drain: there is nothing more to do until an input comes or its time has come.
     #[must_use]
     pub const fn ends_drain(&self) -> bool {
-        !matches!(self, Output::SendQuery { .. } | Output::StartAttempt { .. } | Output::CancelAttempt { .. })
+        !matches!(
+            self,
+            ConnectOutput::SendQuery { .. }
+                | ConnectOutput::StartAttempt { .. }
+                | ConnectOutput::CancelAttempt { .. }
+        )
     }
 }
 
-impl From<race::Output> for Output {
+impl From<race::Output> for ConnectOutput {
     fn from(output: race::Output) -> Self {
         match output {
-            race::Output::StartAttempt { id, destination } => Output::StartAttempt { id, destination },
-            race::Output::CancelAttempt { id } => Output::CancelAttempt { id },
-            race::Output::WaitUntil(until) => Output::WaitUntil(until),
-            race::Output::WaitForInput => Output::WaitForInput,
-            race::Output::Established { id, destination } => Output::Established { id, destination },
-            race::Output::Failed(failure) => Output::Failed(failure),
+            race::Output::StartAttempt { id, destination } => ConnectOutput::StartAttempt { id, destination },
+            race::Output::CancelAttempt { id } => ConnectOutput::CancelAttempt { id },
+            race::Output::WaitUntil(until) => ConnectOutput::WaitUntil(until),
+            race::Output::WaitForInput => ConnectOutput::WaitForInput,
+            race::Output::Established { id, destination } => ConnectOutput::Established { id, destination },
+            race::Output::Failed(failure) => ConnectOutput::Failed(failure),
         }
     }
 }

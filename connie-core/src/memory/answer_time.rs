@@ -1,7 +1,9 @@
-//! How long a host's servers take to answer a request, from when it was sent to the first byte that came back.
+//! How long a host's servers take to answer a request, from when it was sent to the first byte that came
+//! back.
 //!
-//! Smoothed like the round trip of an address, in a place of its own. It is known by the host, the network, the finish line and the
-//! partition, and not by the address: which address is slow to answer is what a [`Verdict`](super::Verdict) says.
+//! Smoothed like the round trip of an address, in a place of its own. It is known by the host, the network,
+//! the finish line and the partition, and not by the address: which address is slow to answer is what a
+//! [`Verdict`](super::Verdict) says.
 
 use core::time::Duration;
 
@@ -21,7 +23,8 @@ pub struct AnswerTime {
 }
 
 impl<const N: usize> Memory<N> {
-    /// Learns that a server of this host took so long from the request to the first byte of its answer. More than a minute says nothing.
+    /// Learns that a server of this host took so long from the request to the first byte of its answer. More
+    /// than a minute says nothing.
     pub fn learn_answer_time(&mut self, visit: &Visit, took: Duration, now: Instant) {
         let Some(sample) = u32::try_from(micros(took)).ok().filter(|sample| *sample <= LONGEST) else {
             return;
@@ -36,7 +39,8 @@ impl<const N: usize> Memory<N> {
         entry.answered = now;
     }
 
-    /// How long servers of this host take to answer; `None` where that is not known, or was learnt longer than a life ago.
+    /// How long servers of this host take to answer; `None` where that is not known, or was learnt longer
+    /// than a life ago.
     #[must_use]
     pub fn answer_time(&self, visit: &Visit, now: Instant) -> Option<AnswerTime> {
         let now = self.tick(now);

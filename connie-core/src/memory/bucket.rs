@@ -6,7 +6,7 @@ pub(super) struct Bucket {
     tenths: i16,
 }
 
-/// The most in hand, and the deepest debt, in SYNs.
+/// The most that it holds, and the deepest debt, in SYNs.
 const MOST: i16 = 16;
 
 impl Bucket {
@@ -15,7 +15,7 @@ impl Bucket {
         Bucket { tenths: MOST * 10 }
     }
 
-    /// Of what was in hand once.
+    /// Of what it held once.
     pub(super) fn with(tenths: i16) -> Self {
         Bucket { tenths: tenths.clamp(-MOST * 10, MOST * 10) }
     }

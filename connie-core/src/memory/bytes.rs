@@ -8,9 +8,9 @@
 //! 12     entries: which kind, then its fields
 //! ```
 //!
-//! All numbers are little-endian. Times are ages, since no clock need go on from one run to the next; whoever
-//! reads the bytes says how long ago they were written. There are no names in them: hosts and networks are
-//! hashes under the memory's salt, which is not in them.
+//! All numbers are little-endian. Times are ages, since no clock need go on from one run to the next; the
+//! program that reads the bytes says how long ago they were written. There are no names in them: hosts and
+//! networks are hashes under the memory's salt, which is not in them.
 
 use core::fmt;
 use core::time::Duration;
@@ -28,7 +28,7 @@ const HEAD: usize = 12;
 /// An entry as bytes.
 const ENTRY: usize = 40;
 
-/// Why bytes are no memory.
+/// Why bytes are not a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidMemory {
@@ -84,7 +84,7 @@ impl<const N: usize> Memory<N> {
     }
 
     /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago. With another `salt` than it had then
-    /// nothing in it is found again. What there is no room for goes as the oldest do.
+    /// nothing in it is found again. What there is no room for is dropped, the oldest first.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use crate::race::Ip;
 
 /// A place in the table, in 40 octets. Times are those of the memory; 0 is never.
 ///
-/// It is an address's, or a host's on a network, which is told by its [`Key`]. One kind of place, and not
+/// It is an address's, or a host's on a network, which its [`Key`] says. One kind of place, and not
 /// two, is half a kilobyte of firmware: all are found, counted by age and thrown out alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -57,7 +57,8 @@ impl Entry {
         self.ip.high == Key::HOST
     }
 
-    /// Whether it is how long a host's servers take to answer. Of its fields only `estimate` and `answered` have a meaning.
+    /// Whether it is how long a host's servers take to answer. Of its fields only `estimate` and `answered`
+    /// have a meaning.
     pub(super) fn is_answer_time(&self) -> bool {
         self.ip.high == Key::ANSWER_TIME
     }
@@ -69,7 +70,7 @@ impl Entry {
     }
 }
 
-/// How an address stands.
+/// The state of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing(pub(super) u8);
 

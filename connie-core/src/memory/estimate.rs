@@ -2,9 +2,9 @@
 
 /// A time in microseconds as a number of 12 bits and a power of two of 4: up to 134 s, to one part in 2,048.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Short(pub(super) u16);
+pub(super) struct ShortTime(pub(super) u16);
 
-impl Short {
+impl ShortTime {
     /// The nearest that is not less.
     pub(super) const fn new(micros: u32) -> Self {
         let mut power = 0;
@@ -12,7 +12,7 @@ impl Short {
             power += 1;
         }
         let digits = micros.div_ceil(1 << power);
-        Short(power << 12 | if digits > 0xfff { 0xfff } else { digits as u16 })
+        ShortTime(power << 12 | if digits > 0xfff { 0xfff } else { digits as u16 })
     }
 
     pub(super) const fn micros(self) -> u32 {
@@ -23,8 +23,8 @@ impl Short {
 /// A smoothed round trip and its variation; without a sample 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Estimate {
-    pub(super) mean: Short,
-    pub(super) variation: Short,
+    pub(super) mean: ShortTime,
+    pub(super) variation: ShortTime,
 }
 
 /// A sample above this is none: the machine slept, or the clock jumped.
@@ -39,16 +39,16 @@ impl Estimate {
     }
 
     pub(super) fn of_bits(bits: u32) -> Self {
-        Estimate { mean: Short(bits as u16), variation: Short((bits >> 16) as u16) }
+        Estimate { mean: ShortTime(bits as u16), variation: ShortTime((bits >> 16) as u16) }
     }
 
     /// RFC 6298 section 2.2: "SRTT <- R, RTTVAR <- R/2".
     pub(super) fn first(sample: u32) -> Self {
-        Estimate { mean: Short::new(sample.max(1)), variation: Short::new(sample / 2) }
+        Estimate { mean: ShortTime::new(sample.max(1)), variation: ShortTime::new(sample / 2) }
     }
 
     pub(super) fn is_known(self) -> bool {
-        self.mean != Short(0)
+        self.mean != ShortTime(0)
     }
 
     /// RFC 6298 section 2.3, with one change: the variation shrinks by an eighth and grows by a quarter of
@@ -68,7 +68,7 @@ impl Estimate {
             variation.saturating_sub(variation / 8).saturating_add(error / 8)
         };
         let mean = mean.saturating_sub(mean / 8).saturating_add(sample / 8);
-        *self = Estimate { mean: Short::new(mean.max(1)), variation: Short::new(variation) };
+        *self = Estimate { mean: ShortTime::new(mean.max(1)), variation: ShortTime::new(variation) };
     }
 
     /// By when it has answered if all is as it was: the mean and four variations, at least 10 ms and an
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn a_time_is_kept_to_one_part_in_two_thousand_and_never_shortened() {
         for micros in [0, 1, 4_095, 4_096, 4_097, 31_003, 250_000, 59_999_999, LONGEST, 134_184_960] {
-            let kept = Short::new(micros).micros();
+            let kept = ShortTime::new(micros).micros();
             assert!(kept >= micros && kept - micros <= micros / 2_048, "{micros} is kept as {kept}");
         }
-        assert_eq!(Short::new(u32::MAX).micros(), 0xfff << 15);
+        assert_eq!(ShortTime::new(u32::MAX).micros(), 0xfff << 15);
     }
 
     #[test]

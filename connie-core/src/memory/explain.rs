@@ -8,9 +8,9 @@ use heapless::Vec;
 
 use super::entry::{Marks, Standing};
 use super::key::Visit;
-use super::order::{Known, State, Trust};
-use super::{Entry, Memory, Role, STALL, pause};
-use crate::race::{Family, Guide, Place, Plan, Race, turn};
+use super::order::{AddressState, Trust, WaitingAddress};
+use super::{CrowdRole, Entry, Memory, STALL, pause};
+use crate::race::{DestinationIndex, Family, Guide, Plan, Race, turn};
 
 /// Why a race does what it does: from [`Memory::explain`].
 ///
@@ -18,14 +18,14 @@ use crate::race::{Family, Guide, Place, Plan, Race, turn};
 /// [addresses](Explanation::addresses). [`json`](Explanation::json) is for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explanation<'a> {
-    outline: Outline,
-    addresses: &'a [Explained],
+    outline: ExplanationOutline,
+    addresses: &'a [ExplainedAddress],
 }
 
 /// What an explanation says of the race as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outline {
-    whole: Option<Whole>,
+pub struct ExplanationOutline {
+    whole: Option<WholeRaceReason>,
     next: Option<u32>,
     rest: Option<u32>,
     longest: u32,
@@ -33,33 +33,33 @@ pub struct Outline {
     paid: Option<u8>,
     first: Option<Family>,
     has_stalled: bool,
-    crowd: Crowded,
+    crowd: CrowdState,
     omitted: u8,
 }
 
 /// Why a race is the whole race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Whole {
+pub enum WholeRaceReason {
     /// The host was never met on this network.
     NeverMet,
     /// Nothing is known of the addresses that could lead, or it was learnt too long ago.
     NothingFresh,
     /// Those that are known have failed, and have not answered since.
     NoneLive,
-    /// In the race before, the lead was beaten when it had been late before that, or nobody answered.
+    /// In the race before, the lead was beaten when it had been late before that, or nothing answered.
     AfterMiss,
 }
 
-impl Whole {
+impl WholeRaceReason {
     /// Its name, such as `never_met`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Whole::NeverMet => "never_met",
-            Whole::NothingFresh => "nothing_fresh",
-            Whole::NoneLive => "none_live",
-            Whole::AfterMiss => "after_miss",
+            WholeRaceReason::NeverMet => "never_met",
+            WholeRaceReason::NothingFresh => "nothing_fresh",
+            WholeRaceReason::NoneLive => "none_live",
+            WholeRaceReason::AfterMiss => "after_miss",
         }
     }
 }
@@ -67,7 +67,7 @@ impl Whole {
 /// Which part an address has in a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Part {
+pub enum AddressPart {
     /// It starts alone.
     Lead,
     /// It is tried to learn about it: beside the lead, or in its place.
@@ -84,18 +84,18 @@ pub enum Part {
     Demoted,
 }
 
-impl Part {
+impl AddressPart {
     /// Its name, such as `on_probation`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Part::Lead => "lead",
-            Part::Explored => "explored",
-            Part::Second => "second",
-            Part::Known => "known",
-            Part::Unknown => "unknown",
-            Part::OnProbation => "on_probation",
-            Part::Demoted => "demoted",
+            AddressPart::Lead => "lead",
+            AddressPart::Explored => "explored",
+            AddressPart::Second => "second",
+            AddressPart::Known => "known",
+            AddressPart::Unknown => "unknown",
+            AddressPart::OnProbation => "on_probation",
+            AddressPart::Demoted => "demoted",
         }
     }
 }
@@ -103,7 +103,7 @@ impl Part {
 /// What a race has to do with others to its host that run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Crowded {
+pub enum CrowdState {
     /// Nothing.
     No,
     /// It explores for them.
@@ -112,23 +112,23 @@ pub enum Crowded {
     Follows,
 }
 
-impl Crowded {
+impl CrowdState {
     /// Its name, such as `follows`, where it has to do with others.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
-            Crowded::No => None,
-            Crowded::Leads => Some("leads"),
-            Crowded::Follows => Some("follows"),
+            CrowdState::No => None,
+            CrowdState::Leads => Some("leads"),
+            CrowdState::Follows => Some("follows"),
         }
     }
 }
 
 /// What a plan knows of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Explained {
+pub struct ExplainedAddress {
     address: SocketAddr,
-    part: Part,
+    part: AddressPart,
     failures: u8,
     was_late: bool,
     is_of_prefix: bool,
@@ -141,7 +141,7 @@ pub struct Explained {
     pause: u32,
 }
 
-/// What a start that nobody has paid for waits at least, and at most: see `Steps`.
+/// What a start that is not paid for waits at least, and at most: see `PlanSteps`.
 const LEAST_LADDER: u32 = crate::time::micros(crate::Config::MIN_DELAY) as u32;
 const LONGEST_LADDER: u32 = crate::time::micros(crate::Config::MAX_DELAY) as u32;
 
@@ -153,15 +153,15 @@ fn micros(micros: u32) -> Duration {
     Duration::from_micros(micros.into())
 }
 
-impl Explained {
+impl ExplainedAddress {
     /// Room for one.
     pub const EMPTY: Self =
         Self::new(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
 
     const fn new(address: SocketAddr) -> Self {
-        Explained {
+        ExplainedAddress {
             address,
-            part: Part::Unknown,
+            part: AddressPart::Unknown,
             failures: 0,
             was_late: false,
             is_of_prefix: false,
@@ -181,7 +181,7 @@ impl Explained {
 
     /// Which part it has.
     #[must_use]
-    pub fn part(&self) -> Part {
+    pub fn part(&self) -> AddressPart {
         self.part
     }
 
@@ -237,37 +237,37 @@ impl Explained {
 impl<'a> Explanation<'a> {
     /// Of parts that were kept: see [`parts`](Explanation::parts).
     #[must_use]
-    pub const fn from_parts(outline: Outline, addresses: &'a [Explained]) -> Self {
+    pub const fn from_parts(outline: ExplanationOutline, addresses: &'a [ExplainedAddress]) -> Self {
         Explanation { outline, addresses }
     }
 
     /// Its parts, for one who keeps them longer than what it was made in.
     #[must_use]
-    pub const fn parts(&self) -> (Outline, &'a [Explained]) {
+    pub const fn parts(&self) -> (ExplanationOutline, &'a [ExplainedAddress]) {
         (self.outline, self.addresses)
     }
 
     /// The addresses that the plan is about, in the order of the race's [destinations](Race::destinations).
     #[must_use]
-    pub const fn addresses(&self) -> &'a [Explained] {
+    pub const fn addresses(&self) -> &'a [ExplainedAddress] {
         self.addresses
     }
 
     /// The one that has this part, where it is the part of one address.
     #[must_use]
-    pub fn the(&self, part: Part) -> Option<&'a Explained> {
+    pub fn the(&self, part: AddressPart) -> Option<&'a ExplainedAddress> {
         self.addresses.iter().find(|one| one.part == part)
     }
 
     /// How many have this part.
     #[must_use]
-    pub fn count(&self, part: Part) -> usize {
+    pub fn count(&self, part: AddressPart) -> usize {
         self.addresses.iter().filter(|one| one.part == part).count()
     }
 
     /// Why it is the whole race; `None` where an address leads.
     #[must_use]
-    pub const fn whole(&self) -> Option<Whole> {
+    pub const fn whole(&self) -> Option<WholeRaceReason> {
         self.outline.whole
     }
 
@@ -318,7 +318,7 @@ impl<'a> Explanation<'a> {
 
     /// What it has to do with other races of this moment.
     #[must_use]
-    pub const fn crowd(&self) -> Crowded {
+    pub const fn crowd(&self) -> CrowdState {
         self.outline.crowd
     }
 
@@ -328,13 +328,13 @@ impl<'a> Explanation<'a> {
         self.outline.omitted.into()
     }
 
-    /// The same, of a race that was told its role in a [crowd](super::Crowd).
+    /// The same, for a race that has a role in a [crowd](super::Crowd).
     #[must_use]
-    pub const fn in_crowd(mut self, role: &Role) -> Self {
+    pub const fn in_crowd(mut self, role: &CrowdRole) -> Self {
         self.outline.crowd = match role {
-            Role::Lead(_) => Crowded::Leads,
-            Role::Follow(_) => Crowded::Follows,
-            Role::Alone => Crowded::No,
+            CrowdRole::Lead(_) => CrowdState::Leads,
+            CrowdRole::Follow(_) => CrowdState::Follows,
+            CrowdRole::Alone => CrowdState::No,
         };
         self
     }
@@ -346,7 +346,7 @@ impl<const N: usize> Memory<N> {
     /// [destinations](Race::destinations).
     ///
     /// ```
-    /// use connie_core::memory::{Explained, Finish, Memory, Network};
+    /// use connie_core::memory::{ExplainedAddress, Finish, Memory, Network};
     /// use connie_core::race::PlannedRace;
     /// use connie_core::{Config, Instant};
     ///
@@ -356,7 +356,7 @@ impl<const N: usize> Memory<N> {
     /// let mut race = PlannedRace::<16, 4>::new(&Config::all_at_once(), now);
     /// race.handle_addresses(&["192.0.2.1:80".parse()?, "192.0.2.2:80".parse()?], now);
     /// let plan = memory.plan(&visit, &race, 0, now);
-    /// let mut room = [Explained::EMPTY; 16];
+    /// let mut room = [ExplainedAddress::EMPTY; 16];
     /// let explanation = memory.explain(&visit, &race, &plan, &mut room, now);
     /// assert_eq!(explanation.to_string(), "whole race: the host was never met here; 2 unknown");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -366,7 +366,7 @@ impl<const N: usize> Memory<N> {
         visit: &Visit,
         race: &Race<D, K, R, G>,
         plan: &Plan<D>,
-        room: &'r mut [Explained],
+        room: &'r mut [ExplainedAddress],
         now: crate::Instant,
     ) -> Explanation<'r> {
         let now = self.tick(now);
@@ -378,7 +378,7 @@ impl<const N: usize> Memory<N> {
         for ((place, waiting), known) in race.fresh().zip(&known) {
             fresh = fresh.saturating_add(1);
             if let Some(row) = room.get_mut(told) {
-                *row = Explained::of(waiting.address(), known);
+                *row = ExplainedAddress::of(waiting.address(), known);
                 if let Some(part) = part(plan, place).filter(|_| !begun) {
                     row.part = part;
                 }
@@ -392,7 +392,7 @@ impl<const N: usize> Memory<N> {
                 }
             }
         }
-        let addresses: &'r [Explained] = room.get(..told).unwrap_or_default();
+        let addresses: &'r [ExplainedAddress] = room.get(..told).unwrap_or_default();
         let mut outline = outline(plan, race.delay(), fresh);
         outline.omitted = u8::try_from(fresh.saturating_sub(told)).unwrap_or(u8::MAX);
         outline.has_stalled = self.stalled > 0 && now.saturating_sub(self.stalled) < STALL;
@@ -402,41 +402,42 @@ impl<const N: usize> Memory<N> {
         Explanation { outline, addresses }
     }
 
-    fn whole(&self, visit: &Visit, met: bool, addresses: &[Explained]) -> Whole {
+    fn whole(&self, visit: &Visit, met: bool, addresses: &[ExplainedAddress]) -> WholeRaceReason {
         let is_due = self.table.find(&visit.key()).is_some_and(|host| host.marks.has(Marks::WHOLE));
-        let is_down = |one: &Explained| matches!(one.part, Part::Demoted | Part::OnProbation);
+        let is_down =
+            |one: &ExplainedAddress| matches!(one.part, AddressPart::Demoted | AddressPart::OnProbation);
         match () {
-            () if !met => Whole::NeverMet,
-            () if is_due => Whole::AfterMiss,
+            () if !met => WholeRaceReason::NeverMet,
+            () if is_due => WholeRaceReason::AfterMiss,
             () if addresses.iter().any(is_down)
                 && addresses.iter().all(|one| is_down(one) || one.mean == 0) =>
             {
-                Whole::NoneLive
+                WholeRaceReason::NoneLive
             }
-            () => Whole::NothingFresh,
+            () => WholeRaceReason::NothingFresh,
         }
     }
 }
 
-impl Explained {
-    fn of(address: SocketAddr, known: &Known<'_>) -> Self {
-        let mut row = Explained::new(address);
+impl ExplainedAddress {
+    fn of(address: SocketAddr, known: &WaitingAddress<'_>) -> Self {
+        let mut row = ExplainedAddress::new(address);
         row.part = part_of(known);
-        row.was_late = known.state == State::Missed;
+        row.was_late = known.state == AddressState::Missed;
         (row.mean, row.due) = (known.mean, known.due);
         row.is_of_prefix = known.mean > 0 && known.trust == Trust::Prefix;
         row
     }
 
     /// What its entry says.
-    fn take(&mut self, entry: &Entry, known: &Known<'_>, now: u32) {
+    fn take(&mut self, entry: &Entry, known: &WaitingAddress<'_>, now: u32) {
         if entry.answered > 0 {
             self.age = Some(now.saturating_sub(entry.answered));
         }
         if !self.is_of_prefix {
             self.variation = entry.estimate.variation.micros();
         }
-        let counts = matches!(known.state, State::Demoted | State::Probation);
+        let counts = matches!(known.state, AddressState::Demoted | AddressState::Probation);
         if counts && entry.standing == Standing::DEMOTED {
             self.failures = entry.marks.level().min(Marks::HIGHEST).saturating_add(1);
             let over = entry.counted.saturating_add(pause(entry.marks.level(), known.number));
@@ -446,27 +447,27 @@ impl Explained {
 }
 
 /// The part that is one address's.
-fn part<const D: usize>(plan: &Plan<D>, place: Place) -> Option<Part> {
-    let is = |chosen: Option<crate::race::Chosen>| chosen.is_some_and(|chosen| chosen.place == place);
+fn part<const D: usize>(plan: &Plan<D>, place: DestinationIndex) -> Option<AddressPart> {
+    let is = |chosen: Option<crate::race::ChosenAddress>| chosen.is_some_and(|chosen| chosen.place == place);
     match plan.turns.get(usize::from(place)) {
-        _ if is(plan.times.lead) => Some(Part::Lead),
-        _ if is(plan.times.explored) => Some(Part::Explored),
-        Some(&turn::SECOND) => Some(Part::Second),
+        _ if is(plan.times.lead) => Some(AddressPart::Lead),
+        _ if is(plan.times.explored) => Some(AddressPart::Explored),
+        Some(&turn::SECOND) => Some(AddressPart::Second),
         _ => None,
     }
 }
 
 /// The part of one that is among many.
-fn part_of(known: &Known<'_>) -> Part {
+fn part_of(known: &WaitingAddress<'_>) -> AddressPart {
     match known.state {
-        State::Demoted => Part::Demoted,
-        State::Probation => Part::OnProbation,
-        State::Live | State::Missed if known.mean == 0 => Part::Unknown,
-        State::Live | State::Missed => Part::Known,
+        AddressState::Demoted => AddressPart::Demoted,
+        AddressState::Probation => AddressPart::OnProbation,
+        AddressState::Live | AddressState::Missed if known.mean == 0 => AddressPart::Unknown,
+        AddressState::Live | AddressState::Missed => AddressPart::Known,
     }
 }
 
-/// When the second, the third and the fourth start, counted from the start of the first, while nobody fails.
+/// When the second, the third and the fourth start, counted from the start of the first, while none fails.
 /// `own` is the delay that the race has without a plan.
 fn starts<const D: usize>(plan: &Plan<D>, own: u32) -> [u32; 3] {
     let [first, ..] = plan.times.delays;
@@ -492,7 +493,7 @@ fn starts<const D: usize>(plan: &Plan<D>, own: u32) -> [u32; 3] {
 }
 
 /// What is common to all addresses, of which `fresh` wait.
-fn outline<const D: usize>(plan: &Plan<D>, own: Option<u32>, fresh: usize) -> Outline {
+fn outline<const D: usize>(plan: &Plan<D>, own: Option<u32>, fresh: usize) -> ExplanationOutline {
     // Where one is explored beside the lead, the second is the third to start.
     let is_beside = plan.times.explored.is_some_and(|explored| {
         plan.turns.get(usize::from(explored.place)).is_some_and(|turn| *turn == turn::EXPLORED)
@@ -501,7 +502,7 @@ fn outline<const D: usize>(plan: &Plan<D>, own: Option<u32>, fresh: usize) -> Ou
     let [beside, second, third] =
         starts(plan, own.unwrap_or(0)).map(|at| (is_timed && own.is_some()).then_some(at));
     let (next, rest, ahead) = if is_beside { (second, third, 2) } else { (beside, second, 1) };
-    Outline {
+    ExplanationOutline {
         whole: None,
         next: next.filter(|_| fresh > ahead),
         rest: rest.filter(|_| fresh > ahead.saturating_add(1)),
@@ -510,7 +511,7 @@ fn outline<const D: usize>(plan: &Plan<D>, own: Option<u32>, fresh: usize) -> Ou
         paid: plan.times.met.then_some(plan.times.paid),
         first: plan.times.first,
         has_stalled: false,
-        crowd: Crowded::No,
+        crowd: CrowdState::No,
         omitted: 0,
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::explain::{Crowded, Explained, Explanation, Part, Whole};
+use super::explain::{AddressPart, CrowdState, ExplainedAddress, Explanation, WholeRaceReason};
 use crate::race::Family;
 use crate::time::micros;
 use crate::timeline::{OrNull, Quoted};
@@ -12,17 +12,19 @@ use crate::timeline::{OrNull, Quoted};
 /// `whole race: the host was never met here; 2 unknown`.
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.whole(), self.the(Part::Lead)) {
+        match (self.whole(), self.the(AddressPart::Lead)) {
             (Some(whole), _) => write!(f, "whole race: {whole}")?,
-            (None, Some(lead)) => write!(f, "lead: {}", Facts(lead))?,
+            (None, Some(lead)) => write!(f, "lead: {}", AddressFacts(lead))?,
             (None, None) => f.write_str("a lead")?,
         }
-        if let Some(explored) = self.the(Part::Explored) {
-            write!(f, "; explored: {}", Facts(explored))?;
+        if let Some(explored) = self.the(AddressPart::Explored) {
+            write!(f, "; explored: {}", AddressFacts(explored))?;
         }
-        for (part, words) in
-            [(Part::Demoted, "demoted"), (Part::OnProbation, "on probation"), (Part::Unknown, "unknown")]
-        {
+        for (part, words) in [
+            (AddressPart::Demoted, "demoted"),
+            (AddressPart::OnProbation, "on probation"),
+            (AddressPart::Unknown, "unknown"),
+        ] {
             match self.count(part) {
                 0 => {}
                 count => write!(f, "; {count} {words}")?,
@@ -49,50 +51,50 @@ impl fmt::Display for Explanation<'_> {
             f.write_str("; the bucket is empty")?;
         }
         f.write_str(match self.crowd() {
-            Crowded::No => "",
-            Crowded::Leads => "; others follow",
-            Crowded::Follows => "; another explores",
+            CrowdState::No => "",
+            CrowdState::Leads => "; others follow",
+            CrowdState::Follows => "; another explores",
         })
     }
 }
 
-impl fmt::Display for Whole {
+impl fmt::Display for WholeRaceReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Whole::NeverMet => "the host was never met here",
-            Whole::NothingFresh => "nothing fresh is known of its addresses",
-            Whole::NoneLive => "none is known to answer",
-            Whole::AfterMiss => "the last lead was beaten, or nobody answered",
+            WholeRaceReason::NeverMet => "the host was never met here",
+            WholeRaceReason::NothingFresh => "nothing fresh is known of its addresses",
+            WholeRaceReason::NoneLive => "none is known to answer",
+            WholeRaceReason::AfterMiss => "the last lead was beaten, or nobody answered",
         })
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for AddressPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Part::OnProbation => "on probation",
+            AddressPart::OnProbation => "on probation",
             part => part.name(),
         })
     }
 }
 
 /// `192.0.2.1:80 lead: 31 ms +-4, seen 12 s ago`.
-impl fmt::Display for Explained {
+impl fmt::Display for ExplainedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.address(), self.part())?;
         match self.part() {
-            Part::Unknown if self.age().is_none() => Ok(()),
-            _ => write!(f, ": {}", Facts(self)),
+            AddressPart::Unknown if self.age().is_none() => Ok(()),
+            _ => write!(f, ": {}", AddressFacts(self)),
         }
     }
 }
 
 /// What is known of an address, without its name and part.
-struct Facts<'a>(&'a Explained);
+struct AddressFacts<'a>(&'a ExplainedAddress);
 
-impl fmt::Display for Facts<'_> {
+impl fmt::Display for AddressFacts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts(one) = *self;
+        let AddressFacts(one) = *self;
         let mut comma = "";
         if let Some(round_trip) = one.round_trip() {
             write!(f, "{} ms", Millis(round_trip, round_trip))?;
@@ -167,8 +169,8 @@ impl<'a> Explanation<'a> {
     ///  "by_prefix":false,"age_us":12000256,"late":false,"failures":0,"paused_us":null}, ...]}
     /// ```
     ///
-    /// `whole` is a [`Whole::name`], `part` a [`Part::name`], `first` a [`Family::name`], and `crowd` `leads`
-    /// or `follows`.
+    /// `whole` is a [`WholeRaceReason::name`], `part` a [`AddressPart::name`], `first` a [`Family::name`],
+    /// and `crowd` `leads` or `follows`.
     #[must_use]
     pub const fn json(&self) -> ExplanationJson<'a> {
         ExplanationJson(*self)
@@ -184,8 +186,8 @@ impl fmt::Display for ExplanationJson<'_> {
         let ExplanationJson(it) = self;
         let the = |part| OrNull(it.the(part).map(|one| Quoted(one.address())));
         write!(f, r#"{{"whole":{},"#, OrNull(it.whole().map(|whole| Quoted(whole.name()))))?;
-        write!(f, r#""lead":{},"explored":{},"#, the(Part::Lead), the(Part::Explored))?;
-        write!(f, r#""second":{},"#, the(Part::Second))?;
+        write!(f, r#""lead":{},"explored":{},"#, the(AddressPart::Lead), the(AddressPart::Explored))?;
+        write!(f, r#""second":{},"#, the(AddressPart::Second))?;
         write!(f, r#""next_us":{},"rest_us":{},"#, Micros(it.next()), Micros(it.rest()))?;
         write!(f, r#""longest_us":{},"hold_us":{},"#, micros(it.longest_delay()), Micros(it.hold()))?;
         write!(f, r#""paid":{},"#, OrNull(it.paid()))?;
@@ -200,7 +202,7 @@ impl fmt::Display for ExplanationJson<'_> {
     }
 }
 
-fn write_address(f: &mut fmt::Formatter<'_>, one: &Explained) -> fmt::Result {
+fn write_address(f: &mut fmt::Formatter<'_>, one: &ExplainedAddress) -> fmt::Result {
     write!(f, r#"{{"address":"{}","part":"{}","#, one.address(), one.part().name())?;
     write!(f, r#""round_trip_us":{},"#, Micros(one.round_trip()))?;
     write!(f, r#""variation_us":{},"#, Micros(one.variation()))?;

@@ -7,16 +7,16 @@ use super::estimate::{Estimate, LONGEST};
 use super::key::{self, Target, Visit};
 use super::lesson::Lesson;
 use super::words::Verdict;
-use super::{Doubt, HALF_LIFE, Late, Memory, RACES};
-use crate::race::{Chosen, Destination, Family, Outcome, PlannedRace, Times, ip_and_port};
+use super::{FamilyDoubt, HALF_LIFE, LateLead, Memory, RACES};
+use crate::race::{AttemptOutcome, ChosenAddress, Destination, Family, PlanTimes, PlannedRace, ip_and_port};
 use crate::time::Instant;
 use crate::timeline::AttemptRecord;
 
 /// A race that has ended. Times in it are in microseconds since its start.
-struct Past<'r> {
+struct PastRace<'r> {
     visit: &'r Visit,
     salt: u32,
-    times: &'r Times,
+    times: &'r PlanTimes,
     attempts: &'r [AttemptRecord],
     destinations: &'r [Destination],
     ended: u32,
@@ -26,7 +26,7 @@ struct Past<'r> {
     winner: Option<&'r AttemptRecord>,
 }
 
-impl<'r> Past<'r> {
+impl<'r> PastRace<'r> {
     /// A moment of the race, on the memory's clock.
     fn moment(&self, since: u32) -> u32 {
         self.start.saturating_add(since >> 10)
@@ -40,8 +40,8 @@ impl<'r> Past<'r> {
     }
 
     /// The first attempt on an address that the plan has chosen.
-    fn first(&self, chosen: Option<Chosen>) -> Option<(Target, &'r AttemptRecord)> {
-        let Chosen { place, key } = chosen?;
+    fn first(&self, chosen: Option<ChosenAddress>) -> Option<(Target, &'r AttemptRecord)> {
+        let ChosenAddress { place, key } = chosen?;
         let attempt = self.attempts.iter().find(|it| it.place == place && it.outcome.is_some())?;
         // Another address may have come to have its place.
         let target = self.target(attempt).filter(|target| target.number == key.get())?;
@@ -95,7 +95,7 @@ impl<const N: usize> Memory<N> {
         self.rebase(now);
         let start = self.tick(start);
         let attempts = race.attempts();
-        let past = Past {
+        let past = PastRace {
             visit,
             salt: self.salt,
             times: race.times(),
@@ -105,7 +105,7 @@ impl<const N: usize> Memory<N> {
             start,
             // No later than it is, where the clock has run backwards.
             at: start.saturating_add(ended >> 10).min(self.tick(now)),
-            winner: attempts.iter().find(|it| matches!(it.outcome, Some(Outcome::Established))),
+            winner: attempts.iter().find(|it| matches!(it.outcome, Some(AttemptOutcome::Established))),
         };
         if past.times.met {
             self.bucket.pay(race.started().saturating_sub(1));
@@ -114,7 +114,7 @@ impl<const N: usize> Memory<N> {
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn learn_of_race(&mut self, past: &Past<'_>, is_sent_again: bool) {
+    fn learn_of_race(&mut self, past: &PastRace<'_>, is_sent_again: bool) {
         let (lead, explored) = (past.first(past.times.lead), past.first(past.times.explored));
         let stalls = lead.as_ref().is_some_and(|(_, attempt)| self.stalls(past, attempt));
         let mut taught = past.winner.is_some();
@@ -143,8 +143,14 @@ impl<const N: usize> Memory<N> {
     }
 
     /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a
-    /// race that nobody won. Where the network `stalls`, silence is no evidence.
-    fn learn_of(&mut self, past: &Past<'_>, target: &Target, attempt: &AttemptRecord, stalls: bool) -> bool {
+    /// race that nobody won. Where the network `stalls`, silence is not evidence.
+    fn learn_of(
+        &mut self,
+        past: &PastRace<'_>,
+        target: &Target,
+        attempt: &AttemptRecord,
+        stalls: bool,
+    ) -> bool {
         let lesson = past.lesson(attempt);
         let has_failed = matches!(lesson, Lesson::Failure | Lesson::FailureOfHost);
         let Some(winner) = past.winner else { return has_failed };
@@ -175,9 +181,9 @@ impl<const N: usize> Memory<N> {
     }
 
     /// The winner: rules 2 and 4.
-    fn answered(&mut self, past: &Past<'_>, winner: &AttemptRecord, is_sent_again: bool) {
+    fn answered(&mut self, past: &PastRace<'_>, winner: &AttemptRecord, is_sent_again: bool) {
         let Some(target) = past.target(winner) else { return };
-        *self.doubt_of(target.family) = Doubt::default();
+        *self.doubt_of(target.family) = FamilyDoubt::default();
         let Some(entry) = self.table.find_or_new(&target.key) else { return };
         let sample = winner.ran();
         if sample <= LONGEST && !(is_sent_again && entry.estimate.is_known()) {
@@ -201,12 +207,12 @@ impl<const N: usize> Memory<N> {
     /// Rules 7 and 8, for the lead: what it is, where something is held against it.
     fn learn_of_lead(
         &mut self,
-        past: &Past<'_>,
+        past: &PastRace<'_>,
         target: &Target,
         attempt: &AttemptRecord,
         has_won: bool,
     ) -> Option<Standing> {
-        let Times { met, due, together, .. } = *past.times;
+        let PlanTimes { met, due, together, .. } = *past.times;
         let entry = self.table.find_mut(&target.key);
         if has_won {
             // In the first race of a host one may lead for its prefix, which is no reason to keep it.
@@ -233,13 +239,13 @@ impl<const N: usize> Memory<N> {
     }
 
     /// Rule 8: whether the lead was late while another host's was.
-    fn stalls(&mut self, past: &Past<'_>, attempt: &AttemptRecord) -> bool {
+    fn stalls(&mut self, past: &PastRace<'_>, attempt: &AttemptRecord) -> bool {
         let due = past.times.due;
         if past.lesson(attempt) != Lesson::Silence || attempt.ran() < due {
             return false;
         }
         let other = self.late;
-        self.late = Late { host: past.visit.host, at: past.at };
+        self.late = LateLead { host: past.visit.host, at: past.at };
         let is_both = other.host != 0
             && other.host != past.visit.host
             && other.at >= past.moment(attempt.started.saturating_add(due));
@@ -260,7 +266,7 @@ impl<const N: usize> Memory<N> {
     /// before it could find out anything.
     fn learn_of_host(
         &mut self,
-        past: &Past<'_>,
+        past: &PastRace<'_>,
         taught: bool,
         lead_won: bool,
         is_dethroned: bool,
@@ -307,7 +313,7 @@ impl<const N: usize> Memory<N> {
     /// Rule 9: two wins in a row.
     fn learn_of_explored(
         &mut self,
-        past: &Past<'_>,
+        past: &PastRace<'_>,
         target: &Target,
         attempt: &AttemptRecord,
         lead: Option<(Target, &AttemptRecord)>,
@@ -356,7 +362,7 @@ impl<const N: usize> Memory<N> {
 
     // Rule 10.
 
-    fn doubt_of(&mut self, family: Family) -> &mut Doubt {
+    fn doubt_of(&mut self, family: Family) -> &mut FamilyDoubt {
         let [v6, v4] = &mut self.doubts;
         match family {
             Family::V6 => v6,
@@ -368,7 +374,7 @@ impl<const N: usize> Memory<N> {
         let (realm, number) = (target.key.realm, target.number);
         let doubt = self.doubt_of(target.family);
         if doubt.realm != realm || at.saturating_sub(doubt.at) > HALF_LIFE {
-            *doubt = Doubt { realm, at, numbers: [0; 3] };
+            *doubt = FamilyDoubt { realm, at, numbers: [0; 3] };
         }
         doubt.at = at;
         for known in &mut doubt.numbers {

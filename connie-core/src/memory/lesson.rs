@@ -1,7 +1,7 @@
 //! What the end of an attempt teaches: the table of all ways in which one can end.
 
 use super::key::Finish;
-use crate::race::{AttemptErrorKind, Outcome, TlsFailure};
+use crate::race::{AttemptErrorKind, AttemptOutcome, TlsFailure};
 
 /// What an attempt teaches about its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,32 +17,32 @@ pub(super) enum Lesson {
     Nothing,
 }
 
-/// No packet comes back sooner from beyond this machine: an attempt that finds no way in less was told so by
-/// its own routing table.
+/// No packet comes back sooner from beyond this machine: an attempt that finds no route in less failed by
+/// this machine's own routing table.
 const SOONEST_PACKET: u32 = 200;
 
 impl Lesson {
     /// What an attempt to `finish` teaches that ended like this after `ran` microseconds. `cut_short` is
     /// whether the end of its race was what ended it.
-    pub(super) fn of(outcome: Outcome, finish: Finish, ran: u32, cut_short: bool) -> Self {
+    pub(super) fn of(outcome: AttemptOutcome, finish: Finish, ran: u32, cut_short: bool) -> Self {
         use AttemptErrorKind as Kind;
         match outcome {
-            Outcome::Established => Lesson::Sample,
+            AttemptOutcome::Established => Lesson::Sample,
             // Lent its socket to another, which is its race's affair.
-            Outcome::Evicted => Lesson::Nothing,
-            Outcome::Canceled => Lesson::Silence,
-            Outcome::Failed(Kind::TimedOut) if cut_short => Lesson::Silence,
-            Outcome::Failed(Kind::Unreachable) if ran < SOONEST_PACKET => Lesson::Nothing,
+            AttemptOutcome::Evicted => Lesson::Nothing,
+            AttemptOutcome::Canceled => Lesson::Silence,
+            AttemptOutcome::Failed(Kind::TimedOut) if cut_short => Lesson::Silence,
+            AttemptOutcome::Failed(Kind::Unreachable) if ran < SOONEST_PACKET => Lesson::Nothing,
             // Who answers a SYN with one refuses: this one came later, in the handshake of TLS.
-            Outcome::Failed(Kind::Reset) if finish == Finish::Tls => Lesson::FailureOfHost,
-            Outcome::Failed(Kind::Refused | Kind::Unreachable | Kind::TimedOut | Kind::Reset) => {
+            AttemptOutcome::Failed(Kind::Reset) if finish == Finish::Tls => Lesson::FailureOfHost,
+            AttemptOutcome::Failed(Kind::Refused | Kind::Unreachable | Kind::TimedOut | Kind::Reset) => {
                 Lesson::Failure
             }
             // A wrong name or an untrusted issuer is between the host and its caller.
-            Outcome::Failed(Kind::Tls(failure)) if failure.is_certificate() => Lesson::Nothing,
-            Outcome::Failed(Kind::Tls(TlsFailure::Local)) => Lesson::Nothing,
-            Outcome::Failed(Kind::Tls(_)) => Lesson::FailureOfHost,
-            Outcome::Failed(
+            AttemptOutcome::Failed(Kind::Tls(failure)) if failure.is_certificate() => Lesson::Nothing,
+            AttemptOutcome::Failed(Kind::Tls(TlsFailure::Local)) => Lesson::Nothing,
+            AttemptOutcome::Failed(Kind::Tls(_)) => Lesson::FailureOfHost,
+            AttemptOutcome::Failed(
                 Kind::OutOfSockets | Kind::StackGone | Kind::NoSourceAddress | Kind::Setup(_) | Kind::Other,
             ) => Lesson::Nothing,
         }
@@ -59,27 +59,27 @@ mod tests {
     fn every_end_of_an_attempt() {
         use AttemptErrorKind as Kind;
         for (outcome, lesson) in [
-            (Outcome::Established, Lesson::Sample),
-            (Outcome::Canceled, Lesson::Silence),
-            (Outcome::Evicted, Lesson::Nothing),
-            (Outcome::Failed(Kind::Refused), Lesson::Failure),
-            (Outcome::Failed(Kind::Unreachable), Lesson::Failure),
-            (Outcome::Failed(Kind::TimedOut), Lesson::Failure),
-            (Outcome::Failed(Kind::Reset), Lesson::Failure),
-            (Outcome::Failed(Kind::OutOfSockets), Lesson::Nothing),
-            (Outcome::Failed(Kind::StackGone), Lesson::Nothing),
-            (Outcome::Failed(Kind::NoSourceAddress), Lesson::Nothing),
-            (Outcome::Failed(Kind::Setup(1)), Lesson::Nothing),
-            (Outcome::Failed(Kind::Other), Lesson::Nothing),
-            (Outcome::Failed(Kind::Tls(TlsFailure::CertificateName)), Lesson::Nothing),
-            (Outcome::Failed(Kind::Tls(TlsFailure::CertificateExpired)), Lesson::Nothing),
-            (Outcome::Failed(Kind::Tls(TlsFailure::Alert(40))), Lesson::FailureOfHost),
-            (Outcome::Failed(Kind::Tls(TlsFailure::Local)), Lesson::Nothing),
-            (Outcome::Failed(Kind::Tls(TlsFailure::NotTls)), Lesson::FailureOfHost),
+            (AttemptOutcome::Established, Lesson::Sample),
+            (AttemptOutcome::Canceled, Lesson::Silence),
+            (AttemptOutcome::Evicted, Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Refused), Lesson::Failure),
+            (AttemptOutcome::Failed(Kind::Unreachable), Lesson::Failure),
+            (AttemptOutcome::Failed(Kind::TimedOut), Lesson::Failure),
+            (AttemptOutcome::Failed(Kind::Reset), Lesson::Failure),
+            (AttemptOutcome::Failed(Kind::OutOfSockets), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::StackGone), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::NoSourceAddress), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Setup(1)), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Other), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Tls(TlsFailure::CertificateName)), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Tls(TlsFailure::CertificateExpired)), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Tls(TlsFailure::Alert(40))), Lesson::FailureOfHost),
+            (AttemptOutcome::Failed(Kind::Tls(TlsFailure::Local)), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::Tls(TlsFailure::NotTls)), Lesson::FailureOfHost),
         ] {
             for finish in [Finish::Tcp, Finish::Tls] {
                 let lesson = match (outcome, finish) {
-                    (Outcome::Failed(Kind::Reset), Finish::Tls) => Lesson::FailureOfHost,
+                    (AttemptOutcome::Failed(Kind::Reset), Finish::Tls) => Lesson::FailureOfHost,
                     _ => lesson,
                 };
                 assert_eq!(Lesson::of(outcome, finish, 30_000, false), lesson, "{outcome}");
@@ -91,7 +91,7 @@ mod tests {
     /// machine's.
     #[test]
     fn no_route_is_told_from_a_routers_word_by_its_time() {
-        let unreachable = Outcome::Failed(AttemptErrorKind::Unreachable);
+        let unreachable = AttemptOutcome::Failed(AttemptErrorKind::Unreachable);
         for (micros, lesson) in [(0, Lesson::Nothing), (199, Lesson::Nothing), (200, Lesson::Failure)] {
             assert_eq!(Lesson::of(unreachable, Finish::Tcp, micros, false), lesson, "{micros}");
         }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_deadline_of_a_race_is_no_failure_of_an_address() {
-        let timed_out = Outcome::Failed(AttemptErrorKind::TimedOut);
+        let timed_out = AttemptOutcome::Failed(AttemptErrorKind::TimedOut);
         assert_eq!(Lesson::of(timed_out, Finish::Tcp, 1_000_000, true), Lesson::Silence);
     }
 }

@@ -43,13 +43,13 @@
 //!                  └──────failed────────┴──────────failed──────────────▶ demoted ─────┘
 //! ```
 //!
-//! 1. **Key.** An address is known by itself, its port, the network (a hash of the source address; IPv6: of
-//!    its /64), the finish line and the caller's partition. An entry says whose it is, by 32 bits of the
-//!    host's name under the memory's salt.
+//! 1. **Key.** An address is known by its IP address, its port, the network (a hash of the source address;
+//!    IPv6: of its /64), the finish line and the caller's partition. An entry says which host it belongs to,
+//!    by 32 bits of the host's name under the memory's salt.
 //! 2. **Enters** an address that was dialled and answered or failed: none for being in an answer, none for
 //!    losing.
-//! 3. **Learns** at the end of a race, as `lesson.rs` has it. Where nobody answered nobody has failed, since
-//!    the network may have been down; the next race of that host is the whole race.
+//! 3. **Learns** at the end of a race, as `lesson.rs` has it. Where no address answered, none has failed,
+//!    since the network may have been down; the next race of that host is the whole race.
 //! 4. **A failure** demotes: for 5 s · 2^n, at most 5 minutes, and up to half as long again by a hash. After
 //!    that the address is on probation: explored, never lead, until it has answered. `n` falls by one each
 //!    half-life.
@@ -60,8 +60,8 @@
 //! 7. **A lead that was late** when its race ended has missed, too. In the next race the second starts beside
 //!    it. If it wins it is forgiven; if one that started no earlier beats it, it is dethroned, and the next
 //!    race is the whole race.
-//! 8. **A stall** is when leads of two hosts were late at one moment. Nobody is distrusted for it, and for
-//!    3 s leads have all of Δ.
+//! 8. **A stall** is when leads of two hosts were late at one moment. No address is distrusted for it, and
+//!    for 3 s leads have all of Δ.
 //! 9. **Explores** one address each 32 races of a host, or 15 minutes after the last time with a race since,
 //!    in the order of a hash of their own. It starts with the lead; with one socket, or `Staggered`, in its
 //!    place. One that wins so is explored in the next race again, and having won twice it leads, whatever it
@@ -100,22 +100,24 @@ mod words;
 
 use heapless::Vec;
 
-use crate::race::{Destination, Family, Guide, Plan, Prospect, Race};
+use crate::race::{Destination, Family, Guide, Plan, PlanRequest, Race};
 use crate::time::Instant;
 pub use answer_time::AnswerTime;
 use bucket::Bucket;
 pub use bytes::InvalidMemory;
-pub use crowd::{Crowd, Role, Ticket};
+pub use crowd::{Crowd, CrowdRole, CrowdTicket};
 use entry::{Entry, Marks, Standing};
 use estimate::Estimate;
-pub use explain::{Crowded, Explained, Explanation, Outline, Part, Whole};
+pub use explain::{
+    AddressPart, CrowdState, ExplainedAddress, Explanation, ExplanationOutline, WholeRaceReason,
+};
 pub use explained::ExplanationJson;
 pub use key::{Finish, Network, Visit};
-use order::{Known, Order, State, Trust};
+use order::{AddressState, PlanContext, Trust, WaitingAddress};
 pub use recall::{NoMemory, Recall, Recalled, Remember};
 use table::Table;
 use words::Limits;
-pub use words::{Remembered, Settings, Verdict};
+pub use words::{MemorySettings, Remembered, Verdict};
 
 /// What was learnt, in `N` places of 40 octets: one for each address, and one for each host.
 ///
@@ -131,8 +133,8 @@ pub struct Memory<const N: usize = 32> {
     begin: u32,
     bucket: Bucket,
     /// What is held against each family.
-    doubts: [Doubt; 2],
-    late: Late,
+    doubts: [FamilyDoubt; 2],
+    late: LateLead,
     /// When the network last stalled; 0 for never.
     stalled: u32,
     table: Table<N>,
@@ -140,7 +142,7 @@ pub struct Memory<const N: usize = 32> {
 
 /// What is held against a family on a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Doubt {
+struct FamilyDoubt {
     realm: u32,
     /// When something was last added.
     at: u32,
@@ -153,7 +155,7 @@ struct Doubt {
 const EXPLORE: u32 = ticks(900);
 /// The last lead that was late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Late {
+struct LateLead {
     host: u32,
     at: u32,
 }
@@ -162,7 +164,7 @@ const fn ticks(seconds: u64) -> u32 {
     ((seconds * 1_000_000) >> 10) as u32
 }
 
-const HALF_LIFE: u32 = ticks(Settings::HALF_LIFE.as_secs());
+const HALF_LIFE: u32 = ticks(MemorySettings::HALF_LIFE.as_secs());
 const PAUSE: u32 = ticks(5);
 const LONGEST_PAUSE: u32 = ticks(300);
 const STALL: u32 = ticks(3);
@@ -181,8 +183,8 @@ impl<const N: usize> Memory<N> {
     #[must_use]
     pub const fn new(salt: u32, now: Instant) -> Self {
         const { assert!(N >= 2, "a memory holds a host and an address of it at least") };
-        let doubts = [Doubt { realm: 0, at: 0, numbers: [0; 3] }; 2];
-        let late = Late { host: 0, at: 0 };
+        let doubts = [FamilyDoubt { realm: 0, at: 0, numbers: [0; 3] }; 2];
+        let late = LateLead { host: 0, at: 0 };
         Memory {
             salt,
             limits: Limits::DEFAULT,
@@ -196,14 +198,14 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// What it is told by its user.
+    /// Its settings.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> MemorySettings {
         self.limits.settings()
     }
 
     /// Tells it. A life is kept to the millisecond.
-    pub fn set_settings(&mut self, settings: &Settings) {
+    pub fn set_settings(&mut self, settings: &MemorySettings) {
         self.limits = Limits::of(settings);
     }
 
@@ -217,8 +219,8 @@ impl<const N: usize> Memory<N> {
     /// Forgets all.
     pub fn forget(&mut self) {
         self.table.clear();
-        self.doubts = [Doubt::default(); 2];
-        self.late = Late::default();
+        self.doubts = [FamilyDoubt::default(); 2];
+        self.late = LateLead::default();
         self.stalled = 0;
     }
 
@@ -230,7 +232,7 @@ impl<const N: usize> Memory<N> {
 
     // Plans.
 
-    /// The plan for a race that has been told its addresses, or more of them. Have the race
+    /// The plan for a race that was given its addresses, or more of them. Have the race
     /// [follow](Race::follow) it before it is polled.
     ///
     /// `spread` is 0, or for races to one host that start at one time a number for each: then those leads
@@ -259,7 +261,7 @@ impl<const N: usize> Memory<N> {
     }
 
     /// What a plan is made of, beside its addresses.
-    fn order(&self, visit: &Visit, prospect: Prospect, spread: u32, now: u32) -> Order {
+    fn order(&self, visit: &Visit, prospect: PlanRequest, spread: u32, now: u32) -> PlanContext {
         let host = self.table.find(&visit.key());
         let doubted = match [Family::V6, Family::V4].map(|family| self.is_doubted(visit, family, now)) {
             [true, false] => Some(Family::V6),
@@ -268,7 +270,7 @@ impl<const N: usize> Memory<N> {
         };
         let Limits { least, gap, short_delays, .. } = self.limits;
         let least = if prospect.is_grouped && !short_delays { least.max(RECOMMENDED) } else { least };
-        Order {
+        PlanContext {
             prospect,
             first: doubted.map_or(prospect.preferred, Family::other),
             doubted,
@@ -290,7 +292,7 @@ impl<const N: usize> Memory<N> {
         &self,
         visit: &Visit,
         race: &'r Race<D, K, R, G>,
-        known: &mut Vec<Known<'r>, D>,
+        known: &mut Vec<WaitingAddress<'r>, D>,
         now: u32,
     ) {
         // Of a table of a thousand most are of none of their prefixes.
@@ -315,14 +317,14 @@ impl<const N: usize> Memory<N> {
         }
         for one in known {
             // A prefix speaks for those that nothing stands against.
-            if one.trust == Trust::Prefix && one.state != State::Live {
+            if one.trust == Trust::Prefix && one.state != AddressState::Live {
                 one.mean = 0;
             }
         }
     }
 
     /// What an entry says of an address of its prefix, which may be its own.
-    fn take(&self, one: &mut Known<'_>, entry: &Entry, host: u32, now: u32) {
+    fn take(&self, one: &mut WaitingAddress<'_>, entry: &Entry, host: u32, now: u32) {
         let age = now.saturating_sub(entry.answered);
         let is_usable = entry.estimate.is_known() && age <= self.limits.life;
         if entry.ip == one.waiting.ip() && entry.port == one.waiting.port() {
@@ -334,7 +336,7 @@ impl<const N: usize> Memory<N> {
         } else if one.trust > Trust::Prefix {
             return;
         }
-        // Rule 11: the one that was heard of last.
+        // Rule 11: the one that answered last.
         if one.trust > Trust::Prefix || entry.answered > one.heard {
             one.heard = entry.answered;
             one.mean = if is_usable { entry.estimate.mean.micros() } else { 0 };
@@ -342,15 +344,15 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    fn state(&self, entry: &Entry, host: u32, number: u32, now: u32) -> State {
+    fn state(&self, entry: &Entry, host: u32, number: u32, now: u32) -> AddressState {
         let age = now.saturating_sub(entry.counted);
         match entry.standing {
-            _ if entry.marks.has(Marks::VERDICT) && entry.host != host => State::Live,
-            _ if age > self.limits.life => State::Live,
-            Standing::LIVE => State::Live,
-            Standing::MISSED => State::Missed,
-            Standing::DEMOTED if age < pause(entry.marks.level(), number) => State::Demoted,
-            _ => State::Probation,
+            _ if entry.marks.has(Marks::VERDICT) && entry.host != host => AddressState::Live,
+            _ if age > self.limits.life => AddressState::Live,
+            Standing::LIVE => AddressState::Live,
+            Standing::MISSED => AddressState::Missed,
+            Standing::DEMOTED if age < pause(entry.marks.level(), number) => AddressState::Demoted,
+            _ => AddressState::Probation,
         }
     }
 
@@ -364,7 +366,7 @@ impl<const N: usize> Memory<N> {
 
     // Time.
 
-    /// 1,024 µs at a time. Never 0, which is no time.
+    /// 1,024 µs at a time. Never 0, which stands for no time.
     fn tick(&self, at: Instant) -> u32 {
         u32::try_from(at.micros_since(self.base) >> 10).unwrap_or(u32::MAX).saturating_add(self.begin)
     }
@@ -384,15 +386,15 @@ impl<const N: usize> Memory<N> {
         let shift = u32::try_from(shift).unwrap_or(u32::MAX);
         self.table.shift(shift);
         // They last for minutes.
-        self.doubts = [Doubt::default(); 2];
-        self.late = Late::default();
+        self.doubts = [FamilyDoubt::default(); 2];
+        self.late = LateLead::default();
         self.stalled = 0;
     }
 }
 
 /// An address of which nothing is known.
-fn unknown(place: u8, waiting: &Destination, salt: u32) -> Known<'_> {
-    Known {
+fn unknown(place: u8, waiting: &Destination, salt: u32) -> WaitingAddress<'_> {
+    WaitingAddress {
         waiting,
         place,
         number: key::number(salt, waiting.ip(), waiting.port()),
@@ -402,7 +404,7 @@ fn unknown(place: u8, waiting: &Destination, salt: u32) -> Known<'_> {
         due: 0,
         trust: Trust::Prefix,
         rising: false,
-        state: State::Live,
+        state: AddressState::Live,
     }
 }
 
@@ -415,7 +417,7 @@ fn pause(level: u8, number: u32) -> u32 {
 
 /// Rule 9: whether it is time. A race that plans anew before it starts, since more addresses are known, has
 /// not given its exploration up.
-fn explores(host: &Entry, race: Prospect, now: u32) -> bool {
+fn explores(host: &Entry, race: PlanRequest, now: u32) -> bool {
     let (races, claimed) = (host.standing.0, host.estimate.bits());
     let since = now.saturating_sub(host.counted);
     let is_due = races >= RACES || (since >= EXPLORE && host.answered > host.counted);

@@ -1,22 +1,22 @@
-//! Makes a plan of what is known of each address of a race. It changes nothing, and knows no clock: all that
-//! it is told is a value.
+//! Makes a plan of what is known of each address of a race. It changes nothing and has no clock: everything
+//! it uses is a value.
 
 use core::num::NonZeroU32;
 
 use super::estimate::is_better;
 use super::key::{Key, Visit};
-use crate::race::{Chosen, Destination, Family, Place, Plan, Prospect, Times, turn};
+use crate::race::{ChosenAddress, Destination, DestinationIndex, Family, Plan, PlanRequest, PlanTimes, turn};
 
 /// What is known of an address that waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'r> {
+pub(super) struct WaitingAddress<'r> {
     pub(super) waiting: &'r Destination,
-    pub(super) place: Place,
+    pub(super) place: DestinationIndex,
     /// What it takes its turn by; 0 where it is not to be remembered.
     pub(super) number: u32,
     /// A number for its prefix.
     pub(super) prefix: u32,
-    /// When that which its time goes by was last heard of.
+    /// When an answer last confirmed what its time goes by.
     pub(super) heard: u32,
     /// How long it takes to answer, 0 where nothing is known.
     pub(super) mean: u32,
@@ -24,7 +24,7 @@ pub(super) struct Known<'r> {
     pub(super) due: u32,
     pub(super) trust: Trust,
     pub(super) rising: bool,
-    pub(super) state: State,
+    pub(super) state: AddressState,
 }
 
 /// What the time of a known address goes by, the best last.
@@ -41,14 +41,14 @@ pub(super) enum Trust {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum AddressState {
     Live,
     Missed,
     Probation,
     Demoted,
 }
 
-impl Known<'_> {
+impl WaitingAddress<'_> {
     pub(super) fn family(&self) -> Family {
         self.waiting.family()
     }
@@ -62,21 +62,21 @@ impl Known<'_> {
         self.mean > 0 && self.may_start()
     }
 
-    /// Whether nothing stands against it.
+    /// Whether nothing speaks against it.
     fn may_start(&self) -> bool {
-        matches!(self.state, State::Live | State::Missed)
+        matches!(self.state, AddressState::Live | AddressState::Missed)
     }
 
     /// Where it has a number: else nothing is known of it.
-    fn chosen(&self) -> Option<Chosen> {
-        Some(Chosen { place: self.place, key: NonZeroU32::new(self.number)? })
+    fn chosen(&self) -> Option<ChosenAddress> {
+        Some(ChosenAddress { place: self.place, key: NonZeroU32::new(self.number)? })
     }
 }
 
 /// What a plan is made of, beside its addresses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Order {
-    pub(super) prospect: Prospect,
+pub(super) struct PlanContext {
+    pub(super) prospect: PlanRequest,
     /// The family to begin with.
     pub(super) first: Family,
     /// The family of which nothing good is known, if any.
@@ -103,10 +103,10 @@ const HOLD: u32 = 25_000;
 
 /// The plan.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-pub(super) fn plan<const D: usize>(known: &[Known<'_>], order: &Order) -> Plan<D> {
+pub(super) fn plan<const D: usize>(known: &[WaitingAddress<'_>], order: &PlanContext) -> Plan<D> {
     let mut plan = Plan::whole();
     let Plan { turns, times } = &mut plan;
-    let Prospect { patience, left, .. } = order.prospect;
+    let PlanRequest { patience, left, .. } = order.prospect;
     times.patience = patience;
     // "at most the patience and at most a quarter of the time left to the deadline"
     times.longest = patience.min(u32::try_from(left / 4).unwrap_or(u32::MAX));
@@ -132,11 +132,11 @@ pub(super) fn plan<const D: usize>(known: &[Known<'_>], order: &Order) -> Plan<D
 
 /// Has races of one moment without a lead begin with different addresses, of those of which nothing bad is
 /// known, and go on with different ones.
-fn spread(turns: &mut [u8], known: &[Known<'_>], spread: u32) {
+fn spread(turns: &mut [u8], known: &[WaitingAddress<'_>], spread: u32) {
     if spread == 0 {
         return;
     }
-    let eligible = known.iter().filter(|one| matches!(one.state, State::Live | State::Missed));
+    let eligible = known.iter().filter(|one| matches!(one.state, AddressState::Live | AddressState::Missed));
     // At most 255.
     let count = (eligible.clone().count() as u32).max(1);
     for (skip, turn) in [(0, turn::EXPLORED), (1, turn::SECOND)] {
@@ -148,10 +148,16 @@ fn spread(turns: &mut [u8], known: &[Known<'_>], spread: u32) {
 }
 
 /// Lead, then widen.
-fn widen(turns: &mut [u8], times: &mut Times, known: &[Known<'_>], order: &Order, lead: &Known<'_>) {
+fn widen(
+    turns: &mut [u8],
+    times: &mut PlanTimes,
+    known: &[WaitingAddress<'_>],
+    order: &PlanContext,
+    lead: &WaitingAddress<'_>,
+) {
     let second = second(known, lead);
     let longest = times.longest;
-    times.together = lead.state == State::Missed;
+    times.together = lead.state == AddressState::Missed;
     times.measure = lead.due;
     times.due = if order.stalled { longest } else { lead.due.min(longest) };
     // A stagger's delay "MUST have a lower bound" (RFC 8305 section 5), also beside one that has missed, and
@@ -186,24 +192,24 @@ fn widen(turns: &mut [u8], times: &mut Times, known: &[Known<'_>], order: &Order
     }
 }
 
-fn set(turns: &mut [u8], place: Place, turn: u8) {
+fn set(turns: &mut [u8], place: DestinationIndex, turn: u8) {
     if let Some(its) = turns.get_mut(usize::from(place)) {
         *its = turn;
     }
 }
 
 /// The turn of one that neither leads nor is second.
-fn turn_of(one: &Known<'_>, known: &[Known<'_>], order: &Order) -> u8 {
+fn turn_of(one: &WaitingAddress<'_>, known: &[WaitingAddress<'_>], order: &PlanContext) -> u8 {
     match one.state {
-        State::Demoted => turn::DEMOTED,
-        State::Probation => turn::PROBATION,
+        AddressState::Demoted => turn::DEMOTED,
+        AddressState::Probation => turn::PROBATION,
         _ if one.mean == 0 && order.doubted == Some(one.family()) => turn::DOUBTED,
         _ if one.mean == 0 => turn::UNKNOWN,
         _ => {
             // Of two of one prefix of which one was never seen they have the same round trip, and the other
             // comes first.
-            let key = |it: &Known<'_>| (it.mean, !(it.trust as u8), it.place);
-            let is_before = |other: &&Known<'_>| other.is_live() && key(other) < key(one);
+            let key = |it: &WaitingAddress<'_>| (it.mean, !(it.trust as u8), it.place);
+            let is_before = |other: &&WaitingAddress<'_>| other.is_live() && key(other) < key(one);
             turn::KNOWN.saturating_add(known.iter().filter(is_before).count().min(100) as u8)
         }
     }
@@ -215,7 +221,10 @@ const OUT: u64 = u64::MAX;
 /// The first of those with the least number. One loop, and numbers: a comparison made for each question would
 /// take a firmware two kilobytes.
 #[inline(never)]
-fn least<'k, 'r>(known: &'k [Known<'r>], number: &dyn Fn(&Known<'_>) -> u64) -> Option<&'k Known<'r>> {
+fn least<'k, 'r>(
+    known: &'k [WaitingAddress<'r>],
+    number: &dyn Fn(&WaitingAddress<'_>) -> u64,
+) -> Option<&'k WaitingAddress<'r>> {
     let (mut least, mut found) = (OUT, None);
     for one in known {
         let number = number(one);
@@ -228,13 +237,14 @@ fn least<'k, 'r>(known: &'k [Known<'r>], number: &dyn Fn(&Known<'_>) -> u64) -> 
 
 /// Who leads: of those that are live the fastest and all that are as good. Among these one that was used
 /// before one that was not, then the answer's own order, by which resolvers share load out.
-fn lead<'k, 'r>(known: &'k [Known<'r>], order: &Order) -> Option<&'k Known<'r>> {
+fn lead<'k, 'r>(known: &'k [WaitingAddress<'r>], order: &PlanContext) -> Option<&'k WaitingAddress<'r>> {
     // Staggered: the family that is first stays first.
     let has_first = known.iter().any(|one| one.family() == order.first);
     let only = if has_first { order.first } else { order.first.other() };
-    let is_out = |one: &Known<'_>| !one.is_live() || order.prospect.is_grouped && one.family() != only;
+    let is_out =
+        |one: &WaitingAddress<'_>| !one.is_live() || order.prospect.is_grouped && one.family() != only;
     let best = least(known, &|one| if is_out(one) { OUT } else { one.mean.into() })?.mean;
-    let number = |one: &Known<'_>| match is_out(one) || is_better(best, one.mean) {
+    let number = |one: &WaitingAddress<'_>| match is_out(one) || is_better(best, one.mean) {
         true => OUT,
         // The best trust first.
         false => u64::from_be_bytes([
@@ -252,7 +262,7 @@ fn lead<'k, 'r>(known: &'k [Known<'r>], order: &Order) -> Option<&'k Known<'r>> 
     if order.spread == 0 {
         return Some(lead);
     }
-    let is_equal = |one: &&Known<'_>| one.trust == lead.trust && number(one) != OUT;
+    let is_equal = |one: &&WaitingAddress<'_>| one.trust == lead.trust && number(one) != OUT;
     // At most 255, and the lead itself is one.
     let count = (known.iter().filter(is_equal).count() as u32).max(1);
     known.iter().filter(is_equal).nth((order.spread % count) as usize)
@@ -260,7 +270,10 @@ fn lead<'k, 'r>(known: &'k [Known<'r>], order: &Order) -> Option<&'k Known<'r>> 
 
 /// Who is second: of the other family, else of another prefix, of those that have answered; then of those
 /// that have not.
-fn second<'k, 'r>(known: &'k [Known<'r>], lead: &Known<'_>) -> Option<&'k Known<'r>> {
+fn second<'k, 'r>(
+    known: &'k [WaitingAddress<'r>],
+    lead: &WaitingAddress<'_>,
+) -> Option<&'k WaitingAddress<'r>> {
     least(known, &|one| {
         if one.place == lead.place || !one.may_start() {
             return OUT;
@@ -275,13 +288,14 @@ fn second<'k, 'r>(known: &'k [Known<'r>], lead: &Known<'_>) -> Option<&'k Known<
 
 /// Who is explored: one that has won so, once more; else the next in turn.
 fn explored<'k, 'r>(
-    known: &'k [Known<'r>],
-    order: &Order,
-    lead: &Known<'_>,
-    second: Option<&Known<'_>>,
-) -> Option<&'k Known<'r>> {
+    known: &'k [WaitingAddress<'r>],
+    order: &PlanContext,
+    lead: &WaitingAddress<'_>,
+    second: Option<&WaitingAddress<'_>>,
+) -> Option<&'k WaitingAddress<'r>> {
     // With the second beside the lead there is no room for a third.
-    let beside = second.filter(|_| lead.state == State::Missed).map_or(lead.place, |second| second.place);
+    let beside =
+        second.filter(|_| lead.state == AddressState::Missed).map_or(lead.place, |second| second.place);
     least(known, &|one| {
         if one.place == lead.place {
             OUT

@@ -69,7 +69,7 @@ impl<const D: usize, M: Remember<D>> Remember<D> for &M {
     }
 }
 
-/// There is no memory: each race is the whole race, and takes not one octet more than without this.
+/// There is no memory: each race is the whole race, and takes no octet more than without this.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMemory;
 

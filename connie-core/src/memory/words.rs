@@ -1,24 +1,24 @@
-//! What a memory is told by its user, and what it tells.
+//! The settings of a memory, and what it knows of each address.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
 use super::entry::{Entry, Marks, Standing};
 use super::key::{self, Finish, Key};
-use super::order::State;
+use super::order::AddressState;
 use super::{HALF_LIFE, Memory, Visit, pause};
 use crate::race::{Ip, ip_and_port};
 use crate::time::{Instant, micros};
 
-/// What a memory is told by its user. Start from the default and change what differs.
+/// The settings of a memory. Start from the default and change what differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct MemorySettings {
     /// How long something that was learnt is used. Default: an hour, at most 24 days.
     pub life: Duration,
     /// The least time that the second address starts behind the lead. Default: 10 ms, which is the least. RFC
     /// 8305 section 8 recommends 100 ms; `Staggered` never goes below that unless
-    /// [`short_delays`](Settings::short_delays) says so.
+    /// [`short_delays`](MemorySettings::short_delays) says so.
     pub least_delay: Duration,
     /// Whether `Staggered` may go below 100 ms. Default: no.
     pub short_delays: bool,
@@ -26,39 +26,39 @@ pub struct Settings {
     pub gap: Duration,
 }
 
-impl Settings {
+impl MemorySettings {
     /// What was learnt so long ago counts half.
     pub const HALF_LIFE: Duration = Duration::from_secs(600);
 
-    pub(super) const DEFAULT: Settings = Settings {
+    pub(super) const DEFAULT: MemorySettings = MemorySettings {
         life: Duration::from_secs(3_600),
         least_delay: Duration::from_millis(10),
         short_delays: false,
         gap: Duration::from_millis(10),
     };
 
-    /// With another [`life`](field@Settings::life).
+    /// With another [`life`](field@MemorySettings::life).
     #[must_use]
     pub const fn life(mut self, life: Duration) -> Self {
         self.life = life;
         self
     }
 
-    /// With another [`least_delay`](field@Settings::least_delay).
+    /// With another [`least_delay`](field@MemorySettings::least_delay).
     #[must_use]
     pub const fn least_delay(mut self, least_delay: Duration) -> Self {
         self.least_delay = least_delay;
         self
     }
 
-    /// With another [`short_delays`](field@Settings::short_delays).
+    /// With another [`short_delays`](field@MemorySettings::short_delays).
     #[must_use]
     pub const fn short_delays(mut self, short_delays: bool) -> Self {
         self.short_delays = short_delays;
         self
     }
 
-    /// With another [`gap`](field@Settings::gap).
+    /// With another [`gap`](field@MemorySettings::gap).
     #[must_use]
     pub const fn gap(mut self, gap: Duration) -> Self {
         self.gap = gap;
@@ -66,13 +66,13 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
+impl Default for MemorySettings {
     fn default() -> Self {
         Self::DEFAULT
     }
 }
 
-/// The same as a memory keeps it: a firmware that never tells it anything else has none of the conversions,
+/// The same as a memory keeps it: a firmware that never changes them has none of the conversions,
 /// which take a 64-bit multiplication each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -85,11 +85,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Those of [`Settings::DEFAULT`].
+    /// Those of [`MemorySettings::DEFAULT`].
     pub(super) const DEFAULT: Limits =
         Limits { life: super::ticks(3_600), least: 10_000, gap: 10_000, short_delays: false };
 
-    pub(super) fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &MemorySettings) -> Self {
         const LONGEST: u64 = 24 * 86_400 * 1_000_000;
         Limits {
             // Below 2^31.
@@ -100,10 +100,10 @@ impl Limits {
         }
     }
 
-    pub(super) fn settings(self) -> Settings {
+    pub(super) fn settings(self) -> MemorySettings {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let Limits { life, least, gap, short_delays } = self;
-        Settings { life: ticks(life), least_delay: micros(least), short_delays, gap: micros(gap) }
+        MemorySettings { life: ticks(life), least_delay: micros(least), short_delays, gap: micros(gap) }
     }
 }
 
@@ -181,7 +181,7 @@ impl<const N: usize> Memory<N> {
         let (estimate, age) = (entry.estimate, now.saturating_sub(entry.newest()));
         let state = self.state(entry, entry.host, number, now);
         let since = now.saturating_sub(entry.counted);
-        let pause = if state == State::Demoted { pause(entry.marks.level(), number) } else { 0 };
+        let pause = if state == AddressState::Demoted { pause(entry.marks.level(), number) } else { 0 };
         let micros = |micros: u32| Duration::from_micros(micros.into());
         Remembered {
             address: SocketAddr::new(ip, entry.port),
@@ -192,8 +192,8 @@ impl<const N: usize> Memory<N> {
             variation: estimate.is_known().then(|| micros(estimate.variation.micros())),
             measure: micros(estimate.measure(age / HALF_LIFE)),
             age: ticks(age),
-            is_live: matches!(state, State::Live | State::Missed) && estimate.is_known(),
-            is_demoted: state == State::Demoted,
+            is_live: matches!(state, AddressState::Live | AddressState::Missed) && estimate.is_known(),
+            is_demoted: state == AddressState::Demoted,
             demoted_for: ticks(pause.saturating_sub(since)),
             failures: match entry.standing {
                 Standing::DEMOTED => entry.marks.level().saturating_add(1),
@@ -214,11 +214,16 @@ mod tests {
 
     #[test]
     fn limits_are_the_settings() {
-        assert_eq!(Limits::of(&Settings::DEFAULT), Limits::DEFAULT);
-        assert_eq!(Limits::DEFAULT.settings(), Settings::DEFAULT);
-        let all =
-            |duration| Settings { life: duration, least_delay: duration, short_delays: true, gap: duration };
-        let Settings { life, least_delay, short_delays, gap } = Limits::of(&all(Duration::MAX)).settings();
+        assert_eq!(Limits::of(&MemorySettings::DEFAULT), Limits::DEFAULT);
+        assert_eq!(Limits::DEFAULT.settings(), MemorySettings::DEFAULT);
+        let all = |duration| MemorySettings {
+            life: duration,
+            least_delay: duration,
+            short_delays: true,
+            gap: duration,
+        };
+        let MemorySettings { life, least_delay, short_delays, gap } =
+            Limits::of(&all(Duration::MAX)).settings();
         let days = Duration::from_secs(24 * 86_400);
         assert!(days - life < Duration::from_millis(2) && short_delays);
         assert_eq!((least_delay, gap), (Duration::from_micros(MOST), Duration::from_micros(MOST)));

@@ -5,7 +5,7 @@ use core::fmt;
 /// The name of one connection attempt, never used twice within a race.
 ///
 /// A late result of an attempt that has ended is recognised by its id and ignored. Every race counts from 0:
-/// results of one must not be told to another.
+/// results of one must not be reported to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub(super) u32);
 
@@ -54,8 +54,8 @@ pub struct AttemptError {
 pub enum AttemptErrorKind {
     /// The peer refused the connection: it answered the SYN with a reset.
     Refused,
-    /// There is no way to the destination: no route, no address of the family, the interface of its route is
-    /// down, or a router said so.
+    /// There is no route to the destination: none is known, no address of the family, the interface of its
+    /// route is down, or a router said so.
     Unreachable,
     /// The stack, or the time allowed for one attempt, gave up waiting for an answer.
     TimedOut,
@@ -76,7 +76,7 @@ pub enum AttemptErrorKind {
     /// This machine does not have the source address that the program asked for.
     NoSourceAddress,
     /// The socket could not be set up as the program asked: an option of it could not be set, or the program
-    /// itself said no. Which it was is told by a number of the stack's, which the stack documents: connie-std
+    /// itself said no. Which it was, the stack's own number says, which the stack documents: connie-std
     /// in its `SetupStep`.
     Setup(u8),
     /// Anything else. The stack's [number](AttemptError::number) may tell more.
@@ -120,7 +120,7 @@ impl AttemptError {
         self.kind.name()
     }
 
-    /// How much it tells of a host whose addresses have failed in different ways: see
+    /// How much it says about a host whose addresses have failed in different ways: see
     /// [`AttemptErrorKind::precedence`].
     #[must_use]
     pub const fn precedence(self) -> u8 {
@@ -159,10 +159,10 @@ impl AttemptErrorKind {
         }
     }
 
-    /// How much it tells of a host whose addresses have failed in different ways, from 0, the most: that a
+    /// How much it says about a host whose addresses have failed in different ways, from 0, the most: that a
     /// machine refused, which is there; that TLS failed, a bad certificate before all else; that nobody
-    /// answered; that there is no way; then anything else, which tells of one address or of this side.
-    /// [`Timeline::most_telling`](crate::Timeline::most_telling) goes by it.
+    /// answered; that there is no route; then anything else, which says something about one address or about
+    /// this side only. [`Timeline::most_telling`](crate::Timeline::most_telling) goes by it.
     #[must_use]
     pub const fn precedence(self) -> u8 {
         match self {
@@ -237,7 +237,7 @@ pub enum TlsFailure {
     CertificateExpired,
     /// The server's certificate is not valid yet.
     CertificateNotYetValid,
-    /// The server's certificate was issued by nobody who is trusted here.
+    /// The server's certificate was not issued by an authority that is trusted here.
     CertificateUntrusted,
     /// The server's certificate is for other names.
     CertificateName,
@@ -351,7 +351,7 @@ const fn alert_name(code: u8) -> Option<&'static str> {
 /// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is
 /// [`AttemptErrorKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// It completed its handshake first: the winner.
     Established,
     /// It failed like this.
@@ -362,24 +362,24 @@ pub enum Outcome {
     Evicted,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// The name that the JSON timeline uses: one of `established`, `refused`, `unreachable`, `timed_out`,
     /// `reset`, `canceled`, `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `setup`, `other`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Outcome::Established => "established",
-            Outcome::Failed(error) => error.name(),
-            Outcome::Canceled => "canceled",
-            Outcome::Evicted => "evicted",
+            AttemptOutcome::Established => "established",
+            AttemptOutcome::Failed(error) => error.name(),
+            AttemptOutcome::Canceled => "canceled",
+            AttemptOutcome::Evicted => "evicted",
         }
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for AttemptOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Failed(error) => error.fmt(f),
+            AttemptOutcome::Failed(error) => error.fmt(f),
             other => f.write_str(other.name()),
         }
     }
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn an_error_is_small() {
         // Every record keeps the kind.
-        assert_eq!((size_of::<AttemptError>(), size_of::<Option<Outcome>>()), (8, 2));
+        assert_eq!((size_of::<AttemptError>(), size_of::<Option<AttemptOutcome>>()), (8, 2));
     }
 
     #[test]
@@ -460,7 +460,7 @@ mod tests {
     #[test]
     fn the_timeline_tells_a_socket_that_could_not_be_set_up() {
         assert_eq!(AttemptErrorKind::Setup(6).name(), "setup");
-        assert_eq!(super::Outcome::Failed(AttemptErrorKind::Setup(6)).name(), "setup");
+        assert_eq!(super::AttemptOutcome::Failed(AttemptErrorKind::Setup(6)).name(), "setup");
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl Default for Config {
 
 /// What a race keeps of a [`Config`] but for its pacing: durations in microseconds, held within their bounds.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(super) struct RaceSettings {
     pub(super) preferred_family: Family,
     pub(super) first_address_family_count: u8,
     pub(super) evict: bool,
@@ -210,10 +210,10 @@ pub(super) struct Settings {
     pub(super) attempt_timeout: u64,
 }
 
-impl Settings {
+impl RaceSettings {
     pub(super) fn new(config: &Config) -> Self {
         let contends = config.pacing.contends();
-        Settings {
+        RaceSettings {
             preferred_family: config.preferred_family,
             first_address_family_count: config.first_address_family_count.max(1),
             evict: config.evict && contends,
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn patience_doubles_up_to_ten_minutes() {
-        let settings = Settings::new(&Config::all_at_once());
+        let settings = RaceSettings::new(&Config::all_at_once());
         assert_eq!(settings.patience(0), 250_000);
         assert_eq!(settings.patience(3), 2_000_000);
         assert_eq!(settings.patience(11), 512_000_000);

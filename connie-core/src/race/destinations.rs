@@ -9,7 +9,7 @@ use heapless::Vec;
 
 use super::attempt::{AttemptError, AttemptErrorKind};
 use super::input::{Families, Family};
-use super::plan::{Place, turn};
+use super::plan::{DestinationIndex, turn};
 use crate::empty::empty;
 
 /// An IP address as two numbers, IPv4 as IPv4-mapped.
@@ -28,14 +28,14 @@ impl Ip {
 
 /// The IP address and the port of `address`, and its family.
 pub(crate) fn ip_and_port(address: &SocketAddr) -> (Ip, u16, Family) {
-    let address = Address::new(address);
-    let Address { low, high, port, .. } = address;
+    let address = PackedAddress::new(address);
+    let PackedAddress { low, high, port, .. } = address;
     (Ip { high, low }, port, address.family())
 }
 
 /// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow
 /// label, which no resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.
-struct Address {
+struct PackedAddress {
     low: u64,
     high: u64,
     scope_id: u32,
@@ -45,18 +45,18 @@ struct Address {
 /// `::ffff:0:0/96`, the lower half of an IPv4-mapped address without the IPv4 address.
 const MAPPED: u64 = 0xffff_0000_0000;
 
-impl Address {
+impl PackedAddress {
     fn new(address: &SocketAddr) -> Self {
         let port = address.port();
         match address {
             SocketAddr::V4(v4) => {
-                Address { low: MAPPED | u64::from(v4.ip().to_bits()), high: 0, scope_id: 0, port }
+                PackedAddress { low: MAPPED | u64::from(v4.ip().to_bits()), high: 0, scope_id: 0, port }
             }
             SocketAddr::V6(v6) => {
                 let bits = v6.ip().to_bits();
                 // IPv4 has no scopes: with one, it is another spelling of the same address.
                 let scope_id = if v6.ip().to_ipv4_mapped().is_some() { 0 } else { v6.scope_id() };
-                Address { low: bits as u64, high: (bits >> 64) as u64, scope_id, port }
+                PackedAddress { low: bits as u64, high: (bits >> 64) as u64, scope_id, port }
             }
         }
     }
@@ -71,7 +71,7 @@ impl Address {
 
 /// What a destination is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Status {
+enum DestinationStatus {
     /// Waits for its first attempt.
     Fresh,
     /// Was evicted, and waits for its next attempt behind those with a lower number in the queue.
@@ -87,7 +87,7 @@ enum Status {
 /// One destination of a race, as its timeline keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
-    // The parts of an `Address`, side by side with the rest: 32 bytes in all instead of 40.
+    // The parts of a `PackedAddress`, side by side with the rest: 32 bytes in all instead of 40.
     low: u64,
     high: u64,
     scope_id: u32,
@@ -95,7 +95,7 @@ pub struct Destination {
     /// has none. Else 0.
     number: i32,
     port: u16,
-    status: Status,
+    status: DestinationStatus,
     family: Family,
     /// Its place in the newest answer of its family.
     rank: u8,
@@ -128,7 +128,7 @@ impl Destination {
     #[must_use]
     pub fn error(&self) -> Option<AttemptError> {
         match self.status {
-            Status::Failed(kind) => Some(AttemptError::new(kind).with_number(self.number)),
+            DestinationStatus::Failed(kind) => Some(AttemptError::new(kind).with_number(self.number)),
             _ => None,
         }
     }
@@ -137,9 +137,9 @@ impl Destination {
     #[must_use]
     pub fn was_started(&self) -> bool {
         match self.status {
-            Status::Fresh => false,
+            DestinationStatus::Fresh => false,
             // It was evicted before.
-            Status::Withdrawn => self.rounds > 0,
+            DestinationStatus::Withdrawn => self.rounds > 0,
             _ => true,
         }
     }
@@ -150,13 +150,13 @@ impl Destination {
     }
 
     /// One that waits for its first attempt.
-    fn new(address: &Address, family: Family, rank: u8) -> Self {
-        let Address { low, high, scope_id, port } = *address;
-        let status = Status::Fresh;
+    fn new(address: &PackedAddress, family: Family, rank: u8) -> Self {
+        let PackedAddress { low, high, scope_id, port } = *address;
+        let status = DestinationStatus::Fresh;
         Destination { low, high, scope_id, number: 0, port, status, family, rank, rounds: 0, offered: true }
     }
 
-    fn is_at(&self, address: &Address) -> bool {
+    fn is_at(&self, address: &PackedAddress) -> bool {
         // The lower half first: it is where a site's addresses differ.
         self.low == address.low
             && self.high == address.high
@@ -181,11 +181,11 @@ impl Destination {
 
     /// Whether it waits for its first attempt.
     pub(super) fn is_untried(&self) -> bool {
-        matches!(self.status, Status::Fresh)
+        matches!(self.status, DestinationStatus::Fresh)
     }
 
     fn is_fresh(&self, family: Family) -> bool {
-        matches!(self.status, Status::Fresh) && self.family == family
+        matches!(self.status, DestinationStatus::Fresh) && self.family == family
     }
 }
 
@@ -205,7 +205,7 @@ pub(super) struct Destinations<const N: usize> {
     /// upsets that.
     sorted: bool,
     /// While it is sorted: no fresh one lies below this index.
-    first_fresh: Place,
+    first_fresh: DestinationIndex,
 }
 
 impl<const N: usize> Destinations<N> {
@@ -247,7 +247,7 @@ impl<const N: usize> Destinations<N> {
         &mut self,
         families: Families,
         addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone,
-        forget: &mut dyn FnMut(Place),
+        forget: &mut dyn FnMut(DestinationIndex),
     ) -> (bool, bool) {
         if self.entries.iter().any(|entry| families.allow(entry.family)) {
             self.sorted = false;
@@ -255,7 +255,7 @@ impl<const N: usize> Destinations<N> {
         }
         let (mut v4, mut v6) = (false, false);
         for (rank, address) in addresses.enumerate() {
-            let address = Address::new(address.borrow());
+            let address = PackedAddress::new(address.borrow());
             let family = address.family();
             if families.allow(family) {
                 match family {
@@ -280,14 +280,20 @@ impl<const N: usize> Destinations<N> {
             }
             // Marked as offered again below, in its new rank.
             entry.offered = false;
-            let held = addresses.clone().any(|address| entry.is_at(&Address::new(address.borrow())));
-            if !held && matches!(entry.status, Status::Fresh | Status::Queued) {
-                self.set_status(index, Status::Withdrawn, 0);
+            let held = addresses.clone().any(|address| entry.is_at(&PackedAddress::new(address.borrow())));
+            if !held && matches!(entry.status, DestinationStatus::Fresh | DestinationStatus::Queued) {
+                self.set_status(index, DestinationStatus::Withdrawn, 0);
             }
         }
     }
 
-    fn offer(&mut self, family: Family, address: Address, rank: u8, forget: &mut dyn FnMut(Place)) {
+    fn offer(
+        &mut self,
+        family: Family,
+        address: PackedAddress,
+        rank: u8,
+        forget: &mut dyn FnMut(DestinationIndex),
+    ) {
         let known = self.entries.iter().position(|entry| entry.is_at(&address));
         if let Some(index) = known {
             let Some(entry) = self.entries.get_mut(index) else { return };
@@ -297,8 +303,8 @@ impl<const N: usize> Destinations<N> {
             entry.offered = true;
             entry.rank = rank;
             match (entry.status, entry.rounds) {
-                (Status::Withdrawn, 0) => self.set_status(index, Status::Fresh, 0),
-                (Status::Withdrawn, _) => self.queue(index),
+                (DestinationStatus::Withdrawn, 0) => self.set_status(index, DestinationStatus::Fresh, 0),
+                (DestinationStatus::Withdrawn, _) => self.queue(index),
                 _ => {}
             }
             return;
@@ -309,27 +315,29 @@ impl<const N: usize> Destinations<N> {
     /// Puts a fresh destination into the table. Where that is full, one makes room that no attempt waits for
     /// or runs on: it was withdrawn, or it has failed. Else the last of the other family does where that has
     /// more that wait: the best of both are kept.
-    fn add(&mut self, entry: Destination, forget: &mut dyn FnMut(Place)) {
+    fn add(&mut self, entry: Destination, forget: &mut dyn FnMut(DestinationIndex)) {
         let family = entry.family;
         if let Err(entry) = self.entries.push(entry) {
             self.sorted = false;
             self.omitted = self.omitted.saturating_add(1);
             let Some(index) = self.replaceable(family) else { return };
-            self.set_status(index, Status::Withdrawn, 0);
+            self.set_status(index, DestinationStatus::Withdrawn, 0);
             // A table holds at most 255 destinations, see the assertion in `Race::new`.
-            forget(index as Place);
+            forget(index as DestinationIndex);
             if let Some(replaced) = self.entries.get_mut(index) {
                 *replaced = entry;
             }
         }
-        if let Some(count) = self.count(Status::Fresh, family) {
+        if let Some(count) = self.count(DestinationStatus::Fresh, family) {
             *count = count.saturating_add(1);
         }
     }
 
     /// The place that a destination of `family` may take in a full table.
     fn replaceable(&self, family: Family) -> Option<usize> {
-        let done = |entry: &Destination| matches!(entry.status, Status::Withdrawn | Status::Failed(_));
+        let done = |entry: &Destination| {
+            matches!(entry.status, DestinationStatus::Withdrawn | DestinationStatus::Failed(_))
+        };
         let done = self.entries.iter().position(done);
         if done.is_some() || self.fresh(family) >= self.fresh(family.other()) {
             return done;
@@ -347,28 +355,28 @@ impl<const N: usize> Destinations<N> {
 
     /// The destination whose turn it is: fresh ones first, interleaved by family, then the evicted ones in
     /// the order of their eviction.
-    pub(super) fn next(&self, preferred: Family, first_family_count: u8) -> Option<Place> {
+    pub(super) fn next(&self, preferred: Family, first_family_count: u8) -> Option<DestinationIndex> {
         if self.fresh_v4 | self.fresh_v6 == 0 {
             return self.next_queued();
         }
         let index = self.next_fresh(self.next_family(preferred, first_family_count));
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
-        index.map(|index| index as Place)
+        index.map(|index| index as DestinationIndex)
     }
 
     /// The one that was evicted first.
-    fn next_queued(&self) -> Option<Place> {
+    fn next_queued(&self) -> Option<DestinationIndex> {
         if self.queued == 0 {
             return None;
         }
         let number = |entry: &Destination| match entry.status {
-            Status::Queued => entry.number,
+            DestinationStatus::Queued => entry.number,
             // Behind every number.
             _ => i32::MAX,
         };
         let queued = self.entries.iter().enumerate().min_by_key(|(_, entry)| number(entry));
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
-        queued.map(|(index, _)| index as Place)
+        queued.map(|(index, _)| index as DestinationIndex)
     }
 
     /// As [`next`](Self::next), with turns: of the fresh ones those of the least turn come first, in the
@@ -380,7 +388,7 @@ impl<const N: usize> Destinations<N> {
         first_family_count: u8,
         is_grouped: bool,
         turns: &[u8],
-    ) -> Option<Place> {
+    ) -> Option<DestinationIndex> {
         let family = self.turn_of_family(preferred, first_family_count);
         let (mut next, mut least) = (None, u32::MAX);
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
@@ -425,21 +433,22 @@ impl<const N: usize> Destinations<N> {
         }
     }
 
-    pub(super) fn get(&self, place: Place) -> Option<&Destination> {
+    pub(super) fn get(&self, place: DestinationIndex) -> Option<&Destination> {
         self.entries.get(usize::from(place))
     }
 
     /// Whether the one attempt in flight on the destination may get a second beside it: once in each of its
     /// turns.
-    pub(super) fn may_hedge(&self, place: Place) -> bool {
-        self.get(place)
-            .is_some_and(|entry| entry.offered && matches!(entry.status, Status::InFlight { hedged: false }))
+    pub(super) fn may_hedge(&self, place: DestinationIndex) -> bool {
+        self.get(place).is_some_and(|entry| {
+            entry.offered && matches!(entry.status, DestinationStatus::InFlight { hedged: false })
+        })
     }
 
     /// The destination's first attempt of this turn starts.
-    pub(super) fn start(&mut self, place: Place, preferred: Family) {
+    pub(super) fn start(&mut self, place: DestinationIndex, preferred: Family) {
         let Some(entry) = self.entries.get(usize::from(place)) else { return };
-        if matches!(entry.status, Status::Fresh) {
+        if matches!(entry.status, DestinationStatus::Fresh) {
             self.last_taken = Some(entry.family);
             let of_preferred = u8::from(entry.family == preferred);
             self.taken_of_preferred = self.taken_of_preferred.saturating_add(of_preferred);
@@ -447,18 +456,18 @@ impl<const N: usize> Destinations<N> {
                 self.first_fresh = place.saturating_add(1);
             }
         }
-        self.set_status(usize::from(place), Status::InFlight { hedged: false }, 0);
+        self.set_status(usize::from(place), DestinationStatus::InFlight { hedged: false }, 0);
     }
 
     /// A second attempt starts beside the first.
-    pub(super) fn hedge(&mut self, place: Place) {
-        self.set_status(usize::from(place), Status::InFlight { hedged: true }, 0);
+    pub(super) fn hedge(&mut self, place: DestinationIndex) {
+        self.set_status(usize::from(place), DestinationStatus::InFlight { hedged: true }, 0);
     }
 
     /// The last attempt in flight was evicted for a newcomer that had been so `given` times: back to the end
     /// of the queue, or out where the answer no longer holds it. It comes back with twice the patience that
     /// it was given; with as much where a fresh newcomer cut that short.
-    pub(super) fn evict(&mut self, place: Place, given: u8) {
+    pub(super) fn evict(&mut self, place: DestinationIndex, given: u8) {
         let index = usize::from(place);
         let Some(entry) = self.entries.get_mut(index) else { return };
         if given > 0 || entry.rounds == 0 {
@@ -467,20 +476,20 @@ impl<const N: usize> Destinations<N> {
         if entry.offered {
             self.queue(index);
         } else {
-            self.set_status(index, Status::Withdrawn, 0);
+            self.set_status(index, DestinationStatus::Withdrawn, 0);
         }
     }
 
     /// The stack had no socket for the attempt: the destination's turn has not come yet.
-    pub(super) fn put_back(&mut self, place: Place, preferred: Family) {
+    pub(super) fn put_back(&mut self, place: DestinationIndex, preferred: Family) {
         let Some(entry) = self.entries.get(usize::from(place)) else { return };
         let status = match (entry.offered, entry.rounds) {
-            (false, _) => Status::Withdrawn,
-            (true, 0) => Status::Fresh,
+            (false, _) => DestinationStatus::Withdrawn,
+            (true, 0) => DestinationStatus::Fresh,
             // With number 0, which `queue` never gives out: ahead of all others.
-            (true, _) => Status::Queued,
+            (true, _) => DestinationStatus::Queued,
         };
-        if status == Status::Fresh {
+        if status == DestinationStatus::Fresh {
             // Nor has its family's turn been taken.
             self.last_taken = Some(entry.family.other());
             let of_preferred = u8::from(entry.family == preferred);
@@ -490,9 +499,9 @@ impl<const N: usize> Destinations<N> {
         self.set_status(usize::from(place), status, 0);
     }
 
-    pub(super) fn fail(&mut self, place: Place, error: AttemptError) {
+    pub(super) fn fail(&mut self, place: DestinationIndex, error: AttemptError) {
         let number = error.number().unwrap_or(0);
-        self.set_status(usize::from(place), Status::Failed(error.kind()), number);
+        self.set_status(usize::from(place), DestinationStatus::Failed(error.kind()), number);
     }
 
     /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts
@@ -501,13 +510,14 @@ impl<const N: usize> Destinations<N> {
         let mut waiting = 0;
         for (index, entry) in self.entries.iter().enumerate() {
             let most = match entry.status {
-                Status::InFlight { hedged: true } => 2,
-                Status::InFlight { hedged: false } => 1,
+                DestinationStatus::InFlight { hedged: true } => 2,
+                DestinationStatus::InFlight { hedged: false } => 1,
                 _ => 0,
             };
             debug_assert!(attempts(index) <= most, "more in flight on a destination than it has started");
-            waiting += usize::from(matches!(entry.status, Status::Fresh | Status::Queued));
-            let queued = matches!(entry.status, Status::Queued);
+            waiting +=
+                usize::from(matches!(entry.status, DestinationStatus::Fresh | DestinationStatus::Queued));
+            let queued = matches!(entry.status, DestinationStatus::Queued);
             debug_assert!(!queued || entry.rounds > 0, "a destination queues that was never evicted");
         }
         debug_assert_eq!(waiting, self.waiting(), "the counts of those that wait are wrong");
@@ -517,11 +527,11 @@ impl<const N: usize> Destinations<N> {
         // Every eviction takes at least 10 ms of patience that doubles: 65,535 of them take longer than any
         // race. Should one get there, its order degrades and nothing else.
         self.next_number = self.next_number.saturating_add(1);
-        self.set_status(index, Status::Queued, self.next_number.into());
+        self.set_status(index, DestinationStatus::Queued, self.next_number.into());
     }
 
     /// The only place that changes a status, so that the counts are always right.
-    fn set_status(&mut self, index: usize, status: Status, number: i32) {
+    fn set_status(&mut self, index: usize, status: DestinationStatus, number: i32) {
         let Some(entry) = self.entries.get_mut(index) else { return };
         let (before, family) = (entry.status, entry.family);
         (entry.status, entry.number) = (status, number);
@@ -533,11 +543,11 @@ impl<const N: usize> Destinations<N> {
         }
     }
 
-    fn count(&mut self, status: Status, family: Family) -> Option<&mut u8> {
+    fn count(&mut self, status: DestinationStatus, family: Family) -> Option<&mut u8> {
         match (status, family) {
-            (Status::Fresh, Family::V4) => Some(&mut self.fresh_v4),
-            (Status::Fresh, Family::V6) => Some(&mut self.fresh_v6),
-            (Status::Queued, _) => Some(&mut self.queued),
+            (DestinationStatus::Fresh, Family::V4) => Some(&mut self.fresh_v4),
+            (DestinationStatus::Fresh, Family::V6) => Some(&mut self.fresh_v6),
+            (DestinationStatus::Queued, _) => Some(&mut self.queued),
             _ => None,
         }
     }

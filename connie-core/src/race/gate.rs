@@ -1,13 +1,13 @@
 //! When resolution lets the race start.
 //!
-//! A pure record: the race tells it what has come, and asks it whether the first attempt may start.
+//! It only keeps a record: the race reports what has come, and asks whether the first attempt may start.
 
 use super::{Families, Family};
 use crate::time::Instant;
 
 /// What has become of the query for one family.
 #[derive(Clone, Copy, Debug, Hash)]
-struct Answer {
+struct AnswerState {
     /// Whether it is outstanding.
     open: bool,
     /// Whether there are addresses to go on with, be they hints.
@@ -16,7 +16,7 @@ struct Answer {
     since: Instant,
 }
 
-impl Answer {
+impl AnswerState {
     /// Takes note that there are addresses, or that there are none any more.
     fn update(&mut self, positive: bool, now: Instant) {
         if !self.usable {
@@ -28,7 +28,7 @@ impl Answer {
 
 /// When the first attempt may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
+pub(super) enum StartGate {
     /// Now.
     Open,
     /// At this moment, or when the other family answers.
@@ -51,16 +51,17 @@ pub(super) enum StartRule {
 
 /// The state of resolution.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Resolution {
+pub(super) struct FamilyAnswers {
     families: Families,
-    v4: Answer,
-    v6: Answer,
+    v4: AnswerState,
+    v6: AnswerState,
 }
 
-impl Resolution {
+impl FamilyAnswers {
     pub(super) fn new(families: Families) -> Self {
-        let asked = |family| Answer { open: families.allow(family), usable: false, since: Instant::ZERO };
-        Resolution { families, v4: asked(Family::V4), v6: asked(Family::V6) }
+        let asked =
+            |family| AnswerState { open: families.allow(family), usable: false, since: Instant::ZERO };
+        FamilyAnswers { families, v4: asked(Family::V4), v6: asked(Family::V6) }
     }
 
     /// Those of `families` whose answer is of use; `None` where none is.
@@ -99,14 +100,14 @@ impl Resolution {
         answer.usable && !answer.open
     }
 
-    fn answer(&self, family: Family) -> &Answer {
+    fn answer(&self, family: Family) -> &AnswerState {
         match family {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
         }
     }
 
-    fn answer_mut(&mut self, family: Family) -> &mut Answer {
+    fn answer_mut(&mut self, family: Family) -> &mut AnswerState {
         match family {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
@@ -119,24 +120,24 @@ impl Resolution {
     }
 
     /// Whether a race whose first choice is `preferred` may start.
-    pub(super) fn gate(&self, rule: StartRule, preferred: Family, now: Instant) -> Gate {
+    pub(super) fn gate(&self, rule: StartRule, preferred: Family, now: Instant) -> StartGate {
         if self.is_complete() {
-            return Gate::Open;
+            return StartGate::Open;
         }
         let (first, other) = (self.answer(preferred), self.answer(preferred.other()));
         match rule {
-            StartRule::FirstAnswer if first.usable || other.usable => Gate::Open,
+            StartRule::FirstAnswer if first.usable || other.usable => StartGate::Open,
             // On a positive AAAA response "the first IPv6 connection attempt is immediately started" (RFC
             // 8305 section 3). "Clients MAY use A and AAAA records [...] or ipv4hint and ipv6hint" (RFC 9460
             // section 7.3): a hint is as good.
-            StartRule::ResolutionDelay(_) if first.usable => Gate::Open,
+            StartRule::ResolutionDelay(_) if first.usable => StartGate::Open,
             // On a positive A response "the client SHOULD wait a short time for the AAAA response to ensure
             // that preference is given to IPv6" (same place).
             StartRule::ResolutionDelay(delay) if other.usable => {
                 let opens = other.since.plus_micros(u64::from(delay));
-                if !first.open || opens <= now { Gate::Open } else { Gate::OpensAt(opens) }
+                if !first.open || opens <= now { StartGate::Open } else { StartGate::OpensAt(opens) }
             }
-            _ => Gate::Closed,
+            _ => StartGate::Closed,
         }
     }
 }
@@ -153,47 +154,47 @@ mod tests {
 
     #[test]
     fn the_preferred_family_starts_at_once() {
-        let mut resolution = Resolution::new(Families::Both);
+        let mut resolution = FamilyAnswers::new(Families::Both);
         resolution.record(Family::V6, true, at(10));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), Gate::Open);
+        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), StartGate::Open);
         assert!(!resolution.is_complete());
     }
 
     #[test]
     fn the_other_family_waits_for_the_resolution_delay() {
-        let mut resolution = Resolution::new(Families::Both);
+        let mut resolution = FamilyAnswers::new(Families::Both);
         resolution.record(Family::V4, true, at(10));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(59)), Gate::OpensAt(at(60)));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(60)), Gate::Open);
-        assert_eq!(resolution.gate(StartRule::FirstAnswer, Family::V6, at(10)), Gate::Open);
-        assert_eq!(resolution.gate(StartRule::AllAnswers, Family::V6, at(60)), Gate::Closed);
+        assert_eq!(resolution.gate(RULE, Family::V6, at(59)), StartGate::OpensAt(at(60)));
+        assert_eq!(resolution.gate(RULE, Family::V6, at(60)), StartGate::Open);
+        assert_eq!(resolution.gate(StartRule::FirstAnswer, Family::V6, at(10)), StartGate::Open);
+        assert_eq!(resolution.gate(StartRule::AllAnswers, Family::V6, at(60)), StartGate::Closed);
     }
 
     #[test]
     fn a_negative_answer_ends_the_wait() {
-        let mut resolution = Resolution::new(Families::Both);
+        let mut resolution = FamilyAnswers::new(Families::Both);
         resolution.record(Family::V6, false, at(5));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(5)), Gate::Closed);
+        assert_eq!(resolution.gate(RULE, Family::V6, at(5)), StartGate::Closed);
         resolution.record(Family::V4, true, at(10));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), Gate::Open);
+        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), StartGate::Open);
     }
 
     #[test]
     fn a_second_answer_does_not_restart_the_wait() {
-        let mut resolution = Resolution::new(Families::Both);
+        let mut resolution = FamilyAnswers::new(Families::Both);
         resolution.record(Family::V4, true, at(10));
         resolution.record(Family::V4, true, at(40));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(40)), Gate::OpensAt(at(60)));
+        assert_eq!(resolution.gate(RULE, Family::V6, at(40)), StartGate::OpensAt(at(60)));
     }
 
     #[test]
     fn a_hint_opens_as_an_answer_does_and_ends_no_wait() {
-        let mut resolution = Resolution::new(Families::Both);
+        let mut resolution = FamilyAnswers::new(Families::Both);
         resolution.record_hint(Family::V4, true, at(10));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), Gate::OpensAt(at(60)));
+        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), StartGate::OpensAt(at(60)));
         resolution.record(Family::V6, false, at(20));
-        assert_eq!(resolution.gate(RULE, Family::V6, at(20)), Gate::Open);
-        assert_eq!(resolution.gate(StartRule::AllAnswers, Family::V6, at(20)), Gate::Closed);
+        assert_eq!(resolution.gate(RULE, Family::V6, at(20)), StartGate::Open);
+        assert_eq!(resolution.gate(StartRule::AllAnswers, Family::V6, at(20)), StartGate::Closed);
         assert!(!resolution.is_complete());
         resolution.record(Family::V4, false, at(30));
         assert!(resolution.is_complete());
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_family_that_is_not_allowed_is_not_waited_for() {
-        let mut resolution = Resolution::new(Families::Only(Family::V4));
+        let mut resolution = FamilyAnswers::new(Families::Only(Family::V4));
         assert!(!resolution.is_complete());
         resolution.record(Family::V4, true, at(10));
         assert!(resolution.is_complete());
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn an_answer_is_of_use_as_far_as_its_family_is_allowed() {
         let (both, v4, v6) = (Families::Both, Families::Only(Family::V4), Families::Only(Family::V6));
-        let of_use = |allowed, answered| Resolution::new(allowed).wanted(answered);
+        let of_use = |allowed, answered| FamilyAnswers::new(allowed).wanted(answered);
         for families in [both, v4, v6] {
             assert_eq!(of_use(both, families), Some(families));
             assert_eq!(of_use(families, both), Some(families));

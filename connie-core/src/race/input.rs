@@ -1,4 +1,4 @@
-//! What the outside tells a race.
+//! The inputs of a race.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -102,7 +102,7 @@ pub enum Input<'a> {
         addresses: &'a [SocketAddr],
     },
     /// Resolution of a family failed: there will be no answer. What came before stays, hints and an answer: a
-    /// look-up that fails later, to refresh one, does not say that its addresses have gone.
+    /// lookup that fails later, to refresh one, does not mean that its addresses are gone.
     /// [`Resolved`](Input::Resolved) without addresses does.
     ResolutionFailed {
         /// The family that was asked for.

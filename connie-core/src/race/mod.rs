@@ -1,6 +1,6 @@
 //! The race: all of its state, and every transition that it makes.
 //!
-//! Two verbs drive it. [`handle_input`](Race::handle_input) tells it what happened;
+//! Two verbs drive it. [`handle_input`](Race::handle_input) reports what happened;
 //! [`poll_output`](Race::poll_output) says what to do next. Nothing outside this file decides anything about
 //! a race.
 //!
@@ -32,14 +32,14 @@
 //!    is in flight. With [`Pacing::Staggered`] the next attempt may start now.
 //! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps
 //!    its turn, which costs no delay; with none the destination has failed. `k` stays as low until the caller
-//!    [grows](Race::grow_to) it: the stack says when it has no socket and never when it has one again, but
-//!    who shares sockets out sees them come back. A caller that is wrong about that costs the race one more
-//!    attempt without a socket, after which `k` is what it was.
-//! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established`
-//!    is said.
+//!    [grows](Race::grow_to) it: the stack says when it has no socket and never when it has one again, but a
+//!    caller that shares sockets out sees them come back. A caller that is wrong about that costs the race
+//!    one more attempt without a socket, after which `k` is what it was.
+//! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then comes
+//!    `Established`.
 //! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the
-//!    deadline; when canceled; or when the stack is gone. All attempts in flight are canceled, then `Failed`
-//!    is said.
+//!    deadline; when canceled; or when the stack is gone. All attempts in flight are canceled, then comes
+//!    `Failed`.
 //! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least,
 //!    [`pause`](Race::pause) makes it 0, and [`grow_to`](Race::grow_to) raises it, to at most
 //!    [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What waits starts, or is
@@ -87,23 +87,23 @@ use core::net::SocketAddr;
 use heapless::Vec;
 
 pub(crate) use attempt::Signed;
-pub use attempt::{AttemptError, AttemptErrorKind, AttemptId, Outcome, TlsFailure};
+pub use attempt::{AttemptError, AttemptErrorKind, AttemptId, AttemptOutcome, TlsFailure};
 pub use config::Config;
 pub use destinations::Destination;
 pub(crate) use destinations::{Ip, ip_and_port};
 pub use input::{Families, Family, Input};
 pub use output::{Failure, Output};
 pub use pacing::{Pacing, UnknownPacing};
-pub(crate) use plan::{Chosen, Place, Prospect, Times, turn};
+pub(crate) use plan::{ChosenAddress, DestinationIndex, PlanRequest, PlanTimes, turn};
 pub use plan::{Guide, Plan, Planned, Unplanned};
 
 use crate::empty::empty;
 use crate::time::{Instant, NEVER};
 use crate::timeline::Records;
-use config::Settings;
+use config::RaceSettings;
 use destinations::Destinations;
-use gate::{Gate, Resolution, StartRule};
-use pacing::Pace;
+use gate::{FamilyAnswers, StartGate, StartRule};
+use pacing::RacePace;
 
 /// A race for one connection to a host with many addresses.
 ///
@@ -139,25 +139,25 @@ pub struct Race<
     const RECORDS: usize = 32,
     G: Guide = Unplanned,
 > {
-    settings: Settings,
-    phase: Phase,
-    resolution: Resolution,
+    settings: RaceSettings,
+    phase: RacePhase,
+    resolution: FamilyAnswers,
     start_rule: StartRule,
     destinations: Destinations<DESTINATIONS>,
     /// In the order of their start, so that of two that have waited equally long the older comes first.
     in_flight: Vec<InFlight, SOCKETS>,
     records: Records<RECORDS>,
     /// `k`: the most attempts in flight from now on.
-    limit: u8,
-    /// The most that `k` can be: what the configuration wants, as far as there is room for it.
-    max_limit: u8,
     max_in_flight: u8,
+    /// The most that `k` can be: what the configuration wants, as far as there is room for it.
+    configured_max: u8,
+    peak_in_flight: u8,
     /// Whether an attempt was ever started: resolution no longer holds the race back.
     begun: bool,
-    pace: Pace,
+    pace: RacePace,
     /// What it keeps of its plan: nothing where it has none.
     guide: G,
-    /// The newest moment that the race was told of.
+    /// The newest time that the race was given.
     now: Instant,
     start: Instant,
     deadline: Option<Instant>,
@@ -190,16 +190,16 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     /// What that plan says beside the order.
-    pub(crate) fn times(&self) -> &Times {
+    pub(crate) fn times(&self) -> &PlanTimes {
         self.guide.times()
     }
 }
 
 /// Whether the race runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum RacePhase {
     Racing,
-    Won { id: AttemptId, place: Place },
+    Won { id: AttemptId, place: DestinationIndex },
     Lost(Failure),
 }
 
@@ -207,7 +207,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     id: AttemptId,
-    place: Place,
+    place: DestinationIndex,
     record: u16,
     started: Instant,
     /// When it counts as failed.
@@ -226,20 +226,20 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             assert!(RECORDS >= SOCKETS, "every attempt in flight needs a record");
             assert!(RECORDS <= 65_535, "a race records at most 65,535 attempts");
         }
-        let pace = Pace::new(config.pacing, now);
+        let pace = RacePace::new(config.pacing, now);
         // At most 255, as asserted above.
-        let max_limit = config.max_in_flight.clamp(1, SOCKETS) as u8;
+        let configured_max = config.max_in_flight.clamp(1, SOCKETS) as u8;
         Race {
-            settings: Settings::new(config),
-            phase: Phase::Racing,
-            resolution: Resolution::new(config.families),
+            settings: RaceSettings::new(config),
+            phase: RacePhase::Racing,
+            resolution: FamilyAnswers::new(config.families),
             start_rule: config.pacing.start_rule(config.resolution_delay),
             destinations: Destinations::new(),
             in_flight: empty(),
             records: Records::new(),
-            limit: max_limit,
-            max_limit,
-            max_in_flight: 0,
+            max_in_flight: configured_max,
+            configured_max,
+            peak_in_flight: 0,
             begun: false,
             now,
             start: now,
@@ -253,7 +253,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
-    /// Tells the race that something happened. Poll it afterwards.
+    /// Takes an input. Poll the race afterwards.
     // Inlined: each caller passes an input that it has made, so that firmware has no code for the others, 600
     // octets.
     #[inline(always)]
@@ -282,7 +282,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.check_laws();
     }
 
-    /// Tells the race that resolution of both families is over and gave these addresses, in order of
+    /// Resolution of both families is over and gave these addresses, in order of
     /// preference within each family. For a caller that has a list and no resolver.
     pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
         self.handle_list(addresses.iter(), now);
@@ -322,7 +322,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.settings.preferred_family = family;
     }
 
-    /// Makes the [`limit`](Race::limit) `sockets`, at least one, where that is fewer than it was.
+    /// Makes the max in flight `sockets`, at least one, where that is fewer than it was.
     ///
     /// Attempts in flight beyond it go on, but their sockets are not used again: no attempt starts until
     /// fewer than the limit are in flight. Those that have outstayed their patience are evicted for that,
@@ -333,25 +333,25 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.check_laws();
     }
 
-    /// Makes the [`limit`](Race::limit) 0: until it [grows](Race::grow_to) no attempt starts, and those in
+    /// Makes the max in flight 0: until it [grows](Race::grow_to) no attempt starts, and those in
     /// flight yield when they have outstayed their patience, the last of them too. They can win or fail
     /// meanwhile.
     ///
     /// For a caller that needs the last socket for something without which the race may not come to an end,
-    /// such as a look-up. While the race is paused with nothing in flight, it waits for the caller: it does
+    /// such as a lookup. While the race is paused with nothing in flight, it waits for the caller: it does
     /// not fail before its deadline. Poll it afterwards, as after [`limit_to`](Race::limit_to), which changes
     /// nothing for a race that is paused.
     pub fn pause(&mut self) {
-        self.limit = 0;
+        self.max_in_flight = 0;
         self.check_laws();
     }
 
     fn lower_limit(&mut self, sockets: usize) {
         // At most the limit, which is a `u8`.
-        self.limit = usize::from(self.limit).min(sockets.max(1)) as u8;
+        self.max_in_flight = usize::from(self.max_in_flight).min(sockets.max(1)) as u8;
     }
 
-    /// Makes the [`limit`](Race::limit) `sockets` where that is more than it is, though never more than
+    /// Makes the max in flight `sockets` where that is more than it is, though never more than
     /// [`Config::max_in_flight`] and the capacity. Poll the race afterwards: what waits may start at once,
     /// and a moment named before no longer holds.
     ///
@@ -361,12 +361,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     pub fn grow_to(&mut self, sockets: usize) {
         if self.is_racing() {
             // At most the capacity, which is a `u8`.
-            self.limit = usize::from(self.max_limit).min(sockets).max(self.limit.into()) as u8;
+            self.max_in_flight =
+                usize::from(self.configured_max).min(sockets).max(self.max_in_flight.into()) as u8;
         }
         self.check_laws();
     }
 
-    /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
+    /// Returns what to do next. Act on it, and poll again until the answer [ends the
+    /// drain](Output::ends_drain).
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
         let output = self.next_output();
@@ -374,7 +376,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         output
     }
 
-    /// Takes note of the time. A clock that runs backwards stands still instead.
+    /// Takes note of the time. When the clock runs backwards, the race's time stands still.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
@@ -433,14 +435,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         if !self.is_racing() {
             return;
         }
-        if let Some(attempt) = self.remove(id, Outcome::Established) {
-            self.phase = Phase::Won { id, place: attempt.place };
+        if let Some(attempt) = self.remove(id, AttemptOutcome::Established) {
+            self.phase = RacePhase::Won { id, place: attempt.place };
             self.ended = Some(self.now);
         }
     }
 
     fn failed(&mut self, id: AttemptId, error: AttemptError) {
-        let Some(attempt) = self.remove(id, Outcome::Failed(error.kind())) else { return };
+        let Some(attempt) = self.remove(id, AttemptOutcome::Failed(error.kind())) else { return };
         if !self.is_racing() {
             return;
         }
@@ -471,7 +473,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     fn lose(&mut self, failure: Failure) {
         if self.is_racing() {
             self.count_in_flight();
-            self.phase = Phase::Lost(failure);
+            self.phase = RacePhase::Lost(failure);
             self.ended = Some(self.now);
         }
     }
@@ -521,7 +523,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             return None;
         }
         let place = self.next_place()?;
-        if self.in_flight.len() >= self.limit.into() {
+        if self.in_flight.len() >= self.max_in_flight.into() {
             return self.evict_for(Some(place));
         }
         let gives_up = self.gives_up();
@@ -535,7 +537,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// Rule 2. With no newcomer rule 8: as for one that never starts.
-    fn evict_for(&mut self, newcomer: Option<Place>) -> Option<Output> {
+    fn evict_for(&mut self, newcomer: Option<DestinationIndex>) -> Option<Output> {
         if !self.settings.evict {
             return None;
         }
@@ -559,7 +561,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             }
         }
         let (_, id) = goes?;
-        let attempt = self.remove(id, Outcome::Evicted)?;
+        let attempt = self.remove(id, AttemptOutcome::Evicted)?;
         if !self.is_in_flight(attempt.place) {
             self.destinations.evict(attempt.place, rounds);
         }
@@ -576,12 +578,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// How often the destination has been evicted.
-    fn rounds(&self, place: Place) -> u8 {
+    fn rounds(&self, place: DestinationIndex) -> u8 {
         self.destinations.get(place).map_or(0, Destination::rounds)
     }
 
     /// How often the newcomer has been evicted; with none, as often as any that is in flight.
-    fn rounds_of(&self, newcomer: Option<Place>) -> u8 {
+    fn rounds_of(&self, newcomer: Option<DestinationIndex>) -> u8 {
         match newcomer {
             Some(place) => self.rounds(place),
             None => self.in_flight.iter().map(|attempt| self.rounds(attempt.place)).max().unwrap_or(0),
@@ -591,7 +593,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// Whether `k` has been made less than what is in flight, and nothing waits for which an attempt would
     /// yield.
     fn is_beyond_limit(&self) -> bool {
-        self.in_flight.len() > self.limit.into() && self.destinations.waiting() == 0
+        self.in_flight.len() > self.max_in_flight.into() && self.destinations.waiting() == 0
     }
 
     /// Rule 3.
@@ -604,7 +606,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.start_attempt(place, true, self.gives_up())
     }
 
-    fn start_attempt(&mut self, place: Place, hedge: bool, gives_up: Instant) -> Option<Output> {
+    fn start_attempt(&mut self, place: DestinationIndex, hedge: bool, gives_up: Instant) -> Option<Output> {
         debug_assert!(self.is_racing(), "law 1: nothing starts after the race has ended");
         debug_assert!(
             self.deadline.is_none_or(|deadline| self.now < deadline),
@@ -618,7 +620,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         // the ids would have run for years.
         let id = AttemptId(self.records.started());
         let record = self.records.start(place, hedge, self.now.micros_since(self.start));
-        debug_assert!(self.in_flight.len() < self.limit.into(), "law 2: never started beyond k");
+        debug_assert!(self.in_flight.len() < self.max_in_flight.into(), "law 2: never started beyond k");
         let pushed = self.in_flight.push(InFlight { id, place, record, started: self.now, gives_up });
         // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
         debug_assert!(pushed.is_ok());
@@ -640,17 +642,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// When resolution and pacing let the next attempt start; `None` where that hangs on an input.
     fn earliest_start(&self) -> Option<Instant> {
         let gate = match self.begun {
-            true => Gate::Open,
+            true => StartGate::Open,
             false => self.resolution.gate(self.start_rule, self.settings.preferred_family, self.now),
         };
         let resolved = match gate {
-            Gate::Open => self.now,
-            Gate::OpensAt(at) => at,
-            Gate::Closed => return None,
+            StartGate::Open => self.now,
+            StartGate::OpensAt(at) => at,
+            StartGate::Closed => return None,
         };
         let paced = self.pace.earliest_start(resolved, self.in_flight.len())?;
         let Some(steps) = self.guide.steps() else { return Some(paced) };
-        // Rule 9. All at once, a race starts with the first address that it is told.
+        // Rule 9. All at once, a race starts with the first address that it is given.
         let planned = match self.pace.is_all_at_once() {
             true => steps.earliest(paced, self.resolved.unwrap_or(self.now), !self.resolution.is_complete()),
             false => paced.max(steps.unpaid_until()),
@@ -659,10 +661,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// The destination that is the next to get a hedge, and when, where a socket is free for it.
-    fn next_hedge(&self) -> Option<(Place, Instant)> {
+    fn next_hedge(&self) -> Option<(DestinationIndex, Instant)> {
         if !self.settings.hedge
             || self.destinations.waiting() > 0
-            || self.in_flight.len() >= self.limit.into()
+            || self.in_flight.len() >= self.max_in_flight.into()
         {
             return None;
         }
@@ -685,7 +687,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// The destination whose turn it is.
-    fn next_place(&self) -> Option<Place> {
+    fn next_place(&self) -> Option<DestinationIndex> {
         let (preferred, count) = (self.settings.preferred_family, self.settings.first_address_family_count);
         if self.guide.steps().is_none() {
             return self.destinations.next(preferred, count);
@@ -707,7 +709,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
         if self.destinations.waiting() > 0 {
             let start = self.earliest_start().unwrap_or(NEVER);
-            if self.in_flight.len() < self.limit.into() {
+            if self.in_flight.len() < self.max_in_flight.into() {
                 soonest = soonest.min(start);
             } else {
                 soonest = soonest.min(start.max(self.next_eviction()));
@@ -724,11 +726,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// The race has ended: its attempts in flight end with it, one a poll.
     fn cancel_next(&mut self) -> Option<Output> {
         let attempt = self.in_flight.pop()?;
-        let outcome = if matches!(self.phase, Phase::Lost(Failure::DeadlineExceeded)) {
+        let outcome = if matches!(self.phase, RacePhase::Lost(Failure::DeadlineExceeded)) {
             self.destinations.fail(attempt.place, AttemptErrorKind::TimedOut.into());
-            Outcome::Failed(AttemptErrorKind::TimedOut)
+            AttemptOutcome::Failed(AttemptErrorKind::TimedOut)
         } else {
-            Outcome::Canceled
+            AttemptOutcome::Canceled
         };
         self.records.end(attempt.record, self.now.micros_since(self.start), outcome);
         Some(Output::CancelAttempt { id: attempt.id })
@@ -736,13 +738,13 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
 
     fn end(&self) -> Output {
         match self.phase {
-            Phase::Lost(failure) => Output::Failed(failure),
-            Phase::Won { id, place } => match self.destinations.get(place) {
+            RacePhase::Lost(failure) => Output::Failed(failure),
+            RacePhase::Won { id, place } => match self.destinations.get(place) {
                 Some(winner) => Output::Established { id, destination: winner.address() },
                 // A place in the table never goes away.
                 None => Output::Failed(Failure::AllAttemptsFailed),
             },
-            Phase::Racing => self.wait(),
+            RacePhase::Racing => self.wait(),
         }
     }
 
@@ -752,7 +754,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.ended.is_none()
     }
 
-    fn is_in_flight(&self, place: Place) -> bool {
+    fn is_in_flight(&self, place: DestinationIndex) -> bool {
         self.in_flight.iter().any(|attempt| attempt.place == place)
     }
 
@@ -760,14 +762,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// were.
     fn count_in_flight(&mut self) {
         // At most 255, the capacity.
-        self.max_in_flight = self.max_in_flight.max(self.in_flight.len() as u8);
+        self.peak_in_flight = self.peak_in_flight.max(self.in_flight.len() as u8);
     }
 
     /// Takes an attempt out of flight. With `cancel_next` the only way out, so that each ends exactly once.
-    fn remove(&mut self, id: AttemptId, outcome: Outcome) -> Option<InFlight> {
+    fn remove(&mut self, id: AttemptId, outcome: AttemptOutcome) -> Option<InFlight> {
         let index = self.in_flight.iter().position(|attempt| attempt.id == id)?;
         // An attempt for which there was no socket was never in flight.
-        if !matches!(outcome, Outcome::Failed(AttemptErrorKind::OutOfSockets)) {
+        if !matches!(outcome, AttemptOutcome::Failed(AttemptErrorKind::OutOfSockets)) {
             self.count_in_flight();
         }
         // The others keep the order of their start.
@@ -785,7 +787,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             return;
         }
         let in_flight = self.in_flight.len();
-        debug_assert!(self.limit <= self.max_limit, "law 2: `k` is within its bounds");
+        debug_assert!(self.max_in_flight <= self.configured_max, "law 2: `k` is within its bounds");
         let open = self.records.as_slice().iter().filter(|record| record.is_open()).count();
         debug_assert_eq!(open, in_flight, "law 3: what is open in the record is in flight");
         if self.is_racing() {
@@ -793,7 +795,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
                 self.in_flight.iter().filter(|attempt| usize::from(attempt.place) == place).count()
             });
         }
-        if let Phase::Lost(Failure::AllAttemptsFailed | Failure::NoDestinations) = self.phase {
+        if let RacePhase::Lost(Failure::AllAttemptsFailed | Failure::NoDestinations) = self.phase {
             debug_assert_eq!(in_flight, 0, "law 3: a race fails when nothing is in flight");
             debug_assert_eq!(self.destinations.waiting(), 0, "law 6: a race fails when nothing waits");
         }

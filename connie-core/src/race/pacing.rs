@@ -124,8 +124,8 @@ impl FromStr for Pacing {
 
 /// The pacing of one race: what it is, in microseconds, and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Pace {
-    kind: Kind,
+pub(super) struct RacePace {
+    kind: PaceKind,
     /// The Connection Attempt Delay, in microseconds.
     delay: u32,
     /// Whether that delay, and no failure, decides `next_start`.
@@ -135,29 +135,29 @@ pub(super) struct Pace {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum PaceKind {
     AllAtOnce,
     Staggered { growth_percent: u16 },
     OneByOne,
 }
 
-impl Pace {
+impl RacePace {
     /// The pace of a race that begins now.
     pub(super) fn new(pacing: Pacing, now: Instant) -> Self {
         let (kind, delay) = match pacing {
-            Pacing::AllAtOnce => (Kind::AllAtOnce, 0),
+            Pacing::AllAtOnce => (PaceKind::AllAtOnce, 0),
             Pacing::Staggered { delay, growth_percent } => {
-                let kind = Kind::Staggered { growth_percent: growth_percent.max(100) };
+                let kind = PaceKind::Staggered { growth_percent: growth_percent.max(100) };
                 (kind, within(delay, MIN_DELAY, MAX_DELAY))
             }
-            Pacing::OneByOne => (Kind::OneByOne, 0),
+            Pacing::OneByOne => (PaceKind::OneByOne, 0),
         };
-        Pace { kind, delay, delay_runs: false, next_start: now }
+        RacePace { kind, delay, delay_runs: false, next_start: now }
     }
 
     /// Takes note of an attempt that starts now.
     pub(super) fn started(&mut self, now: Instant) {
-        let Kind::Staggered { growth_percent } = self.kind else { return };
+        let PaceKind::Staggered { growth_percent } = self.kind else { return };
         // Only a delay that has run out makes the next one longer; one that a failure cut short does not.
         if self.delay_runs {
             self.delay = next_delay(self.delay, growth_percent);
@@ -174,16 +174,16 @@ impl Pace {
     }
 
     pub(super) fn is_staggered(&self) -> bool {
-        matches!(self.kind, Kind::Staggered { .. })
+        matches!(self.kind, PaceKind::Staggered { .. })
     }
 
     /// The delay between attempts, in microseconds; `None` where each waits for the end of the one before.
     pub(super) fn delay(&self) -> Option<u32> {
-        (self.kind != Kind::OneByOne).then_some(self.delay)
+        (self.kind != PaceKind::OneByOne).then_some(self.delay)
     }
 
     pub(super) fn is_all_at_once(&self) -> bool {
-        self.kind == Kind::AllAtOnce
+        self.kind == PaceKind::AllAtOnce
     }
 
     /// Takes note of an attempt that has failed now: the next may start.
@@ -197,21 +197,21 @@ impl Pace {
     pub(super) fn earliest_start(&self, resolved: Instant, in_flight: usize) -> Option<Instant> {
         match self.kind {
             _ if in_flight == 0 => Some(resolved),
-            Kind::AllAtOnce => Some(resolved),
-            Kind::Staggered { .. } => Some(resolved.max(self.next_start)),
-            Kind::OneByOne => None,
+            PaceKind::AllAtOnce => Some(resolved),
+            PaceKind::Staggered { .. } => Some(resolved.max(self.next_start)),
+            PaceKind::OneByOne => None,
         }
     }
 
     /// Whether an attempt can use up its part of a deadline.
     pub(super) fn shares_deadline(&self) -> bool {
-        self.kind == Kind::OneByOne
+        self.kind == PaceKind::OneByOne
     }
 
     /// When an attempt that starts now, as one of `waiting`, has used up its part of the `deadline`.
     pub(super) fn share_ends(&self, now: Instant, deadline: Option<Instant>, waiting: usize) -> Instant {
         match (self.kind, deadline) {
-            (Kind::OneByOne, Some(deadline)) => {
+            (PaceKind::OneByOne, Some(deadline)) => {
                 // Shares of 71 minutes at most, which spares a microcontroller the 64-bit division.
                 let left = u32::try_from(deadline.micros_since(now)).unwrap_or(u32::MAX);
                 // At least one waits: the one that is about to start.
@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn the_delay_is_held_within_the_bounds_of_the_standard() {
-        let first = |delay| Pace::new(Pacing::Staggered { delay, growth_percent: 100 }, Instant::ZERO).delay;
+        let first =
+            |delay| RacePace::new(Pacing::Staggered { delay, growth_percent: 100 }, Instant::ZERO).delay;
         assert_eq!(first(Duration::ZERO), 10_000);
         assert_eq!(first(Duration::from_millis(250)), 250_000);
         assert_eq!(first(Duration::MAX), 2_000_000);
@@ -262,8 +263,8 @@ mod tests {
         assert_eq!(next_delay(10_099, 101), 10_199);
         for (given, taken) in [(0, 100), (99, 100), (100, 100), (101, 101)] {
             let pacing = Pacing::Staggered { delay: DEFAULT_DELAY, growth_percent: given };
-            let pace = Pace::new(pacing, Instant::ZERO);
-            assert_eq!(pace.kind, Kind::Staggered { growth_percent: taken });
+            let pace = RacePace::new(pacing, Instant::ZERO);
+            assert_eq!(pace.kind, PaceKind::Staggered { growth_percent: taken });
         }
     }
 

@@ -23,16 +23,16 @@ pub struct Plan<const D: usize = 16> {
     /// When each address of the race's table has its turn, the least first. In one turn they have the order
     /// of a race without a plan.
     pub(crate) turns: [u8; D],
-    pub(crate) times: Times,
+    pub(crate) times: PlanTimes,
 }
 
 /// What a plan says beside the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Times {
+pub(crate) struct PlanTimes {
     /// Who starts alone; `None` for the whole race.
-    pub(crate) lead: Option<Chosen>,
+    pub(crate) lead: Option<ChosenAddress>,
     /// Who is tried to learn about it.
-    pub(crate) explored: Option<Chosen>,
+    pub(crate) explored: Option<ChosenAddress>,
     /// How long after each start the next one comes, in microseconds. Those beyond are `gap` apart.
     pub(crate) delays: [u32; 3],
     pub(crate) gap: u32,
@@ -55,8 +55,8 @@ pub(crate) struct Times {
     pub(crate) together: bool,
 }
 
-impl Times {
-    const WHOLE: Times = Times {
+impl PlanTimes {
+    const WHOLE: PlanTimes = PlanTimes {
         lead: None,
         explored: None,
         delays: [0; 3],
@@ -75,11 +75,11 @@ impl Times {
 
 /// A destination's place in the table. The race keeps it while an attempt on the destination is in flight;
 /// entries never move, and a place is given to another address only when no attempt is in flight on it.
-pub(crate) type Place = u8;
+pub(crate) type DestinationIndex = u8;
 
 /// What a plan for a race has to know of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Prospect {
+pub(crate) struct PlanRequest {
     /// Whether families keep their order: the race is staggered.
     pub(crate) is_grouped: bool,
     /// Whether an answer is still to come.
@@ -95,8 +95,8 @@ pub(crate) struct Prospect {
 
 /// An address that a plan has chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Chosen {
-    pub(crate) place: Place,
+pub(crate) struct ChosenAddress {
+    pub(crate) place: DestinationIndex,
     /// What the memory knows it by, since another address may come to have its place.
     pub(crate) key: NonZeroU32,
 }
@@ -125,7 +125,7 @@ impl<const D: usize> Plan<D> {
     /// No plan: the whole race.
     #[must_use]
     pub const fn whole() -> Self {
-        Plan { turns: [turn::UNKNOWN; D], times: Times::WHOLE }
+        Plan { turns: [turn::UNKNOWN; D], times: PlanTimes::WHOLE }
     }
 
     /// The place, among the race's [destinations](super::Race::destinations), of the address that starts
@@ -225,12 +225,12 @@ pub struct Unplanned;
 impl Guide for Unplanned {}
 impl sealed::Guide for Unplanned {
     #[inline(always)]
-    fn steps(&self) -> Option<&Steps> {
+    fn steps(&self) -> Option<&PlanSteps> {
         None
     }
 
     #[inline(always)]
-    fn steps_mut(&mut self) -> Option<&mut Steps> {
+    fn steps_mut(&mut self) -> Option<&mut PlanSteps> {
         None
     }
 
@@ -244,7 +244,7 @@ impl sealed::Guide for Unplanned {
 #[derive(Clone, Debug, Hash)]
 pub struct Planned<const D: usize> {
     turns: [u8; D],
-    steps: Steps,
+    steps: PlanSteps,
 }
 
 impl<const D: usize> Planned<D> {
@@ -260,25 +260,25 @@ impl<const D: usize> Planned<D> {
         Plan { turns: self.turns, times: self.steps.times }
     }
 
-    pub(super) fn times(&self) -> &Times {
+    pub(super) fn times(&self) -> &PlanTimes {
         &self.steps.times
     }
 }
 
 impl<const D: usize> Default for Planned<D> {
     fn default() -> Self {
-        let steps = Steps { times: Times::WHOLE, ladder: 0, starts: 0, next: Instant::ZERO };
+        let steps = PlanSteps { times: PlanTimes::WHOLE, ladder: 0, starts: 0, next: Instant::ZERO };
         Planned { turns: [turn::UNKNOWN; D], steps }
     }
 }
 
 impl<const D: usize> Guide for Planned<D> {}
 impl<const D: usize> sealed::Guide for Planned<D> {
-    fn steps(&self) -> Option<&Steps> {
+    fn steps(&self) -> Option<&PlanSteps> {
         Some(&self.steps)
     }
 
-    fn steps_mut(&mut self) -> Option<&mut Steps> {
+    fn steps_mut(&mut self) -> Option<&mut PlanSteps> {
         Some(&mut self.steps)
     }
 
@@ -288,39 +288,39 @@ impl<const D: usize> sealed::Guide for Planned<D> {
 }
 
 pub(super) mod sealed {
-    use super::Steps;
+    use super::PlanSteps;
 
     pub trait Guide: core::fmt::Debug + Clone + Default + core::hash::Hash {
-        fn steps(&self) -> Option<&Steps>;
-        fn steps_mut(&mut self) -> Option<&mut Steps>;
+        fn steps(&self) -> Option<&PlanSteps>;
+        fn steps_mut(&mut self) -> Option<&mut PlanSteps>;
         fn turns(&self) -> &[u8];
     }
 }
 
 /// How far a race has come in the times of its plan.
 #[derive(Clone, Hash)]
-pub struct Steps {
-    times: Times,
-    /// What the last start that nobody has paid for made the next one wait; 0 where there was none.
+pub struct PlanSteps {
+    times: PlanTimes,
+    /// What the last start that is not paid for made the next one wait; 0 where there was none.
     ladder: u32,
     starts: u8,
     /// When the next start may come.
     next: Instant,
 }
 
-impl fmt::Debug for Steps {
+impl fmt::Debug for PlanSteps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} started, next at {}", self.starts, self.next)
     }
 }
 
-impl Steps {
+impl PlanSteps {
     /// Whether it is to explore, and has started nothing.
     pub(super) fn explores(&self) -> bool {
         self.starts == 0 && self.times.explored.is_some()
     }
 
-    /// Whether the next start is one that nobody has paid for.
+    /// Whether the next start is one that is not paid for.
     pub(super) fn is_unpaid(&self) -> bool {
         // The first of a race is free.
         self.starts > 0 && self.starts > self.times.paid
@@ -328,7 +328,7 @@ impl Steps {
 
     /// Takes note of a start at `now`, be it of a hedge.
     pub(super) fn started(&mut self, now: Instant) {
-        let Times { lead, delays, gap, patience, .. } = self.times;
+        let PlanTimes { lead, delays, gap, patience, .. } = self.times;
         let [first, ..] = delays;
         let planned = delays.get(usize::from(self.starts)).copied().unwrap_or(gap);
         let mut delay = if lead.is_some() { planned } else { 0 };
@@ -345,7 +345,7 @@ impl Steps {
 
     /// Takes note that the attempt at `place` has failed: the next may start. One that was only explored
     /// beside the lead, which is in flight still, says nothing about that.
-    pub(super) fn failed(&mut self, place: Place, now: Instant, is_last: bool) {
+    pub(super) fn failed(&mut self, place: DestinationIndex, now: Instant, is_last: bool) {
         if is_last || self.times.explored.is_none_or(|explored| explored.place != place) {
             self.next = now;
         }
@@ -377,15 +377,15 @@ impl Steps {
     }
 
     /// When the attempt at `place`, which has outstayed its patience at `at`, gets a second beside it.
-    pub(super) fn hedges_at(&self, place: Place, at: Instant) -> Instant {
-        let Times { lead, measure, patience, .. } = self.times;
+    pub(super) fn hedges_at(&self, place: DestinationIndex, at: Instant) -> Instant {
+        let PlanTimes { lead, measure, patience, .. } = self.times;
         // Not before its own measure, where that is longer.
         let beyond =
             if lead.is_some_and(|lead| lead.place == place) { measure.saturating_sub(patience) } else { 0 };
         at.plus_micros(beyond.into()).max(self.unpaid_until())
     }
 
-    /// When one that nobody has paid for may start; at once where it is paid for.
+    /// When one that is not paid for may start; at once where it is paid for.
     pub(super) fn unpaid_until(&self) -> Instant {
         if self.is_unpaid() { self.next } else { Instant::ZERO }
     }

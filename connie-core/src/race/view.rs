@@ -4,8 +4,8 @@ use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::plan::Steps;
-use super::{Destination, Failure, Family, Guide, Phase, Place, Plan, Prospect, Race};
+use super::plan::PlanSteps;
+use super::{Destination, DestinationIndex, Failure, Family, Guide, Plan, PlanRequest, Race, RacePhase};
 use crate::time::{Instant, NEVER};
 use crate::timeline::{AttemptRecord, Summary, Timeline};
 
@@ -21,7 +21,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             resolved: self.resolved.map(|at| at.duration_since(self.start)),
             ended: self.ended.map(|at| at.duration_since(self.start)),
             failure: self.failure(),
-            max_in_flight: usize::from(self.max_in_flight).max(self.in_flight.len()),
+            max_in_flight: usize::from(self.peak_in_flight).max(self.in_flight.len()),
             attempts: self.records.started(),
             omitted_attempts: self.records.started().saturating_sub(recorded.len() as u32),
             omitted_destinations: self.destinations.omitted().into(),
@@ -37,12 +37,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// Why the race has ended without a connection.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self.phase {
-            Phase::Lost(failure) => Some(failure),
-            Phase::Racing | Phase::Won { .. } => None,
+            RacePhase::Lost(failure) => Some(failure),
+            RacePhase::Racing | RacePhase::Won { .. } => None,
         }
     }
 
-    /// The addresses that the race has been told, and what has become of each: those of its
+    /// The addresses that the race was given, and what has become of each: those of its
     /// [`timeline`](Race::timeline).
     #[must_use]
     pub fn destinations(&self) -> &[Destination] {
@@ -74,8 +74,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// of sockets, and by [`limit_to`](Race::limit_to) and [`pause`](Race::pause); grows by
     /// [`grow_to`](Race::grow_to) alone.
     #[must_use]
-    pub fn limit(&self) -> usize {
-        self.limit.into()
+    pub fn max_in_flight(&self) -> usize {
+        self.max_in_flight.into()
     }
 
     /// How many sockets its plan has a use for at `now`, those of attempts in flight included, and when it
@@ -121,10 +121,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         for attempt in &self.in_flight {
             (attempt.place, attempt.started, attempt.gives_up).hash(state);
         }
-        matches!(self.phase, Phase::Won { .. }).hash(state);
-        matches!(self.phase, Phase::Lost(_)).hash(state);
+        matches!(self.phase, RacePhase::Won { .. }).hash(state);
+        matches!(self.phase, RacePhase::Lost(_)).hash(state);
         (&self.resolution, &self.destinations, self.settings.preferred_family).hash(state);
-        (self.limit, self.begun, self.pace.fingerprint(), self.now).hash(state);
+        (self.max_in_flight, self.begun, self.pace.fingerprint(), self.now).hash(state);
         self.guide.hash(state);
         if self.guide.steps().is_some() {
             self.resolved.hash(state);
@@ -132,15 +132,15 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// What a plan for it has to know.
-    pub(crate) fn prospect(&self) -> Prospect {
-        Prospect {
+    pub(crate) fn prospect(&self) -> PlanRequest {
+        PlanRequest {
             is_grouped: self.pace.is_staggered(),
             is_open: !self.resolution.is_complete(),
             patience: self.settings.patience,
-            sockets: self.limit,
+            sockets: self.max_in_flight,
             left: self.deadline.unwrap_or(NEVER).micros_since(self.now),
             preferred: self.settings.preferred_family,
-            explores: self.guide.steps().is_some_and(Steps::explores),
+            explores: self.guide.steps().is_some_and(PlanSteps::explores),
         }
     }
 
@@ -185,9 +185,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// The destinations that wait for their first attempt.
-    pub(crate) fn fresh(&self) -> impl Iterator<Item = (Place, &Destination)> {
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = (DestinationIndex, &Destination)> {
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
         let places = self.destinations.as_slice().iter().enumerate();
-        places.map(|(index, entry)| (index as Place, entry)).filter(|(_, entry)| entry.is_untried())
+        places
+            .map(|(index, entry)| (index as DestinationIndex, entry))
+            .filter(|(_, entry)| entry.is_untried())
     }
 }

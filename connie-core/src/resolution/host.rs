@@ -14,7 +14,7 @@ pub enum Host<'a> {
     /// A name that is never asked for: one below `invalid`, for which they "SHOULD always return immediate
     /// negative responses" (RFC 6761 section 6.4), or one of Tor below `onion`, which "SHOULD NOT" be looked
     /// up in DNS (RFC 7686 section 2), since that would tell the name servers which hidden service somebody
-    /// uses. [`is_onion`] tells the second.
+    /// uses. [`is_onion`] recognises the second.
     Nowhere,
     /// A name to ask for, as it was given: a final dot, which makes it absolute, is part of it.
     ///
@@ -27,8 +27,8 @@ pub enum Host<'a> {
 /// The addresses of [`Host::Loopback`], best first.
 pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
-/// Host and port of `HOST:PORT`; `None` where the text is not that. An IPv6 address must stand in brackets: without
-/// them it is unclear where it ends. The host itself is not looked at: [`Host::parse`] does.
+/// Host and port of `HOST:PORT`; `None` where the text is not that. An IPv6 address must stand in brackets:
+/// without them it is unclear where it ends. The host itself is not looked at: [`Host::parse`] does.
 ///
 /// ```
 /// use connie_core::resolution::split_port;
@@ -52,7 +52,7 @@ pub fn is_onion(name: &str) -> bool {
     top_level(name).eq_ignore_ascii_case("onion")
 }
 
-/// The last label of a name. A final dot is no label.
+/// The last label of a name. A final dot is not a label.
 fn top_level(name: &str) -> &str {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.rsplit_once('.').map_or(name, |(_, top)| top)
@@ -96,7 +96,7 @@ pub enum HostError {
     /// It ends as an IPv4 address does and is none in dotted decimal: `127.1`, `0x7f000001`, `192.0.2.256`.
     /// Some systems make addresses of such texts, and not the same ones.
     Ipv4,
-    /// It has a colon or a bracket and is no IPv6 address.
+    /// It has a colon or a bracket and is not an IPv6 address.
     Ipv6,
 }
 

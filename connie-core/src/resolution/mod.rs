@@ -2,7 +2,7 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`Host`] | tells literal addresses and special names from those to ask for |
+//! | [`Host`] | distinguishes literal addresses and special names from those to ask for |
 //! | [`Query`] | what a resolver is asked, and how that can fail |
 //! | [`selection`] | puts addresses in order (RFC 6724) |
 //! | [`nat64`] | reaches IPv4 addresses from an IPv6-only network |

@@ -3,7 +3,7 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// The name of which an AAAA answer tells the prefix (RFC 7050 section 3): it has IPv4 addresses only, so
+/// The name whose AAAA answer has the prefix (RFC 7050 section 3): it has IPv4 addresses only, so
 /// that an AAAA record of it was made up by the network's DNS64.
 pub const WELL_KNOWN_NAME: &str = "ipv4only.arpa";
 
@@ -15,13 +15,13 @@ pub const WELL_KNOWN_ADDRESSES: [Ipv4Addr; 2] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
     bits: u128,
-    length: Length,
+    length: PrefixLength,
 }
 
 /// "One of the following lengths: 32, 40, 48, 56, 64, or 96" (RFC 6052 section 2.2), in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum Length {
+pub enum PrefixLength {
     /// 32 bits.
     L32 = 32,
     /// 40 bits.
@@ -36,11 +36,17 @@ pub enum Length {
     L96 = 96,
 }
 
-impl Length {
+impl PrefixLength {
     /// All of them, the longest first: so they are looked for, since `64:ff9b::/96` is by far the most
     /// common.
-    pub const ALL: [Length; 6] =
-        [Length::L96, Length::L64, Length::L56, Length::L48, Length::L40, Length::L32];
+    pub const ALL: [PrefixLength; 6] = [
+        PrefixLength::L96,
+        PrefixLength::L64,
+        PrefixLength::L56,
+        PrefixLength::L48,
+        PrefixLength::L40,
+        PrefixLength::L32,
+    ];
 
     /// The bits of the prefix.
     const fn mask(self) -> u128 {
@@ -58,11 +64,11 @@ const LOW_56: u128 = (1 << 56) - 1;
 
 impl Prefix {
     /// `64:ff9b::/96`, the Well-Known Prefix (RFC 6052 section 2.1).
-    pub const WELL_KNOWN: Prefix = Prefix { bits: 0x0064_ff9b << 96, length: Length::L96 };
+    pub const WELL_KNOWN: Prefix = Prefix { bits: 0x0064_ff9b << 96, length: PrefixLength::L96 };
 
     /// The first bits of `address`; the rest does not count. `None` where the octet that must be zero is not.
     #[must_use]
-    pub const fn new(address: Ipv6Addr, length: Length) -> Option<Self> {
+    pub const fn new(address: Ipv6Addr, length: PrefixLength) -> Option<Self> {
         let bits = address.to_bits() & length.mask();
         if bits & U_OCTET == 0 { Some(Prefix { bits, length }) } else { None }
     }
@@ -75,7 +81,7 @@ impl Prefix {
 
     /// Its length.
     #[must_use]
-    pub const fn length(&self) -> Length {
+    pub const fn length(&self) -> PrefixLength {
         self.length
     }
 
@@ -99,7 +105,7 @@ impl Prefix {
     #[must_use]
     pub const fn synthesize(&self, ip: Ipv4Addr) -> Ipv6Addr {
         let ip = ip.to_bits() as u128;
-        if let Length::L96 = self.length {
+        if let PrefixLength::L96 = self.length {
             return Ipv6Addr::from_bits(self.bits | ip);
         }
         // Of the 120 bits without the octet `u`, the 32 right behind the prefix, which has 64 at most.
@@ -115,7 +121,7 @@ impl Prefix {
             return None;
         }
         let ip = match self.length {
-            Length::L96 => bits,
+            PrefixLength::L96 => bits,
             length => without_u(bits) >> (120 - 32 - length as u32),
         };
         // The lower 32 bits: the address.
@@ -130,7 +136,7 @@ impl Prefix {
     #[must_use]
     pub fn discover(address: Ipv6Addr) -> Option<Self> {
         let mut found = None;
-        for length in Length::ALL {
+        for length in PrefixLength::ALL {
             let Some(prefix) = Prefix::new(address, length) else { continue };
             let hidden = prefix.extract(address);
             if hidden.is_some_and(|ip| WELL_KNOWN_ADDRESSES.contains(&ip)) {
@@ -176,14 +182,14 @@ mod tests {
 
     /// The table of RFC 6052 section 2.4, with 192.0.2.33 under each, and the Well-Known Prefix of the second
     /// table.
-    const TABLE: [(&str, Length, &str); 7] = [
-        ("2001:db8::", Length::L32, "2001:db8:c000:221::"),
-        ("2001:db8:100::", Length::L40, "2001:db8:1c0:2:21::"),
-        ("2001:db8:122::", Length::L48, "2001:db8:122:c000:2:2100::"),
-        ("2001:db8:122:300::", Length::L56, "2001:db8:122:3c0:0:221::"),
-        ("2001:db8:122:344::", Length::L64, "2001:db8:122:344:c0:2:2100::"),
-        ("2001:db8:122:344::", Length::L96, "2001:db8:122:344::192.0.2.33"),
-        ("64:ff9b::", Length::L96, "64:ff9b::192.0.2.33"),
+    const TABLE: [(&str, PrefixLength, &str); 7] = [
+        ("2001:db8::", PrefixLength::L32, "2001:db8:c000:221::"),
+        ("2001:db8:100::", PrefixLength::L40, "2001:db8:1c0:2:21::"),
+        ("2001:db8:122::", PrefixLength::L48, "2001:db8:122:c000:2:2100::"),
+        ("2001:db8:122:300::", PrefixLength::L56, "2001:db8:122:3c0:0:221::"),
+        ("2001:db8:122:344::", PrefixLength::L64, "2001:db8:122:344:c0:2:2100::"),
+        ("2001:db8:122:344::", PrefixLength::L96, "2001:db8:122:344::192.0.2.33"),
+        ("64:ff9b::", PrefixLength::L96, "64:ff9b::192.0.2.33"),
     ];
 
     #[test]
@@ -214,7 +220,7 @@ mod tests {
     #[test]
     fn an_address_of_another_prefix_stands_for_nothing() {
         assert_eq!(Prefix::WELL_KNOWN.extract(v6("64:ff9b:1::192.0.2.1")), None);
-        let prefix = Prefix::new(v6("2001:db8:122::"), Length::L48).unwrap();
+        let prefix = Prefix::new(v6("2001:db8:122::"), PrefixLength::L48).unwrap();
         assert_eq!(prefix.extract(v6("2001:db8:122:c000:1:21::")), Some(Ipv4Addr::new(192, 0, 1, 0)));
         assert_eq!(prefix.extract(v6("2001:db8:122:c000:102:2100::")), None, "the octet u");
         // "The suffix ... SHOULD be set to zero" and is not looked at.
@@ -223,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_local_is_not_reached_through_a_translator() {
-        let own = Prefix::new(v6("2001:db8:122:344::"), Length::L96).unwrap();
+        let own = Prefix::new(v6("2001:db8:122:344::"), PrefixLength::L96).unwrap();
         for (ip, by_well_known, by_own) in [
             ([192, 0, 2, 1], true, true),
             ([10, 0, 0, 1], false, true),
@@ -242,9 +248,9 @@ mod tests {
 
     #[test]
     fn the_octet_u_of_a_prefix_is_zero() {
-        assert_eq!(Prefix::new(v6("2001:db8::100:0:0:0"), Length::L96), None);
+        assert_eq!(Prefix::new(v6("2001:db8::100:0:0:0"), PrefixLength::L96), None);
         assert!(
-            Prefix::new(v6("2001:db8::1:0:0:0"), Length::L96).is_some(),
+            Prefix::new(v6("2001:db8::1:0:0:0"), PrefixLength::L96).is_some(),
             "the octet behind it may be anything"
         );
     }

@@ -33,7 +33,7 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// How much it tells of a name whose queries have failed in different ways, from 0, the most: that a
+    /// How much it says about a name whose queries have failed in different ways, from 0, the most: that a
     /// server or resolver failed, or that there was no socket to ask one; that none answered in time; that
     /// none could be reached; and last that there is no such name, since many resolvers say that also of a
     /// name without addresses of the one family.

@@ -1,7 +1,7 @@
 //! In which order to try addresses: destination address selection by RFC 6724 section 6.
 //!
 //! The rules compare a destination with another by what the host would send from: a platform that can tell
-//! gives the source address of each. Within a family a race takes addresses in the order in which it is told
+//! gives the source address of each. Within a family a race takes addresses in the order in which it is given
 //! them; between families it alternates (RFC 8305 section 4), and [`Race::prefer`](crate::Race::prefer) says
 //! which one comes first: that of the first address here.
 //!
@@ -21,7 +21,7 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// A row of the policy table (RFC 6724 section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct PolicyEntry {
     /// The prefix that the row is for; IPv4 addresses are looked up as IPv4-mapped ones.
     pub prefix: Ipv6Addr,
     /// Its length in bits, at most 128. Of the rows that fit, the longest counts.
@@ -35,13 +35,13 @@ pub struct Policy {
     pub scope: Option<u8>,
 }
 
-const fn row(prefix: [u16; 8], length: u8, precedence: u8, label: u8) -> Policy {
+const fn row(prefix: [u16; 8], length: u8, precedence: u8, label: u8) -> PolicyEntry {
     let [a, b, c, d, e, f, g, h] = prefix;
-    Policy { prefix: Ipv6Addr::new(a, b, c, d, e, f, g, h), length, precedence, label, scope: None }
+    PolicyEntry { prefix: Ipv6Addr::new(a, b, c, d, e, f, g, h), length, precedence, label, scope: None }
 }
 
 /// The default policy table (RFC 6724 section 2.1).
-pub const DEFAULT_POLICY: [Policy; 9] = [
+pub const DEFAULT_POLICY: [PolicyEntry; 9] = [
     row([0, 0, 0, 0, 0, 0, 0, 1], 128, 50, 0),
     row([0, 0, 0, 0, 0, 0, 0, 0], 0, 40, 1),
     row([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, 35, 4),
@@ -58,7 +58,7 @@ pub const DEFAULT_POLICY: [Policy; 9] = [
 pub enum Route {
     /// Nothing. Such a destination counts as one that is reached from the best of sources.
     Unknown,
-    /// There is no way, or no source address for it (rule 1).
+    /// There is no route, or no source address for it (rule 1).
     Unreachable,
     /// The host sends from this source.
     From(Source),
@@ -110,15 +110,15 @@ pub enum Mobility {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     address: SocketAddr,
-    standing: Standing,
+    standing: AddressRank,
 }
 
 impl Candidate {
     /// `address`, reached by `route`, under `policy`: [`DEFAULT_POLICY`] unless the host's administrator has
     /// set another.
     #[must_use]
-    pub fn new(policy: &[Policy], address: SocketAddr, route: Route) -> Self {
-        Candidate { address, standing: Standing::new(policy, &address, route) }
+    pub fn new(policy: &[PolicyEntry], address: SocketAddr, route: Route) -> Self {
+        Candidate { address, standing: AddressRank::new(policy, &address, route) }
     }
 
     /// The destination.
@@ -133,7 +133,7 @@ impl Candidate {
         !self.standing.key.0
     }
 
-    /// `Less` when this comes before `other`; `Equal` when no rule tells them apart, and they stay as they
+    /// `Less` when this comes before `other`; `Equal` when no rule distinguishes them, and they stay as they
     /// are (rule 10).
     ///
     /// Rule 9, the longest matching prefix, is applied to IPv6 alone. For IPv4 it would undo the rotation by
@@ -144,23 +144,23 @@ impl Candidate {
         self.standing.compare(&other.standing)
     }
 
-    /// How it stands beside others.
-    pub(crate) const fn standing(&self) -> Standing {
+    /// Its rank among others.
+    pub(crate) const fn standing(&self) -> AddressRank {
         self.standing
     }
 }
 
 /// All that the rules know of a destination.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(crate) struct Standing {
+pub(crate) struct AddressRank {
     /// Rules 1 to 8 in order, so that the lesser comes first.
     key: (bool, bool, bool, Mobility, bool, u8, bool, u8),
     /// Rule 9, for IPv6.
     common_prefix: Option<u8>,
 }
 
-impl Standing {
-    fn new(policy: &[Policy], address: &SocketAddr, route: Route) -> Self {
+impl AddressRank {
+    fn new(policy: &[PolicyEntry], address: &SocketAddr, route: Route) -> Self {
         let destination = mapped(address.ip());
         let (precedence, label, scope) = look_up(policy, destination);
         let (source, unreachable) = match route {
@@ -184,10 +184,10 @@ impl Standing {
             // At most 128.
             (common as u8).min(source.prefix_length)
         });
-        Standing { key, common_prefix }
+        AddressRank { key, common_prefix }
     }
 
-    pub(crate) fn compare(&self, other: &Standing) -> Ordering {
+    pub(crate) fn compare(&self, other: &AddressRank) -> Ordering {
         self.key.cmp(&other.key).then_with(|| match (self.common_prefix, other.common_prefix) {
             (Some(own), Some(its)) => its.cmp(&own),
             _ => Ordering::Equal,
@@ -195,8 +195,8 @@ impl Standing {
     }
 }
 
-/// Puts candidates in order; those that no rule tells apart stay as they are. By insertion: rule 9 compares
-/// within a family only, so that the order is no total one, which general sorting asks for.
+/// Puts candidates in order; those that no rule distinguishes stay as they are. By insertion: rule 9 compares
+/// within a family only, so that the order is not a total one, which general sorting needs.
 pub fn sort(candidates: &mut [Candidate]) {
     for end in 1..=candidates.len() {
         let Some(sorted) = candidates.get_mut(..end) else { return };
@@ -219,8 +219,8 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
 }
 
 /// Precedence, label and scope of `address`.
-fn look_up(policy: &[Policy], address: Ipv6Addr) -> (u8, u8, u8) {
-    let fits = |row: &&Policy| {
+fn look_up(policy: &[PolicyEntry], address: Ipv6Addr) -> (u8, u8, u8) {
+    let fits = |row: &&PolicyEntry| {
         let common = (row.prefix.to_bits() ^ address.to_bits()).leading_zeros();
         common >= u32::from(row.length)
     };
@@ -231,7 +231,7 @@ fn look_up(policy: &[Policy], address: Ipv6Addr) -> (u8, u8, u8) {
 }
 
 /// Whether a table puts IPv4 before IPv6, as far as that can be said before any address is known.
-pub(crate) fn prefers_v4(policy: &[Policy]) -> bool {
+pub(crate) fn prefers_v4(policy: &[PolicyEntry]) -> bool {
     let precedence = |prefix: u128| look_up(policy, Ipv6Addr::from_bits(prefix)).0;
     precedence(0xffff << 32) > precedence(0x2000 << 112)
 }
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn a_scope_that_the_administrator_has_set() {
         let private =
-            Policy { scope: Some(SITE_LOCAL), ..row([0, 0, 0, 0, 0, 0xffff, 0x0a00, 0], 104, 35, 4) };
+            PolicyEntry { scope: Some(SITE_LOCAL), ..row([0, 0, 0, 0, 0, 0xffff, 0x0a00, 0], 104, 35, 4) };
         let [a, b, c, d, e, f, g, h, i] = DEFAULT_POLICY;
         let policy = [a, b, c, d, e, f, g, h, i, private];
         let candidate = |to: &str, from: &str| {

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use super::{Attempt, Timeline};
 use crate::time::micros;
-use crate::{AttemptErrorKind, Outcome};
+use crate::{AttemptErrorKind, AttemptOutcome};
 
 impl<'a> Timeline<'a> {
     /// The timeline as one JSON object on one line, without a line break at its end. `host` and `port` are
@@ -18,8 +18,8 @@ impl<'a> Timeline<'a> {
     /// ```
     ///
     /// `outcome` is `connected` or `failed`, and an attempt's one of the names of
-    /// [`Outcome::name`](crate::Outcome::name). `error_number` follows where the attempt's error has a
-    /// [number](Attempt::number): `errno`, as a rule.
+    /// [`AttemptOutcome::name`](crate::AttemptOutcome::name). `error_number` follows where the attempt's
+    /// error has a [number](Attempt::number): `errno`, as a rule.
     ///
     /// `setup_step` stands before it where the outcome is `setup`: the stack's number of the step that
     /// failed, in connie-std that of a `SetupStep` (4 is `interface`).
@@ -40,11 +40,11 @@ pub struct Json<'a> {
     host: &'a str,
     port: u16,
     denied: &'a [SocketAddr],
-    plan: Option<Value<'a>>,
+    plan: Option<JsonValue<'a>>,
 }
 
 impl<'a> Json<'a> {
-    /// With the addresses that a filter took out before the race was told of any: as `denied`, a list behind
+    /// With the addresses that a filter took out before the race was given any: as `denied`, a list behind
     /// the attempts, where there are some.
     pub const fn denied(mut self, addresses: &'a [SocketAddr]) -> Self {
         self.denied = addresses;
@@ -54,7 +54,7 @@ impl<'a> Json<'a> {
     /// With why the race did what it did, as `plan`, behind all else: the
     /// [JSON](crate::memory::Explanation::json) of what its memory knew.
     pub const fn plan(mut self, explanation: &'a dyn fmt::Display) -> Self {
-        self.plan = Some(Value(explanation));
+        self.plan = Some(JsonValue(explanation));
         self
     }
 }
@@ -68,8 +68,8 @@ impl fmt::Display for Json<'_> {
             (Some(_), Some(_)) => Some("failed"),
         };
         let winner = self.timeline.winner().map(|attempt| attempt.destination);
-        write!(f, r#"{{"host":{},"port":{},"#, Text(self.host), self.port)?;
-        write!(f, r#""outcome":{},"winner":{},"#, OrNull(outcome.map(Text)), OrNull(winner.map(Quoted)))?;
+        write!(f, r#"{{"host":{},"port":{},"#, JsonText(self.host), self.port)?;
+        write!(f, r#""outcome":{},"winner":{},"#, OrNull(outcome.map(JsonText)), OrNull(winner.map(Quoted)))?;
         write!(f, r#""elapsed_us":{},"#, OrNull(summary.ended.map(micros)))?;
         write!(f, r#""resolved_us":{},"#, OrNull(summary.resolved.map(micros)))?;
         write!(f, r#""max_in_flight":{},"attempts":["#, summary.max_in_flight)?;
@@ -82,7 +82,7 @@ impl fmt::Display for Json<'_> {
             write!(f, "{}", Quoted(address))?;
         }
         f.write_str("]")?;
-        if let Some(Value(plan)) = self.plan {
+        if let Some(JsonValue(plan)) = self.plan {
             write!(f, r#","plan":{plan}"#)?;
         }
         f.write_str("}")
@@ -91,9 +91,9 @@ impl fmt::Display for Json<'_> {
 
 /// What prints as a JSON value. Whoever has none links nothing of it.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a>(pub(super) &'a dyn fmt::Display);
+pub(super) struct JsonValue<'a>(pub(super) &'a dyn fmt::Display);
 
-impl fmt::Debug for Value<'_> {
+impl fmt::Debug for JsonValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -104,8 +104,8 @@ fn write_attempt(f: &mut fmt::Formatter<'_>, attempt: &Attempt) -> fmt::Result {
     write!(f, r#""family":"{}","#, attempt.family.name())?;
     write!(f, r#""started_us":{},"#, micros(attempt.started))?;
     write!(f, r#""ended_us":{},"#, OrNull(attempt.ended.map(micros)))?;
-    write!(f, r#""outcome":{}"#, OrNull(attempt.outcome.map(|outcome| Text(outcome.name()))))?;
-    if let Some(Outcome::Failed(AttemptErrorKind::Setup(step))) = attempt.outcome {
+    write!(f, r#""outcome":{}"#, OrNull(attempt.outcome.map(|outcome| JsonText(outcome.name()))))?;
+    if let Some(AttemptOutcome::Failed(AttemptErrorKind::Setup(step))) = attempt.outcome {
         write!(f, r#","setup_step":{step}"#)?;
     }
     if let Some(number) = attempt.number {
@@ -116,9 +116,9 @@ fn write_attempt(f: &mut fmt::Formatter<'_>, attempt: &Attempt) -> fmt::Result {
 
 /// A JSON string (RFC 8259 section 7): quotation mark, reverse solidus and the control characters are
 /// escaped, and all else stays as it is.
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(super) struct JsonText<'a>(pub(super) &'a str);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for JsonText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
         let mut rest = self.0;
@@ -256,11 +256,11 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_the_standard_says() {
-        assert_eq!(Text("").to_string(), r#""""#);
-        assert_eq!(Text("plain.example").to_string(), r#""plain.example""#);
-        assert_eq!(Text("a b").to_string(), r#""a b""#);
-        assert_eq!(Text("a\"b\\c").to_string(), r#""a\"b\\c""#);
-        assert_eq!(Text("\n\r\t\u{0}\u{1f}").to_string(), r#""\n\r\t\u0000\u001f""#);
-        assert_eq!(format!("{}", Text("ü\u{7f}\u{2028}…")), "\"ü\u{7f}\u{2028}…\"");
+        assert_eq!(JsonText("").to_string(), r#""""#);
+        assert_eq!(JsonText("plain.example").to_string(), r#""plain.example""#);
+        assert_eq!(JsonText("a b").to_string(), r#""a b""#);
+        assert_eq!(JsonText("a\"b\\c").to_string(), r#""a\"b\\c""#);
+        assert_eq!(JsonText("\n\r\t\u{0}\u{1f}").to_string(), r#""\n\r\t\u0000\u001f""#);
+        assert_eq!(format!("{}", JsonText("ü\u{7f}\u{2028}…")), "\"ü\u{7f}\u{2028}…\"");
     }
 }

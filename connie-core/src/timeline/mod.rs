@@ -15,7 +15,7 @@ pub use qlog::Qlog;
 pub use waterfall::{Style, Waterfall};
 
 use crate::empty::empty;
-use crate::race::{AttemptError, Destination, Failure, Family, Outcome, Place};
+use crate::race::{AttemptError, AttemptOutcome, Destination, DestinationIndex, Failure, Family};
 use crate::time::Instant;
 
 /// One attempt, as the record keeps it. Times are microseconds since the race's start and stop at 71 minutes.
@@ -23,9 +23,9 @@ use crate::time::Instant;
 pub struct AttemptRecord {
     pub(crate) started: u32,
     pub(crate) ended: u32,
-    pub(crate) place: Place,
+    pub(crate) place: DestinationIndex,
     hedge: bool,
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) outcome: Option<AttemptOutcome>,
 }
 
 impl AttemptRecord {
@@ -53,7 +53,7 @@ pub struct Attempt {
     /// When it ended, counted from the race's start; `None` while it is in flight.
     pub ended: Option<Duration>,
     /// How it ended; `None` while it is in flight.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<AttemptOutcome>,
     /// The [number](AttemptError::number) of the error that it ended with, where there is one and no later
     /// attempt on its destination has failed: a race keeps numbers with the destinations, and of other
     /// attempts the kind alone.
@@ -155,7 +155,7 @@ impl<'a> Timeline<'a> {
     /// The attempt that won, if one has.
     #[must_use]
     pub fn winner(&self) -> Option<Attempt> {
-        self.attempts().find(|attempt| matches!(attempt.outcome, Some(Outcome::Established)))
+        self.attempts().find(|attempt| matches!(attempt.outcome, Some(AttemptOutcome::Established)))
     }
 }
 
@@ -163,11 +163,12 @@ impl<'a> Timeline<'a> {
 /// attempt.
 fn number(record: &AttemptRecord, destination: &Destination, records: &[AttemptRecord]) -> Option<i32> {
     let error = destination.error()?;
-    let failed = |record: &AttemptRecord| matches!(record.outcome, Some(Outcome::Failed(_)));
+    let failed = |record: &AttemptRecord| matches!(record.outcome, Some(AttemptOutcome::Failed(_)));
     let mut beside =
         records.iter().filter(|other| !core::ptr::eq(*other, record) && other.place == record.place);
     let is_last = !beside.any(|other| failed(other) && other.ended >= record.ended);
-    let is_its = is_last && matches!(record.outcome, Some(Outcome::Failed(kind)) if kind == error.kind());
+    let is_its =
+        is_last && matches!(record.outcome, Some(AttemptOutcome::Failed(kind)) if kind == error.kind());
     error.number().filter(|_| is_its)
 }
 
@@ -199,12 +200,12 @@ impl<const R: usize> Records<R> {
             return None;
         }
         let oldest = |wanted: fn(&AttemptRecord) -> bool| self.records.iter().position(wanted);
-        oldest(|record| matches!(record.outcome, Some(Outcome::Evicted)))
+        oldest(|record| matches!(record.outcome, Some(AttemptOutcome::Evicted)))
             .or_else(|| oldest(|record| record.outcome.is_some()))
     }
 
     /// The first record of an attempt on the destination at `place`.
-    pub(crate) fn of(&self, place: Place) -> Option<usize> {
+    pub(crate) fn of(&self, place: DestinationIndex) -> Option<usize> {
         self.records.iter().position(|record| record.place == place)
     }
 
@@ -218,7 +219,7 @@ impl<const R: usize> Records<R> {
     }
 
     /// Records the start of an attempt `at` microseconds after the race's start, and answers its index.
-    pub(crate) fn start(&mut self, place: Place, hedge: bool, at: u64) -> u16 {
+    pub(crate) fn start(&mut self, place: DestinationIndex, hedge: bool, at: u64) -> u16 {
         self.started = self.started.saturating_add(1);
         let started = u32::try_from(at).unwrap_or(u32::MAX);
         let index = self.records.len();
@@ -231,7 +232,7 @@ impl<const R: usize> Records<R> {
     }
 
     /// Records the end of an attempt.
-    pub(crate) fn end(&mut self, index: u16, at: u64, outcome: Outcome) {
+    pub(crate) fn end(&mut self, index: u16, at: u64, outcome: AttemptOutcome) {
         let Some(record) = self.records.get_mut(usize::from(index)) else { return };
         debug_assert!(record.outcome.is_none(), "an attempt ends exactly once");
         record.ended = u32::try_from(at).unwrap_or(u32::MAX).max(record.started);

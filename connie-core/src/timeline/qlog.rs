@@ -6,9 +6,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::json::{Text, Value};
+use super::json::{JsonText, JsonValue};
 use super::{Attempt, Timeline};
-use crate::race::{AttemptErrorKind, Config, Failure, Families, Family, Outcome, Pacing};
+use crate::race::{AttemptErrorKind, AttemptOutcome, Config, Failure, Families, Family, Pacing};
 use crate::time::micros;
 
 /// "Implementations of draft versions of the event schema MUST append the string "-" and the corresponding
@@ -40,7 +40,7 @@ pub struct Qlog<'a> {
     port: u16,
     config: Option<&'a Config>,
     by_name: bool,
-    plan: Option<Value<'a>>,
+    plan: Option<JsonValue<'a>>,
 }
 
 impl<'a> Qlog<'a> {
@@ -62,7 +62,7 @@ impl<'a> Qlog<'a> {
     /// With why the race did what it did, as `connie_plan` in the event of its first start: the
     /// [JSON](crate::memory::Explanation::json) of what its memory knew.
     pub fn plan(mut self, explanation: &'a dyn fmt::Display) -> Self {
-        self.plan = Some(Value(explanation));
+        self.plan = Some(JsonValue(explanation));
         self
     }
 }
@@ -72,13 +72,13 @@ impl fmt::Display for Qlog<'_> {
         // "file_schema" and "serialization_format" "SHOULD be in the first 256 characters".
         f.write_str(r#"{"file_schema":"urn:ietf:params:qlog:file:contained","#)?;
         f.write_str(r#""serialization_format":"application/qlog+json","#)?;
-        write!(f, r#""title":"connection race","traces":[{{"title":{},"#, Text(self.host))?;
+        write!(f, r#""title":"connection race","traces":[{{"title":{},"#, JsonText(self.host))?;
         f.write_str(r#""vantage_point":{"name":"connie","type":"client"},"common_fields":{"#)?;
         f.write_str(r#""time_format":"relative_to_epoch","#)?;
         f.write_str(r#""reference_time":{"clock_type":"monotonic","epoch":"unknown"},"#)?;
-        write!(f, r#""group_id":{}}},"#, Text(self.session))?;
+        write!(f, r#""group_id":{}}},"#, JsonText(self.session))?;
         write!(f, r#""event_schemas":["{EVENT_SCHEMA}"],"events":["#)?;
-        let mut events = Events { f, session: self.session, any: false };
+        let mut events = QlogEvents { f, session: self.session, any: false };
         if let Some(config) = self.config {
             self.write_config(&mut events, config)?;
         }
@@ -92,7 +92,7 @@ impl fmt::Display for Qlog<'_> {
 }
 
 impl Qlog<'_> {
-    fn write_config(&self, events: &mut Events<'_, '_>, config: &Config) -> fmt::Result {
+    fn write_config(&self, events: &mut QlogEvents<'_, '_>, config: &Config) -> fmt::Result {
         let reason = if *config == Config::default() { "startup" } else { "app_config" };
         let f = events.begin(Duration::ZERO, "config_set")?;
         let preferred = match config.families {
@@ -121,7 +121,7 @@ impl Qlog<'_> {
         events.end()
     }
 
-    fn write_resolution(&self, events: &mut Events<'_, '_>) -> fmt::Result {
+    fn write_resolution(&self, events: &mut QlogEvents<'_, '_>) -> fmt::Result {
         let summary = self.timeline.summary();
         let families = self.config.map_or(Families::Both, |config| config.families);
         let qtypes = match families {
@@ -130,7 +130,7 @@ impl Qlog<'_> {
             Families::Only(Family::V4) => r#"["A"]"#,
         };
         let f = events.begin(Duration::ZERO, "dns_query_started")?;
-        write!(f, r#","dns_id":"0","hostname":{},"qtypes":{qtypes}"#, Text(self.host))?;
+        write!(f, r#","dns_id":"0","hostname":{},"qtypes":{qtypes}"#, JsonText(self.host))?;
         events.end()?;
 
         let finished = match (summary.resolved, summary.failure) {
@@ -139,7 +139,7 @@ impl Qlog<'_> {
             (None, _) => return Ok(()),
         };
         let f = events.begin(finished, "dns_query_finished")?;
-        write!(f, r#","dns_id":"0","hostname":{},"results":["#, Text(self.host))?;
+        write!(f, r#","dns_id":"0","hostname":{},"results":["#, JsonText(self.host))?;
         for (index, destination) in self.timeline.destinations().enumerate() {
             f.write_str(if index == 0 { "" } else { "," })?;
             let (ip, family) = (destination.address().ip(), destination.family().name());
@@ -161,25 +161,25 @@ impl Qlog<'_> {
     /// Start and outcome of each attempt, in the order of time. Answers the moment of the last.
     ///
     /// There is no room to sort them, so the next in order is searched each time: n² for n attempts.
-    fn write_attempts(&self, events: &mut Events<'_, '_>) -> Result<Duration, fmt::Error> {
+    fn write_attempts(&self, events: &mut QlogEvents<'_, '_>) -> Result<Duration, fmt::Error> {
         let mut last = None;
-        let key = |event: &Event| Some(event.key());
-        while let Some(event) = self.events().filter(|event| key(event) > last).min_by_key(Event::key) {
+        let key = |event: &QlogEvent| Some(event.key());
+        while let Some(event) = self.events().filter(|event| key(event) > last).min_by_key(QlogEvent::key) {
             last = key(&event);
             event.write(events, self.plan)?;
         }
         Ok(last.map_or(Duration::ZERO, |(at, ..)| at))
     }
 
-    fn events(&self) -> impl Iterator<Item = Event> + use<'_> {
+    fn events(&self) -> impl Iterator<Item = QlogEvent> + use<'_> {
         self.timeline.attempts().enumerate().flat_map(|(index, attempt)| {
-            let start = Event { index, attempt, outcome: None };
-            let end = attempt.outcome.map(|outcome| Event { index, attempt, outcome: Some(outcome) });
+            let start = QlogEvent { index, attempt, outcome: None };
+            let end = attempt.outcome.map(|outcome| QlogEvent { index, attempt, outcome: Some(outcome) });
             [Some(start), end].into_iter().flatten()
         })
     }
 
-    fn write_end(&self, events: &mut Events<'_, '_>, last: Duration) -> fmt::Result {
+    fn write_end(&self, events: &mut QlogEvents<'_, '_>, last: Duration) -> fmt::Result {
         let summary = self.timeline.summary();
         let Some(ended) = summary.ended else { return Ok(()) };
         let at = ended.max(last);
@@ -203,19 +203,19 @@ impl Qlog<'_> {
         write!(f, r#""connie_max_in_flight":{},"#, summary.max_in_flight)?;
         write!(f, r#""connie_omitted_attempts":{},"#, summary.omitted_attempts)?;
         write!(f, r#""connie_omitted_destinations":{}"#, summary.omitted_destinations)?;
-        write!(f, r#","connie_host":{},"connie_port":{}"#, Text(self.host), self.port)?;
+        write!(f, r#","connie_host":{},"connie_port":{}"#, JsonText(self.host), self.port)?;
         events.end()
     }
 }
 
 /// The start of an attempt, or its end.
-struct Event {
+struct QlogEvent {
     index: usize,
     attempt: Attempt,
-    outcome: Option<Outcome>,
+    outcome: Option<AttemptOutcome>,
 }
 
-impl Event {
+impl QlogEvent {
     fn at(&self) -> Duration {
         match self.outcome {
             Some(_) => self.attempt.ended.unwrap_or(self.attempt.started),
@@ -227,55 +227,55 @@ impl Event {
     /// room for, which has the greater index; then the winner, then what was canceled because of it.
     fn key(&self) -> (Duration, u8, usize, bool) {
         let rank = match self.outcome {
-            None | Some(Outcome::Evicted | Outcome::Failed(_)) => 0,
-            Some(Outcome::Established) => 1,
-            Some(Outcome::Canceled) => 2,
+            None | Some(AttemptOutcome::Evicted | AttemptOutcome::Failed(_)) => 0,
+            Some(AttemptOutcome::Established) => 1,
+            Some(AttemptOutcome::Canceled) => 2,
         };
         (self.at(), rank, self.index, self.outcome.is_some())
     }
 
-    fn write(&self, events: &mut Events<'_, '_>, plan: Option<Value<'_>>) -> fmt::Result {
+    fn write(&self, events: &mut QlogEvents<'_, '_>, plan: Option<JsonValue<'_>>) -> fmt::Result {
         match self.outcome {
             None => self.write_start(events, plan.filter(|_| self.index == 0)),
             Some(outcome) => self.write_outcome(events, outcome),
         }
     }
 
-    fn write_start(&self, events: &mut Events<'_, '_>, plan: Option<Value<'_>>) -> fmt::Result {
+    fn write_start(&self, events: &mut QlogEvents<'_, '_>, plan: Option<JsonValue<'_>>) -> fmt::Result {
         let f = events.begin(self.at(), "attempt_started")?;
         write!(f, r#","attempt_id":"{}""#, self.index)?;
         write_target(f, self.attempt.destination, self.attempt.family)?;
         if self.attempt.hedge {
             f.write_str(r#","connie_hedge":true"#)?;
         }
-        if let Some(Value(plan)) = plan {
+        if let Some(JsonValue(plan)) = plan {
             write!(f, r#","connie_plan":{plan}"#)?;
         }
         events.end()
     }
 
-    fn write_outcome(&self, events: &mut Events<'_, '_>, outcome: Outcome) -> fmt::Result {
+    fn write_outcome(&self, events: &mut QlogEvents<'_, '_>, outcome: AttemptOutcome) -> fmt::Result {
         let (at, index) = (self.at(), self.index);
         let result = match outcome {
-            Outcome::Established => "success",
-            Outcome::Failed(AttemptErrorKind::TimedOut) => "timeout",
-            Outcome::Failed(_) => "failure",
-            Outcome::Canceled | Outcome::Evicted => "canceled",
+            AttemptOutcome::Established => "success",
+            AttemptOutcome::Failed(AttemptErrorKind::TimedOut) => "timeout",
+            AttemptOutcome::Failed(_) => "failure",
+            AttemptOutcome::Canceled | AttemptOutcome::Evicted => "canceled",
         };
         let f = events.begin(at, "attempt_outcome")?;
         write!(f, r#","attempt_id":"{index}","result":"{result}""#)?;
-        if let Outcome::Failed(error) = outcome {
+        if let AttemptOutcome::Failed(error) = outcome {
             write!(f, r#","error_code":"{}""#, error.name())?;
             if let Some(number) = self.attempt.number {
                 write!(f, r#","connie_error_number":{number}"#)?;
             }
         }
         write!(f, r#","connect_duration_ms":{}"#, millis(at.saturating_sub(self.attempt.started)))?;
-        if outcome == Outcome::Evicted {
+        if outcome == AttemptOutcome::Evicted {
             f.write_str(r#","connie_evicted":true"#)?;
         }
         events.end()?;
-        if outcome == Outcome::Established {
+        if outcome == AttemptOutcome::Established {
             let f = events.begin(at, "connection_selected")?;
             write!(f, r#","attempt_id":"{index}""#)?;
             events.end()?;
@@ -290,19 +290,19 @@ fn write_target(f: &mut fmt::Formatter<'_>, address: core::net::SocketAddr, fami
 }
 
 /// Writes the frame around the data of each event.
-struct Events<'w, 'f> {
+struct QlogEvents<'w, 'f> {
     f: &'w mut fmt::Formatter<'f>,
     session: &'w str,
     any: bool,
 }
 
-impl<'f> Events<'_, 'f> {
+impl<'f> QlogEvents<'_, 'f> {
     fn begin(&mut self, at: Duration, name: &str) -> Result<&mut fmt::Formatter<'f>, fmt::Error> {
         self.f.write_str(if self.any { ",\n" } else { "\n" })?;
         self.any = true;
         let micros = micros(at);
         write!(self.f, r#"{{"time":{}.{:03},"name":"hev3:{name}","#, micros / 1_000, micros % 1_000)?;
-        write!(self.f, r#""data":{{"he_session_id":{}"#, Text(self.session))?;
+        write!(self.f, r#""data":{{"he_session_id":{}"#, JsonText(self.session))?;
         Ok(self.f)
     }
 

@@ -19,7 +19,7 @@ use core::time::Duration;
 use heapless::String;
 
 use super::{Attempt, Timeline};
-use crate::race::{AttemptErrorKind, Outcome, Signed};
+use crate::race::{AttemptErrorKind, AttemptOutcome, Signed};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {
@@ -79,10 +79,10 @@ impl fmt::Display for Waterfall<'_> {
             f.write_str("\n")?;
             if layout.with_wait {
                 let resolved = self.timeline.summary().resolved.map_or(0, micros);
-                self.write_row(f, &layout, &Row::wait(resolved, self.style))?;
+                self.write_row(f, &layout, &DestinationRow::wait(resolved, self.style))?;
             }
             for attempt in self.timeline.attempts() {
-                self.write_row(f, &layout, &Row::attempt(&attempt, &layout, self.style))?;
+                self.write_row(f, &layout, &DestinationRow::attempt(&attempt, &layout, self.style))?;
             }
             self.write_axis(f, &layout)?;
         }
@@ -95,8 +95,8 @@ impl Waterfall<'_> {
     fn write_header(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let summary = self.timeline.summary();
         let span = self.span();
-        let elapsed = Time { at: summary.ended.map_or(span, micros), span };
-        let (mut result, mut reason, mut counts) = (Line::new(), Line::new(), Line::new());
+        let elapsed = AxisTime { at: summary.ended.map_or(span, micros), span };
+        let (mut result, mut reason, mut counts) = (TextLine::new(), TextLine::new(), TextLine::new());
         // A line has room for each of these: the address is cut, and the rest has known lengths.
         let _ = match (summary.failure, self.timeline.winner()) {
             (Some(failure), _) => {
@@ -104,7 +104,7 @@ impl Waterfall<'_> {
                 write!(result, "failed after {elapsed}:")
             }
             (None, Some(winner)) => {
-                let mut after = Line::new();
+                let mut after = TextLine::new();
                 let _ = write!(after, " in {elapsed}");
                 let around = "connected to ".len().saturating_add(columns(&after));
                 let room = self.width.saturating_sub(around);
@@ -139,10 +139,10 @@ impl Waterfall<'_> {
         f.write_str("\n")
     }
 
-    fn write_row(&self, f: &mut fmt::Formatter<'_>, layout: &Layout, row: &Row) -> fmt::Result {
+    fn write_row(&self, f: &mut fmt::Formatter<'_>, layout: &Layout, row: &DestinationRow) -> fmt::Result {
         let name = elide(&row.name, layout.name, self.style);
-        let mut time = Line::new();
-        let _ = write!(time, "{}", Time { at: row.ended, span: layout.span });
+        let mut time = TextLine::new();
+        let _ = write!(time, "{}", AxisTime { at: row.ended, span: layout.span });
         f.write_str(if row.hedge { "+ " } else { "  " })?;
         write!(f, "{name}{}  ", spaces(layout.name.saturating_sub(columns(&name))))?;
         self.paint(f, row.colour, &row.word)?;
@@ -178,8 +178,8 @@ impl Waterfall<'_> {
         // Where the last label ended, and where the next may begin.
         let (mut column, mut free) = (0, 0);
         for time in ticks() {
-            let mut label = Line::new();
-            let _ = write!(label, "{}", Tick { at: time, step, span: layout.span });
+            let mut label = TextLine::new();
+            let _ = write!(label, "{}", AxisTick { at: time, step, span: layout.span });
             // The last may have to stand to the left of its tick.
             let length = columns(&label);
             let at = layout.cell(time).min(layout.bar.saturating_sub(length));
@@ -269,12 +269,13 @@ impl Layout {
             // What is shorter than a cell of a wide bar is not worth a row.
             with_wait: resolved > 0 && resolved.saturating_mul(100) >= span,
         };
-        let wait = layout.with_wait.then(|| Row::wait(resolved, style));
-        let rows = timeline.attempts().map(|attempt| Row::attempt(&attempt, &layout, style)).chain(wait);
+        let wait = layout.with_wait.then(|| DestinationRow::wait(resolved, style));
+        let rows =
+            timeline.attempts().map(|attempt| DestinationRow::attempt(&attempt, &layout, style)).chain(wait);
         let (name, word) = rows
             .fold((0, 0), |(name, word), row| (name.max(columns(&row.name)), word.max(columns(&row.word))));
-        let mut time = Line::new();
-        let _ = write!(time, "{}", Time { at: span, span });
+        let mut time = TextLine::new();
+        let _ = write!(time, "{}", AxisTime { at: span, span });
         layout.word = word;
         layout.time = time.len();
         // The mark of a hedge, and what stands between the columns.
@@ -315,10 +316,10 @@ impl Layout {
 }
 
 /// One row: what it says and how its bar is drawn.
-struct Row {
+struct DestinationRow {
     hedge: bool,
-    name: Line,
-    word: Line,
+    name: TextLine,
+    word: TextLine,
     started: u64,
     ended: u64,
     line: char,
@@ -326,21 +327,21 @@ struct Row {
     colour: Colour,
 }
 
-impl Row {
+impl DestinationRow {
     fn attempt(attempt: &Attempt, layout: &Layout, style: Style) -> Self {
         let (line, end, colour) = match (attempt.outcome, style.unicode) {
-            (Some(Outcome::Established), true) => ('━', '●', Colour::Green),
-            (Some(Outcome::Established), false) => ('=', 'O', Colour::Green),
-            (Some(Outcome::Failed(_)), true) => ('─', '×', Colour::Red),
-            (Some(Outcome::Failed(_)), false) => ('-', 'x', Colour::Red),
-            (Some(Outcome::Evicted), true) => ('┄', '◂', Colour::Yellow),
-            (Some(Outcome::Evicted), false) => ('~', '<', Colour::Yellow),
-            (Some(Outcome::Canceled), true) => ('╌', '╌', Colour::Dim),
-            (Some(Outcome::Canceled), false) => ('.', '.', Colour::Dim),
+            (Some(AttemptOutcome::Established), true) => ('━', '●', Colour::Green),
+            (Some(AttemptOutcome::Established), false) => ('=', 'O', Colour::Green),
+            (Some(AttemptOutcome::Failed(_)), true) => ('─', '×', Colour::Red),
+            (Some(AttemptOutcome::Failed(_)), false) => ('-', 'x', Colour::Red),
+            (Some(AttemptOutcome::Evicted), true) => ('┄', '◂', Colour::Yellow),
+            (Some(AttemptOutcome::Evicted), false) => ('~', '<', Colour::Yellow),
+            (Some(AttemptOutcome::Canceled), true) => ('╌', '╌', Colour::Dim),
+            (Some(AttemptOutcome::Canceled), false) => ('.', '.', Colour::Dim),
             (None, true) => ('─', '▸', Colour::Cyan),
             (None, false) => ('-', '>', Colour::Cyan),
         };
-        Row {
+        DestinationRow {
             hedge: attempt.hedge,
             name: name(attempt.destination, layout.with_ports),
             word: word(attempt),
@@ -355,9 +356,9 @@ impl Row {
     /// The wait for the first address.
     fn wait(resolved: u64, style: Style) -> Self {
         let dot = if style.unicode { '·' } else { ':' };
-        let (mut name, mut word) = (Line::new(), Line::new());
+        let (mut name, mut word) = (TextLine::new(), TextLine::new());
         let _ = (name.push_str("first address"), word.push_str("known"));
-        Row {
+        DestinationRow {
             hedge: false,
             name,
             word,
@@ -381,7 +382,7 @@ enum Colour {
 }
 
 /// A piece of a line. The longest is the header's with a whole address: 96 bytes.
-type Line = String<96>;
+type TextLine = String<96>;
 
 /// How many columns `text` takes: all characters used here take one.
 fn columns(text: &str) -> usize {
@@ -389,8 +390,8 @@ fn columns(text: &str) -> usize {
 }
 
 /// An address, with its port or without.
-fn name(address: SocketAddr, with_port: bool) -> Line {
-    let mut name = Line::new();
+fn name(address: SocketAddr, with_port: bool) -> TextLine {
+    let mut name = TextLine::new();
     // At most 65 bytes: eight groups, a zone of ten digits, brackets and a port.
     let _ = match address {
         _ if with_port => write!(name, "{address}"),
@@ -400,31 +401,31 @@ fn name(address: SocketAddr, with_port: bool) -> Line {
     name
 }
 
-fn word(attempt: &Attempt) -> Line {
-    let mut word = Line::new();
+fn word(attempt: &Attempt) -> TextLine {
+    let mut word = TextLine::new();
     let _ = match attempt.outcome {
         None => write!(word, "in flight"),
-        Some(Outcome::Failed(AttemptErrorKind::Other)) => match attempt.number {
+        Some(AttemptOutcome::Failed(AttemptErrorKind::Other)) => match attempt.number {
             Some(number) => write!(word, "error {}", Signed(number)),
             None => write!(word, "failed"),
         },
-        Some(Outcome::Failed(AttemptErrorKind::NoSourceAddress)) => write!(word, "no source"),
-        Some(Outcome::Failed(AttemptErrorKind::Setup(_))) => write!(word, "not set up"),
-        Some(Outcome::Failed(AttemptErrorKind::StackGone)) => write!(word, "network down"),
-        Some(Outcome::Failed(AttemptErrorKind::OutOfSockets)) => write!(word, "no socket"),
-        Some(Outcome::Failed(AttemptErrorKind::TimedOut)) => write!(word, "timed out"),
-        Some(Outcome::Failed(AttemptErrorKind::Tls(failure))) if failure.is_certificate() => {
+        Some(AttemptOutcome::Failed(AttemptErrorKind::NoSourceAddress)) => write!(word, "no source"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::Setup(_))) => write!(word, "not set up"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::StackGone)) => write!(word, "network down"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::OutOfSockets)) => write!(word, "no socket"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::TimedOut)) => write!(word, "timed out"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::Tls(failure))) if failure.is_certificate() => {
             write!(word, "bad certificate")
         }
-        Some(Outcome::Failed(AttemptErrorKind::Tls(_))) => write!(word, "TLS failed"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::Tls(_))) => write!(word, "TLS failed"),
         Some(outcome) => write!(word, "{}", outcome.name()),
     };
     word
 }
 
 /// `text` in at most `most` columns: where it is longer its middle is left out.
-fn elide(text: &str, most: usize, style: Style) -> Line {
-    let mut line = Line::new();
+fn elide(text: &str, most: usize, style: Style) -> TextLine {
+    let mut line = TextLine::new();
     let length = columns(text);
     let dots = if style.unicode { "…" } else { ".." };
     let keep = most.saturating_sub(columns(dots));
@@ -457,12 +458,12 @@ fn spaces(count: usize) -> Repeat {
 
 /// A moment in microseconds, as precise as the length of the axis deserves: the same unit and decimals in all
 /// rows.
-struct Time {
+struct AxisTime {
     at: u64,
     span: u64,
 }
 
-impl fmt::Display for Time {
+impl fmt::Display for AxisTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What one digit of the last place stands for, and how many of them a unit has.
         let (digit, per_unit, unit) = match self.span {
@@ -478,15 +479,15 @@ impl fmt::Display for Time {
 }
 
 /// The label of a tick; the first says the unit.
-struct Tick {
+struct AxisTick {
     at: u64,
     step: u64,
     span: u64,
 }
 
-impl fmt::Display for Tick {
+impl fmt::Display for AxisTick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The same unit as in `Time`.
+        // The same unit as in `AxisTime`.
         let (micros_per_unit, unit) = if self.span < 10_000_000 { (1_000, "ms") } else { (1_000_000, "s") };
         if self.at == 0 {
             return write!(f, "0 {unit}");
@@ -773,7 +774,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
 
     #[test]
     fn times_have_the_precision_that_the_axis_deserves() {
-        let time = |at, span| Time { at, span }.to_string();
+        let time = |at, span| AxisTime { at, span }.to_string();
         assert_eq!(time(1_234, 9_999), "1.23 ms");
         assert_eq!(time(1_234, 10_000), "1.2 ms");
         assert_eq!(time(1_234, 1_000_000), "1 ms");
@@ -783,7 +784,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
 
     #[test]
     fn ticks_have_as_many_decimals_as_they_need() {
-        let tick = |at, step, span| Tick { at, step, span }.to_string();
+        let tick = |at, step, span| AxisTick { at, step, span }.to_string();
         assert_eq!(tick(0, 1, 5), "0 ms");
         assert_eq!(tick(3, 1, 5), "0.003");
         assert_eq!(tick(150, 50, 300), "0.15");

@@ -13,8 +13,8 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use connie_core::{
-    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Instant, Outcome, Output,
-    Race, Timeline,
+    AttemptError, AttemptErrorKind, AttemptId, AttemptOutcome, Config, Failure, Family, Input, Instant,
+    Output, Race, Timeline,
 };
 
 pub const REFUSED: AttemptErrorKind = AttemptErrorKind::Refused;
@@ -286,7 +286,7 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
         assert_eq!(said, expected);
     }
 
-    pub fn outcomes(&self) -> Vec<Outcome> {
+    pub fn outcomes(&self) -> Vec<AttemptOutcome> {
         self.race.timeline().attempts().filter_map(|attempt| attempt.outcome).collect()
     }
 

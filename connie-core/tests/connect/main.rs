@@ -235,7 +235,7 @@ fn a_query_whose_family_has_hints_has_not_timed_out() {
 #[test]
 fn no_query_is_sent_when_it_is_over() {
     let mut name = Name::new("name.test", &at_once(), BOTH);
-    name.input(connie_core::connect::Input::Cancel);
+    name.input(connie_core::connect::ConnectInput::Cancel);
     name.expect("failed: canceled, failed: canceled");
 
     let mut name = Name::new("name.test", &at_once().deadline(Some(ms(10))), BOTH);

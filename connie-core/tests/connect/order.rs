@@ -1,9 +1,9 @@
 //! Which address comes first: RFC 6724, and the caller (rules 3 and 4).
 
 use connie_core::Config;
-use connie_core::connect::{Facts, Input, Order};
+use connie_core::connect::{AddressOrder, ConnectInput, Facts};
 use connie_core::resolution::Query::{A, Aaaa};
-use connie_core::resolution::selection::{DEFAULT_POLICY, Policy, Route};
+use connie_core::resolution::selection::{DEFAULT_POLICY, PolicyEntry, Route};
 
 use crate::common::addresses;
 use crate::verbs::*;
@@ -26,8 +26,8 @@ fn addresses_of_which_nothing_is_known_keep_their_order() {
 #[test]
 fn what_is_in_order_already_stays_so() {
     let mut name = Name::asked(&at_once(), BOTH);
-    let order = Order::Best(Route::Unknown);
-    name.input(Input::Answered { query: Aaaa, addresses: &addresses("cab"), order });
+    let order = AddressOrder::Best(Route::Unknown);
+    name.input(ConnectInput::Answered { query: Aaaa, addresses: &addresses("cab"), order });
     name.expect("start c, start a, start b, wait");
 }
 
@@ -55,7 +55,11 @@ fn the_family_of_the_best_address_of_all_comes_first() {
     // The same where the resolver had put them in order.
     let mut name = Name::asked(&one_socket, BOTH);
     for (query, list, route) in [(Aaaa, "a", Route::Unreachable), (A, "A", Route::Unknown)] {
-        name.input(Input::Answered { query, addresses: &addresses(list), order: Order::Best(route) });
+        name.input(ConnectInput::Answered {
+            query,
+            addresses: &addresses(list),
+            order: AddressOrder::Best(route),
+        });
     }
     name.expect("start A, wait");
 }
@@ -70,7 +74,7 @@ fn a_callers_preference_for_ipv4_is_not_undone() {
 }
 
 /// As with `precedence ::ffff:0:0/96 100` in gai.conf: RFC 6724's table, but for IPv4's row.
-const IPV4_FIRST: [Policy; 9] = {
+const IPV4_FIRST: [PolicyEntry; 9] = {
     let mut policy = DEFAULT_POLICY;
     policy[2].precedence = 100;
     policy

@@ -85,15 +85,18 @@ fn without_ipv4_and_without_nat64_no_a_answer_is_waited_for() {
     let facts = Facts::default().routes(NO_IPV4);
     let now = connie_core::Instant::ZERO;
     let mut connect = connie_core::Connect::<4, 2, 4>::new("name.test", 80, &at_once(), &facts, now).unwrap();
-    use connie_core::connect::{Input, Order, Output};
-    assert_eq!(connect.poll_output(now), Output::SendQuery { query: Aaaa });
-    assert_eq!(connect.poll_output(now), Output::SendQuery { query: A });
-    assert_eq!(connect.poll_output(now), Output::WaitForInput);
+    use connie_core::connect::{AddressOrder, ConnectInput, ConnectOutput};
+    assert_eq!(connect.poll_output(now), ConnectOutput::SendQuery { query: Aaaa });
+    assert_eq!(connect.poll_output(now), ConnectOutput::SendQuery { query: A });
+    assert_eq!(connect.poll_output(now), ConnectOutput::WaitForInput);
     let addresses = crate::common::addresses("a");
-    connect.handle_input(Input::Answered { query: Aaaa, addresses: &addresses, order: Order::Any(&[]) }, now);
-    let Output::StartAttempt { id, .. } = connect.poll_output(now) else { panic!() };
-    connect.handle_input(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() }, now);
-    assert_eq!(connect.poll_output(now), Output::Failed(connie_core::Failure::AllAttemptsFailed));
+    connect.handle_input(
+        ConnectInput::Answered { query: Aaaa, addresses: &addresses, order: AddressOrder::Any(&[]) },
+        now,
+    );
+    let ConnectOutput::StartAttempt { id, .. } = connect.poll_output(now) else { panic!() };
+    connect.handle_input(ConnectInput::AttemptFailed { id, error: AttemptErrorKind::Refused.into() }, now);
+    assert_eq!(connect.poll_output(now), ConnectOutput::Failed(connie_core::Failure::AllAttemptsFailed));
 }
 
 /// Neither family can be given up for the other.

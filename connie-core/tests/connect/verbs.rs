@@ -1,6 +1,6 @@
 //! The verbs of the tests of a connect: `answers`, `hints`, `expect`, `advance`.
 
-use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Output, Routes};
+use connie_core::connect::{AddressOrder, Connect, ConnectInput, ConnectOutput, Facts, InvalidHost, Routes};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Config, Family, Instant};
@@ -55,7 +55,7 @@ impl Name {
     }
 
     #[track_caller]
-    pub fn input(&mut self, input: Input<'_>) {
+    pub fn input(&mut self, input: ConnectInput<'_>) {
         self.connect.handle_input(input, self.now);
     }
 
@@ -63,25 +63,29 @@ impl Name {
     /// of letters.
     #[track_caller]
     pub fn answers(&mut self, query: Query, list: &str) {
-        self.input(Input::Answered { query, addresses: &parse(list), order: Order::Any(&[]) });
+        self.input(ConnectInput::Answered { query, addresses: &parse(list), order: AddressOrder::Any(&[]) });
     }
 
     /// The same, with the source address for each, or `-` where there is no way.
     #[track_caller]
     pub fn answers_from(&mut self, query: Query, list: &str, sources: &str) {
         let routes: Vec<Route> = sources.split_whitespace().map(route).collect();
-        self.input(Input::Answered { query, addresses: &parse(list), order: Order::Any(&routes) });
+        self.input(ConnectInput::Answered {
+            query,
+            addresses: &parse(list),
+            order: AddressOrder::Any(&routes),
+        });
     }
 
     #[track_caller]
     pub fn hints(&mut self, list: &str) {
         let addresses = parse(list);
         let family = Family::of(&addresses[0]);
-        self.input(Input::Hinted { family, addresses: &addresses, order: Order::Any(&[]) });
+        self.input(ConnectInput::Hinted { family, addresses: &addresses, order: AddressOrder::Any(&[]) });
     }
 
     pub fn query_fails(&mut self, query: Query, error: QueryError) {
-        self.input(Input::QueryFailed { query, error });
+        self.input(ConnectInput::QueryFailed { query, error });
     }
 
     #[track_caller]
@@ -92,13 +96,13 @@ impl Name {
     #[track_caller]
     pub fn fails(&mut self, called: &str, error: impl Into<AttemptError>) {
         let id = self.id(called);
-        self.input(Input::AttemptFailed { id, error: error.into() });
+        self.input(ConnectInput::AttemptFailed { id, error: error.into() });
     }
 
     #[track_caller]
     pub fn succeeds(&mut self, called: &str) {
         let id = self.id(called);
-        self.input(Input::AttemptSucceeded { id });
+        self.input(ConnectInput::AttemptSucceeded { id });
     }
 
     #[track_caller]
@@ -132,25 +136,25 @@ impl Name {
         self.connect.failures("name.test").map(|failure| failure.to_string()).collect()
     }
 
-    fn say(&mut self, output: Output) -> String {
+    fn say(&mut self, output: ConnectOutput) -> String {
         match output {
-            Output::SendQuery { query: Query::Nat64Prefix } => "prefix?".to_owned(),
-            Output::SendQuery { query } => format!("{}?", query.record_type()),
-            Output::StartAttempt { id, destination } => {
+            ConnectOutput::SendQuery { query: Query::Nat64Prefix } => "prefix?".to_owned(),
+            ConnectOutput::SendQuery { query } => format!("{}?", query.record_type()),
+            ConnectOutput::StartAttempt { id, destination } => {
                 self.attempts.push((name(destination), id));
                 format!("start {}", name(destination))
             }
-            Output::CancelAttempt { id } => {
+            ConnectOutput::CancelAttempt { id } => {
                 let called = self.attempts.iter().find(|(_, known)| *known == id);
                 format!("cancel {}", called.expect("a known attempt").0)
             }
-            Output::WaitUntil(at) => {
+            ConnectOutput::WaitUntil(at) => {
                 assert!(at > self.now, "law 4: a wait is for the future");
                 format!("wait {}", at.as_micros() / 1_000 - START)
             }
-            Output::WaitForInput => "wait".to_owned(),
-            Output::Established { destination, .. } => format!("established {}", name(destination)),
-            Output::Failed(failure) => format!("failed: {failure}"),
+            ConnectOutput::WaitForInput => "wait".to_owned(),
+            ConnectOutput::Established { destination, .. } => format!("established {}", name(destination)),
+            ConnectOutput::Failed(failure) => format!("failed: {failure}"),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use connie_core::Instant;
 
-use crate::host::{Answer, Host};
+use crate::host::{SimHost, SynAnswer};
 use crate::rng::Rng;
 
 /// An address to dial, what is behind it, and how long after its start the next may start.
 #[derive(Clone, Debug)]
-pub(super) struct Step<'a> {
+pub(super) struct DialStep<'a> {
     pub(super) address: SocketAddr,
-    pub(super) host: &'a Host,
+    pub(super) host: &'a SimHost,
     pub(super) delay: Duration,
 }
 
@@ -31,15 +31,15 @@ pub(super) struct Dialled {
 }
 
 /// An attempt under way: whose, since when, and how it ends if it is left alone.
-struct Attempt {
+struct DialAttempt {
     step: usize,
     started: Instant,
-    end: Option<End>,
+    end: Option<DialEnd>,
 }
 
 /// How an attempt ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct DialEnd {
     pub(super) at: Instant,
     pub(super) accepts: bool,
     /// By which of its SYNs, from 0.
@@ -48,10 +48,10 @@ pub(super) struct End {
 
 /// How an attempt ends that starts at `at`, as far as anybody can see in `within`. The kernel sends its SYN
 /// again after 1, 3, 7 s.
-pub(super) fn end(host: &Host, at: Instant, within: Duration) -> Option<End> {
+pub(super) fn end(host: &SimHost, at: Instant, within: Duration) -> Option<DialEnd> {
     // Nothing is left to chance in these hosts.
     let mut unused = Rng::new(0);
-    let mut end: Option<End> = None;
+    let mut end: Option<DialEnd> = None;
     for syn in 0..4 {
         let sent = at + Duration::from_secs((1 << syn) - 1);
         if sent > at + within || end.is_some_and(|end| end.at <= sent) {
@@ -59,16 +59,16 @@ pub(super) fn end(host: &Host, at: Instant, within: Duration) -> Option<End> {
         }
         let answered = host.answers(syn + 1, sent, &mut unused);
         if let Some(at) = answered.filter(|at| end.is_none_or(|end| *at < end.at)) {
-            end = Some(End { at, accepts: host.answer == Answer::Accept, syn });
+            end = Some(DialEnd { at, accepts: host.answer == SynAnswer::Accept, syn });
         }
     }
     end
 }
 
 /// Dials from `start` on, for no longer than `within`.
-pub(super) fn dial(steps: &[Step<'_>], start: Instant, within: Duration) -> Dialled {
+pub(super) fn dial(steps: &[DialStep<'_>], start: Instant, within: Duration) -> Dialled {
     let deadline = start + within;
-    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut attempts: Vec<DialAttempt> = Vec::new();
     let (mut next, mut at) = (0, start);
     loop {
         let ends = attempts.iter().filter_map(|attempt| Some((attempt.end?, attempt.step)));
@@ -85,7 +85,7 @@ pub(super) fn dial(steps: &[Step<'_>], start: Instant, within: Duration) -> Dial
             }
             None if next < steps.len() && at < deadline => {
                 let end = end(steps[next].host, at, within);
-                attempts.push(Attempt { step: next, started: at, end });
+                attempts.push(DialAttempt { step: next, started: at, end });
                 at += steps[next].delay;
                 next += 1;
             }
@@ -94,12 +94,12 @@ pub(super) fn dial(steps: &[Step<'_>], start: Instant, within: Duration) -> Dial
     }
 }
 
-fn over(steps: &[Step<'_>], attempts: &[Attempt], start: Instant, end: End) -> Dialled {
-    let is_winner = |attempt: &&Attempt| attempt.end == Some(end);
+fn over(steps: &[DialStep<'_>], attempts: &[DialAttempt], start: Instant, end: DialEnd) -> Dialled {
+    let is_winner = |attempt: &&DialAttempt| attempt.end == Some(end);
     let winner = attempts.iter().find(is_winner);
     // Whose SYN has arrived by then completes its handshake for nothing.
     let is_wasted =
-        |attempt: &&Attempt| attempt.end.is_some_and(|it| it.accepts && sent(attempt, &it) <= end.at);
+        |attempt: &&DialAttempt| attempt.end.is_some_and(|it| it.accepts && sent(attempt, &it) <= end.at);
     let completed = attempts.iter().filter(is_wasted).count() as u32;
     Dialled {
         winner: winner.map(|won| (steps[won.step].address, end.at.duration_since(won.started))),
@@ -111,7 +111,7 @@ fn over(steps: &[Step<'_>], attempts: &[Attempt], start: Instant, end: End) -> D
 }
 
 /// When the SYN was sent that brings this end about.
-fn sent(attempt: &Attempt, end: &End) -> Instant {
+fn sent(attempt: &DialAttempt, end: &DialEnd) -> Instant {
     attempt.started + Duration::from_secs((1 << end.syn) - 1)
 }
 
@@ -123,11 +123,11 @@ mod tests {
     const WITHIN: Duration = Duration::from_secs(5);
     const START: Instant = Instant::from_millis(5);
 
-    fn dialled(hosts: &[Host], delay: u64) -> Dialled {
+    fn dialled(hosts: &[SimHost], delay: u64) -> Dialled {
         let labels = ["4a", "4b", "4c"];
         let delay = Duration::from_millis(delay);
-        let step = |(host, label)| Step { address: address(label), host, delay };
-        let steps: Vec<Step<'_>> = hosts.iter().zip(labels).map(step).collect();
+        let step = |(host, label)| DialStep { address: address(label), host, delay };
+        let steps: Vec<DialStep<'_>> = hosts.iter().zip(labels).map(step).collect();
         dial(&steps, START, WITHIN)
     }
 

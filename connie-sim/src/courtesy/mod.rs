@@ -15,19 +15,19 @@ mod world;
 use std::time::Duration;
 
 use connie_core::Config;
-use connie_core::memory::Settings;
+use connie_core::memory::MemorySettings;
 
 use crate::visits::Visits;
 use dial::Dialled;
 pub use networks::{Lab, Wanted};
 pub use rival::Rival;
 use rival::Rivalry;
-pub use setting::{Count, Distance, Event, Setting};
-use world::{PATIENT, Visit, World};
+pub use setting::{AddressCount, CourtesyEvent, Distance, Setting};
+use world::{PATIENT, World, WorldVisit};
 
 /// How a client connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
+pub enum CourtesyPolicy {
     /// connie as it is, with a memory.
     Connie,
     /// All at once, each time.
@@ -71,9 +71,9 @@ const SINCE: usize = 6;
 
 /// Lets the client of `seed` make all its visits.
 #[must_use]
-pub fn run(setting: &Setting, policy: Policy, seed: u64) -> Costs {
+pub fn run(setting: &Setting, policy: CourtesyPolicy, seed: u64) -> Costs {
     let mut world = World::new(setting, seed);
-    let mut client = Client::new(policy, seed);
+    let mut client = CourtesyClient::new(policy, seed);
     let mut costs = Costs { since: vec![Cost::default(); SINCE], ..Costs::default() };
     let mut visited = [0; world::SITES];
     while let Some(visit) = world.next() {
@@ -93,43 +93,45 @@ pub fn run(setting: &Setting, policy: Policy, seed: u64) -> Costs {
 }
 
 /// How long the fastest handshake of a visit takes.
-fn oracle(visit: &Visit) -> Option<Duration> {
+fn oracle(visit: &WorldVisit) -> Option<Duration> {
     let ends = visit.answer.iter().filter_map(|(_, host)| dial::end(host, visit.at, PATIENT));
     let first = ends.filter(|end| end.accepts).map(|end| end.at).min()?;
     Some(first.duration_since(visit.at)).filter(|time| *time <= PATIENT)
 }
 
 /// Who visits.
-enum Client {
+enum CourtesyClient {
     Connie(Box<Visits>),
     Rival(Rival, Rivalry),
 }
 
-impl Client {
-    fn new(policy: Policy, seed: u64) -> Self {
+impl CourtesyClient {
+    fn new(policy: CourtesyPolicy, seed: u64) -> Self {
         let config = match policy {
-            Policy::Rival(rival) => return Client::Rival(rival, Rivalry::default()),
-            Policy::Staggered => Config::staggered(),
-            Policy::Connie | Policy::AllAtOnce | Policy::ConnieSlow => Config::all_at_once(),
+            CourtesyPolicy::Rival(rival) => return CourtesyClient::Rival(rival, Rivalry::default()),
+            CourtesyPolicy::Staggered => Config::staggered(),
+            CourtesyPolicy::Connie | CourtesyPolicy::AllAtOnce | CourtesyPolicy::ConnieSlow => {
+                Config::all_at_once()
+            }
         };
         let config = config.clone().deadline(Some(PATIENT));
         let mut visits = Visits::new(&config, seed);
         visits.pause = Duration::ZERO;
-        if policy == Policy::AllAtOnce {
+        if policy == CourtesyPolicy::AllAtOnce {
             visits.memory = None;
         }
-        if let Some(memory) = visits.memory.as_mut().filter(|_| policy == Policy::ConnieSlow) {
-            let mut settings = Settings::default();
+        if let Some(memory) = visits.memory.as_mut().filter(|_| policy == CourtesyPolicy::ConnieSlow) {
+            let mut settings = MemorySettings::default();
             settings.least_delay = Duration::from_millis(100);
             memory.set_settings(&settings);
         }
-        Client::Connie(Box::new(visits))
+        CourtesyClient::Connie(Box::new(visits))
     }
 
-    fn visit(&mut self, visit: &Visit) -> Dialled {
+    fn visit(&mut self, visit: &WorldVisit) -> Dialled {
         match self {
-            Client::Rival(rival, rivalry) => rivalry.visit(*rival, visit),
-            Client::Connie(visits) => {
+            CourtesyClient::Rival(rival, rivalry) => rivalry.visit(*rival, visit),
+            CourtesyClient::Connie(visits) => {
                 let addresses: Vec<_> = visit.answer.iter().map(|(address, _)| *address).collect();
                 for (address, host) in &visit.answer {
                     visits.put_at(*address, host.clone());
@@ -224,7 +226,7 @@ mod tests {
         // A SYN that is lost may be overtaken by a hedge.
         let setting = Setting { loss: 0.0, ..Setting::TWELVE };
         crate::seeds(4, |seed| {
-            let costs = run(&setting, Policy::AllAtOnce, seed);
+            let costs = run(&setting, CourtesyPolicy::AllAtOnce, seed);
             let (first, later) = (&costs.first, &costs.later);
             assert!(later.visits > 100 && later.lost + first.lost == 0, "{}", later.visits);
             assert!(first.regrets.iter().chain(&later.regrets).all(|regret| *regret == 0.0));
@@ -236,8 +238,9 @@ mod tests {
     fn happy_eyeballs_is_the_race_that_is_staggered() {
         crate::seeds(300, |seed| {
             let visit = || World::new(&Setting::TWELVE, seed).next().expect("a first visit");
-            let real = Client::new(Policy::Staggered, seed).visit(&visit());
-            let model = Client::new(Policy::Rival(Rival::HappyEyeballs), seed).visit(&visit());
+            let real = CourtesyClient::new(CourtesyPolicy::Staggered, seed).visit(&visit());
+            let model =
+                CourtesyClient::new(CourtesyPolicy::Rival(Rival::HappyEyeballs), seed).visit(&visit());
             assert_eq!((real.took, real.syns, real.wasted), (model.took, model.syns, model.wasted));
             assert_eq!(real.winner.map(|it| it.0), model.winner.map(|it| it.0));
         });
@@ -249,16 +252,16 @@ mod tests {
             let costs = run(&Setting::TWELVE, policy, 1);
             (costs.first.regrets.len(), costs.later.regrets.len())
         };
-        let connie = counts(Policy::Connie);
-        assert_eq!(counts(Policy::Rival(Rival::Apple)), connie);
-        assert_eq!(counts(Policy::AllAtOnce), connie);
+        let connie = counts(CourtesyPolicy::Connie);
+        assert_eq!(counts(CourtesyPolicy::Rival(Rival::Apple)), connie);
+        assert_eq!(counts(CourtesyPolicy::AllAtOnce), connie);
     }
 
     #[test]
     fn a_seed_replays_its_client() {
-        let costs = || format!("{:?}", run(&Setting::PORTAL, Policy::Connie, 7));
+        let costs = || format!("{:?}", run(&Setting::PORTAL, CourtesyPolicy::Connie, 7));
         assert_eq!(costs(), costs());
-        assert_ne!(costs(), format!("{:?}", run(&Setting::PORTAL, Policy::Connie, 8)));
+        assert_ne!(costs(), format!("{:?}", run(&Setting::PORTAL, CourtesyPolicy::Connie, 8)));
     }
 
     /// Whoever is on another network meets each site anew, as who was away for long does; else nobody does.
@@ -266,12 +269,12 @@ mod tests {
     fn a_first_visit_is_one_to_a_site_of_which_nothing_is_known() {
         let firsts = |minutes, event| {
             let setting = Setting { in_a_row: 1.0, minutes, ..Setting::until("it happens", event) };
-            let costs = run(&setting, Policy::AllAtOnce, 2);
+            let costs = run(&setting, CourtesyPolicy::AllAtOnce, 2);
             (costs.first.regrets.len(), costs.later.regrets.len())
         };
-        assert_eq!(firsts(1.0, Event::PathsChange).0, world::SITES);
-        assert_eq!(firsts(1.0, Event::Moves).0, 2 * world::SITES);
-        let (rare, others) = firsts(600.0, Event::PathsChange);
+        assert_eq!(firsts(1.0, CourtesyEvent::PathsChange).0, world::SITES);
+        assert_eq!(firsts(1.0, CourtesyEvent::Moves).0, 2 * world::SITES);
+        let (rare, others) = firsts(600.0, CourtesyEvent::PathsChange);
         assert!(rare > 10 * others, "{rare} {others}");
     }
 
@@ -280,7 +283,8 @@ mod tests {
     fn a_memory_spares_the_syns() {
         let still = Setting { loss: 0.0, dead: 0.0, changes: 0.0, jitter: 0.0, ..Setting::TWELVE };
         let calm = Setting { minutes: 1.0, ..still };
-        let (connie, whole) = (run(&calm, Policy::Connie, 3).later, run(&calm, Policy::AllAtOnce, 3).later);
+        let (connie, whole) =
+            (run(&calm, CourtesyPolicy::Connie, 3).later, run(&calm, CourtesyPolicy::AllAtOnce, 3).later);
         assert!(connie.syns() < 1.3 && whole.syns() > 11.0, "{} {}", connie.syns(), whole.syns());
         assert!(connie.regret() < 1.0, "{}", connie.regret());
     }

@@ -2,7 +2,7 @@
 //! beside what they may.
 
 use super::Cost;
-use crate::host::{Host, hang, ok};
+use crate::host::{SimHost, hang, ok};
 use crate::visits::Visits;
 use connie_core::Config;
 
@@ -115,7 +115,7 @@ impl Lab {
         cost
     }
 
-    fn hosts(self) -> Vec<Host> {
+    fn hosts(self) -> Vec<SimHost> {
         match self {
             Lab::Twelve => (0..12).map(|n| ok(20 + (n * 5 + 7) % 12 * 180 / 11)).collect(),
             Lab::Equal => vec![ok(30); 8],

@@ -7,9 +7,9 @@ use std::time::Duration;
 use connie_core::Family;
 use connie_core::memory::Network;
 
-use super::dial::{Dialled, Step, dial};
-use super::world::{PATIENT, Visit};
-use crate::host::Host;
+use super::dial::{DialStep, Dialled, dial};
+use super::world::{PATIENT, WorldVisit};
+use crate::host::SimHost;
 
 /// Another client, or a rule that one could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ struct Measured {
 const DELAY: Duration = Duration::from_millis(250);
 
 impl Rivalry {
-    pub(super) fn visit(&mut self, rival: Rival, visit: &Visit) -> Dialled {
+    pub(super) fn visit(&mut self, rival: Rival, visit: &WorldVisit) -> Dialled {
         let mut order = in_turn(&visit.answer);
         match rival {
             Rival::LastWinner => {
@@ -62,9 +62,9 @@ impl Rivalry {
         }
         let step = |place: usize| {
             let (address, host) = order[place];
-            Step { address, host, delay: self.delay(rival, place, address, &visit.network) }
+            DialStep { address, host, delay: self.delay(rival, place, address, &visit.network) }
         };
-        let steps: Vec<Step<'_>> = (0..order.len()).map(step).collect();
+        let steps: Vec<DialStep<'_>> = (0..order.len()).map(step).collect();
         let dialled = dial(&steps, visit.at, PATIENT);
         if let Some((address, time)) = dialled.winner {
             self.last.insert(visit.site, address);
@@ -105,7 +105,7 @@ impl Rivalry {
 }
 
 /// IPv6, IPv4, IPv6 and so on (RFC 8305 section 4).
-fn in_turn(answer: &[(SocketAddr, Host)]) -> Vec<(SocketAddr, &Host)> {
+fn in_turn(answer: &[(SocketAddr, SimHost)]) -> Vec<(SocketAddr, &SimHost)> {
     let of = |family| answer.iter().filter(move |(address, _)| Family::of(address) == family);
     let (mut v6, mut v4) = (of(Family::V6), of(Family::V4));
     let mut order = Vec::new();

@@ -9,13 +9,13 @@ pub struct Setting {
     /// What it is called.
     pub name: &'static str,
     /// How many addresses a site has.
-    pub addresses: Count,
+    pub addresses: AddressCount,
     /// How far away they are.
     pub distance: Distance,
     /// How many of them each answer has.
     pub answered: usize,
     /// What happens half-way.
-    pub event: Option<Event>,
+    pub event: Option<CourtesyEvent>,
     /// Whether, up to then, all addresses are those of a captive portal.
     pub portal: bool,
     /// How often a site is visited.
@@ -36,7 +36,7 @@ pub struct Setting {
 
 /// How many addresses a site has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
+pub enum AddressCount {
     /// So many.
     Of(usize),
     /// From one to twelve, each as likely.
@@ -60,7 +60,7 @@ pub enum Distance {
 
 /// What happens to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum CourtesyEvent {
     /// Nothing; where a portal is, it lets the client through.
     Nothing,
     /// It is on another network.
@@ -75,7 +75,7 @@ impl Setting {
     /// Sites of twelve addresses, half of them near and half of them anywhere: what the targets are about.
     pub const TWELVE: Setting = Setting {
         name: "twelve addresses",
-        addresses: Count::Of(12),
+        addresses: AddressCount::Of(12),
         distance: Distance::Both,
         answered: usize::MAX,
         event: None,
@@ -91,7 +91,7 @@ impl Setting {
 
     /// The same with another name and number of addresses.
     #[must_use]
-    pub const fn with(name: &'static str, addresses: Count) -> Self {
+    pub const fn with(name: &'static str, addresses: AddressCount) -> Self {
         Setting { name, addresses, ..Self::TWELVE }
     }
 
@@ -103,7 +103,7 @@ impl Setting {
 
     /// Twelve addresses to which something happens half-way.
     #[must_use]
-    pub const fn until(name: &'static str, event: Event) -> Self {
+    pub const fn until(name: &'static str, event: CourtesyEvent) -> Self {
         Setting { name, event: Some(event), ..Self::TWELVE }
     }
 
@@ -115,18 +115,19 @@ impl Setting {
 
     /// Forty addresses, of which each answer has eight.
     pub const ROTATING: Setting =
-        Setting { answered: 8, ..Self::with("8 of 40 in each answer", Count::Of(40)) };
+        Setting { answered: 8, ..Self::with("8 of 40 in each answer", AddressCount::Of(40)) };
 
     /// A portal that lets the client through half-way.
-    pub const PORTAL: Setting = Setting { portal: true, ..Self::until("captive portal", Event::Nothing) };
+    pub const PORTAL: Setting =
+        Setting { portal: true, ..Self::until("captive portal", CourtesyEvent::Nothing) };
 }
 
-impl Count {
+impl AddressCount {
     pub(super) fn draw(self, rng: &mut Rng) -> usize {
         match self {
-            Count::Of(count) => count,
-            Count::UpToTwelve => rng.within(1, 12) as usize,
-            Count::Few => match rng.below(100) {
+            AddressCount::Of(count) => count,
+            AddressCount::UpToTwelve => rng.within(1, 12) as usize,
+            AddressCount::Few => match rng.below(100) {
                 0..60 => 1,
                 60..85 => 2,
                 85..93 => 3,
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn few_addresses_are_1_7_on_average() {
         let mut rng = Rng::new(1);
-        let sum: usize = (0..10_000).map(|_| Count::Few.draw(&mut rng)).sum();
+        let sum: usize = (0..10_000).map(|_| AddressCount::Few.draw(&mut rng)).sum();
         assert!((16_500..17_500).contains(&sum), "{sum}");
     }
 }

@@ -9,8 +9,8 @@ use connie_core::memory::Network;
 use connie_core::{Family, Instant};
 
 use super::draw;
-use super::setting::{Distance, Event, Setting};
-use crate::host::{Host, Span, hang, ok, refuse, unreachable};
+use super::setting::{CourtesyEvent, Distance, Setting};
+use crate::host::{SimHost, Span, hang, ok, refuse, unreachable};
 use crate::rng::Rng;
 
 const SECOND: f64 = 1e6;
@@ -42,27 +42,27 @@ pub(super) struct World {
     stall: Span,
     stalls: Rng,
     breaks_v6: bool,
-    sites: Vec<Vec<Path>>,
+    sites: Vec<Vec<NetworkPath>>,
     network: Network,
-    visits: Vec<Due>,
+    visits: Vec<DueVisit>,
     next: usize,
 }
 
 /// A visit that is to come.
 #[derive(Clone, Copy, Debug)]
-struct Due {
+struct DueVisit {
     at: f64,
     site: usize,
-    event: Option<Event>,
+    event: Option<CourtesyEvent>,
 }
 
 /// One visit as all policies meet it.
-pub(super) struct Visit {
+pub(super) struct WorldVisit {
     pub(super) at: Instant,
     pub(super) site: usize,
     pub(super) network: Network,
     /// The addresses of the answer, in its order, and what is behind each.
-    pub(super) answer: Vec<(SocketAddr, Host)>,
+    pub(super) answer: Vec<(SocketAddr, SimHost)>,
     /// Whether the event of the setting has happened.
     pub(super) since: bool,
     /// Whether the client was not at this site by this network in the last hour.
@@ -70,7 +70,7 @@ pub(super) struct Visit {
 }
 
 /// The way to one address. Times are microseconds.
-struct Path {
+struct NetworkPath {
     address: SocketAddr,
     /// What its changes are drawn from.
     route: Rng,
@@ -104,7 +104,7 @@ impl World {
         let has_v6 = rng.chance(50);
         let broken = draw::between(&mut rng, 0.014, 0.05);
         let breaks_v6 = draw::happens(&mut rng, broken);
-        let mut sites: Vec<Vec<Path>> = Vec::new();
+        let mut sites: Vec<Vec<NetworkPath>> = Vec::new();
         for site in 0..SITES {
             sites.push(paths(setting, site, has_v6, &mut rng));
         }
@@ -127,11 +127,11 @@ impl World {
     }
 
     /// The next visit.
-    pub(super) fn next(&mut self) -> Option<Visit> {
+    pub(super) fn next(&mut self) -> Option<WorldVisit> {
         let due = *self.visits.get(self.next)?;
         let mut rng = Rng::new(Rng::new(self.seed ^ ((self.next as u64 + 1) << 24)).bits());
         let event = self.visits[..=self.next].iter().rposition(|it| it.event.is_some());
-        let moved = event.filter(|at| matches!(self.visits[*at].event, Some(Event::Moves)));
+        let moved = event.filter(|at| matches!(self.visits[*at].event, Some(CourtesyEvent::Moves)));
         let here = &self.visits[moved.unwrap_or(0)..self.next];
         let last = here.iter().rfind(|earlier| earlier.site == due.site);
         let is_first = last.is_none_or(|last| due.at - last.at > HOUR);
@@ -161,19 +161,19 @@ impl World {
         }
         draw::shuffle(&mut rng, &mut answer);
         answer.truncate(self.setting.answered);
-        Some(Visit { at, site: due.site, network: self.network, answer, since, is_first })
+        Some(WorldVisit { at, site: due.site, network: self.network, answer, since, is_first })
     }
 
-    fn befalls(&mut self, event: Event) {
+    fn befalls(&mut self, event: CourtesyEvent) {
         match event {
-            Event::Nothing => {}
-            Event::Moves => {
+            CourtesyEvent::Nothing => {}
+            CourtesyEvent::Moves => {
                 let v6 = self.network.v6.and_then(|_| "2001:db8:fe::1".parse().ok());
                 self.network = Network::new("198.51.100.7".parse().ok(), v6);
                 self.paths_change();
             }
-            Event::PathsChange => self.paths_change(),
-            Event::BestDies => {
+            CourtesyEvent::PathsChange => self.paths_change(),
+            CourtesyEvent::BestDies => {
                 for site in &mut self.sites {
                     let best = site.iter_mut().filter(|path| path.death.is_none());
                     let best = best.min_by(|a, b| a.round_trip.total_cmp(&b.round_trip));
@@ -218,7 +218,7 @@ fn home(has_v6: bool) -> Network {
 }
 
 /// The paths to one site. Half of the addresses are IPv6 where the client has that.
-fn paths(setting: &Setting, site: usize, has_v6: bool, rng: &mut Rng) -> Vec<Path> {
+fn paths(setting: &Setting, site: usize, has_v6: bool, rng: &mut Rng) -> Vec<NetworkPath> {
     let count = setting.addresses.draw(rng);
     let common = setting.distance.common(site, rng);
     let one_place = setting.distance == Distance::OnePlace;
@@ -231,7 +231,7 @@ fn paths(setting: &Setting, site: usize, has_v6: bool, rng: &mut Rng) -> Vec<Pat
         let dead = setting.dead * if family == Family::V6 { DEAD_V6 } else { DEAD_V4 };
         // One place is reached by one way.
         let route = if one_place { route } else { rng.bits() };
-        paths.push(Path::new(address, base, dead, HOUR / setting.changes, [route, rng.bits()]));
+        paths.push(NetworkPath::new(address, base, dead, HOUR / setting.changes, [route, rng.bits()]));
     }
     paths
 }
@@ -247,7 +247,7 @@ fn address(family: Family, site: u16, place: u16, one_place: bool) -> SocketAddr
 }
 
 /// When the client visits whom: one site some times in a row, and after some minutes one again.
-fn schedule(setting: &Setting, rng: &mut Rng) -> Vec<Due> {
+fn schedule(setting: &Setting, rng: &mut Rng) -> Vec<DueVisit> {
     let mut visits = Vec::new();
     let (mut at, mut site) = (60.0 * SECOND, 0);
     let count = setting.visits * SITES;
@@ -256,13 +256,13 @@ fn schedule(setting: &Setting, rng: &mut Rng) -> Vec<Due> {
         let event = match setting.event {
             Some(event) => (number == count / 2).then_some(event),
             // One client of ten is somewhere else from some time on.
-            None => (rare == 0).then_some(Event::Moves),
+            None => (rare == 0).then_some(CourtesyEvent::Moves),
         };
         if draw::happens(rng, 1.0 / setting.in_a_row) {
             site = rng.below(SITES as u64) as usize;
             at += draw::exponential(rng, setting.minutes * 60.0 * SECOND);
         }
-        visits.push(Due { at, site, event });
+        visits.push(DueVisit { at, site, event });
         // Nobody tries longer than `PATIENT`: a visit has ended when the next begins.
         at += PATIENT.as_micros() as f64 + draw::exponential(rng, 15.0 * SECOND);
         // One client of ten sleeps.
@@ -291,14 +291,14 @@ fn losses(at: f64, loss: f64, rng: &mut Rng) -> Vec<Span> {
     spans
 }
 
-impl Path {
+impl NetworkPath {
     fn new(address: SocketAddr, base: f64, dead: f64, changes_each: f64, seeds: [u64; 2]) -> Self {
         let [mut route, mut rng] = seeds.map(Rng::new);
         let is_dead = draw::happens(&mut rng, dead);
         let changes = draw::exponential(&mut route, changes_each);
         let (round_trip, death, turns) = (base, None, 0.0);
         let mut path =
-            Path { address, route, rng, base, round_trip, changes_each, changes, dead, death, turns };
+            NetworkPath { address, route, rng, base, round_trip, changes_each, changes, dead, death, turns };
         path.turn(is_dead);
         path
     }
@@ -334,7 +334,7 @@ impl Path {
     }
 
     /// Its own jitter is a millisecond and a fiftieth of its round trip.
-    fn host(&self, shared: f64, jitter: f64, rng: &mut Rng) -> Host {
+    fn host(&self, shared: f64, jitter: f64, rng: &mut Rng) -> SimHost {
         let own = draw::spiky(rng, jitter * (1_000.0 + self.round_trip / 50.0));
         let host = match self.death {
             None => ok(0),

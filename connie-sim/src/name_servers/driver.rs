@@ -88,7 +88,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::name_servers::{Found, Settings};
+    use crate::name_servers::{Found, RowSettings};
 
     #[test]
     fn every_row_can_be_read() {
@@ -97,7 +97,7 @@ mod tests {
             let sent: Vec<&str> = row.sent().collect();
             assert_eq!(format!("{} | {}", found.join("; "), sent.join(" ")), row.expected, "{}", row.what);
             assert_eq!(found.len(), row.kinds().len(), "{}", row.what);
-            assert_ne!(row.settings(), Settings { timeout: Some(Duration::ZERO), ..row.settings() });
+            assert_ne!(row.settings(), RowSettings { timeout: Some(Duration::ZERO), ..row.settings() });
         }
     }
 

@@ -37,6 +37,6 @@ pub use driver::{Driver, rows};
 pub use query::{Kind, Query};
 pub use reaction::{Reaction, Sender, react};
 pub use record::{SOA_TTL, TTL, record, wire};
-pub use row::{Finding, Found, NAME, Row, Settings, Transport};
+pub use row::{Finding, Found, NAME, Row, RowSettings, Transport};
 pub use servers::{Coming, Server, Servers};
 pub use table::TABLE;

@@ -62,7 +62,7 @@ pub enum Transport {
 
 /// How is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct RowSettings {
     /// Over what.
     pub transport: Transport,
     /// With letters in random case.
@@ -127,9 +127,9 @@ impl Row {
 
     /// How they are asked for.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> RowSettings {
         let mut settings =
-            Settings { transport: Transport::Either, case: false, attempts: None, timeout: None };
+            RowSettings { transport: Transport::Either, case: false, attempts: None, timeout: None };
         for word in self.how.split_whitespace() {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("aaaa" | "a" | "https", _) => {}
@@ -147,7 +147,7 @@ impl Row {
         settings
     }
 
-    /// What a look-up finds, in the order in which it is told.
+    /// What a look-up finds, in the order in which it is given.
     #[must_use]
     pub fn found(&self) -> Vec<Found> {
         let (found, _) = self.expected.split_once(" | ").expect("what is found, and what is sent");

@@ -7,14 +7,14 @@ use connie_core::memory::{Finish, Memory, Network, Visit};
 use connie_core::race::PlannedRace;
 use connie_core::{Config, Instant};
 
-use super::{Policy, SERVERS};
+use super::{SERVERS, ServicePolicy};
 use crate::rng::Rng;
 
 /// A visit's race: a socket for each address, so that none is evicted.
 pub(super) type Race = PlannedRace<SERVERS, SERVERS, 16>;
 
-/// Room for the service's addresses and its name.
-type Known = Memory<16>;
+/// A memory with room for the service's addresses and its name.
+type ClientMemory = Memory<16>;
 
 /// How long a client goes on.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -36,34 +36,34 @@ pub(super) fn server(address: SocketAddr) -> usize {
 }
 
 /// A client.
-pub(super) struct Client {
-    memory: Option<Box<(Known, Visit)>>,
+pub(super) struct ServiceClient {
+    memory: Option<Box<(ClientMemory, Visit)>>,
     last: Option<SocketAddr>,
     /// From a SYN to its answer from a server that has nothing to do, in nanoseconds.
     pub(super) round_trip: u64,
 }
 
-impl Client {
-    pub(super) fn new(policy: Policy, rng: &mut Rng) -> Self {
-        let memory = (policy == Policy::Memory).then(|| {
+impl ServiceClient {
+    pub(super) fn new(policy: ServicePolicy, rng: &mut Rng) -> Self {
+        let memory = (policy == ServicePolicy::Memory).then(|| {
             let salt = rng.bits() as u32;
-            let memory = Known::new(salt, Instant::ZERO);
+            let memory = ClientMemory::new(salt, Instant::ZERO);
             let visit = memory.visit("service.test", Finish::Tcp, 0, &Network::default());
             Box::new((memory, visit))
         });
         // 10 to 100 ms, as many in each octave.
         let round_trip = 10e6 * 10_f64.powf(rng.below(1_000) as f64 / 1_000.0);
-        Client { memory, last: None, round_trip: round_trip as u64 }
+        ServiceClient { memory, last: None, round_trip: round_trip as u64 }
     }
 
     /// A race to the addresses of an answer.
-    pub(super) fn begin(&mut self, policy: Policy, answer: &[SocketAddr], now: Instant) -> Race {
+    pub(super) fn begin(&mut self, policy: ServicePolicy, answer: &[SocketAddr], now: Instant) -> Race {
         let config = match policy {
-            Policy::Memory | Policy::AllAtOnce => Config::all_at_once(),
-            Policy::HappyEyeballs | Policy::LastWinner => Config::staggered(),
+            ServicePolicy::Memory | ServicePolicy::AllAtOnce => Config::all_at_once(),
+            ServicePolicy::HappyEyeballs | ServicePolicy::LastWinner => Config::staggered(),
         };
         let mut race = Race::new(&config.clone().deadline(Some(DEADLINE)), now);
-        match self.last.filter(|_| policy == Policy::LastWinner) {
+        match self.last.filter(|_| policy == ServicePolicy::LastWinner) {
             Some(last) => {
                 let mut order = answer.to_vec();
                 order.sort_by_key(|address| *address != last);

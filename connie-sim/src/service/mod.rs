@@ -13,7 +13,7 @@ mod report;
 mod servers;
 mod world;
 
-pub use report::{Bin, Report};
+pub use report::{Bin, ServiceReport};
 pub use world::run;
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub const SERVERS: usize = 12;
 
 /// How clients connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
+pub enum ServicePolicy {
     /// As connie with a memory.
     Memory,
     /// As connie without.
@@ -34,19 +34,23 @@ pub enum Policy {
     LastWinner,
 }
 
-impl Policy {
+impl ServicePolicy {
     /// All of them.
-    pub const ALL: [Policy; 4] =
-        [Policy::Memory, Policy::AllAtOnce, Policy::HappyEyeballs, Policy::LastWinner];
+    pub const ALL: [ServicePolicy; 4] = [
+        ServicePolicy::Memory,
+        ServicePolicy::AllAtOnce,
+        ServicePolicy::HappyEyeballs,
+        ServicePolicy::LastWinner,
+    ];
 
     /// What a table calls it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Policy::Memory => "connie with a memory",
-            Policy::AllAtOnce => "all at once",
-            Policy::HappyEyeballs => "Happy Eyeballs 250",
-            Policy::LastWinner => "last winner first, then 250",
+            ServicePolicy::Memory => "connie with a memory",
+            ServicePolicy::AllAtOnce => "all at once",
+            ServicePolicy::HappyEyeballs => "Happy Eyeballs 250",
+            ServicePolicy::LastWinner => "last winner first, then 250",
         }
     }
 }
@@ -64,9 +68,9 @@ pub enum Story {
 
 /// A run.
 #[derive(Clone, Copy, Debug)]
-pub struct Run {
+pub struct ServiceRun {
     /// How clients connect.
-    pub policy: Policy,
+    pub policy: ServicePolicy,
     /// What happens.
     pub story: Story,
     /// How many clients there are. Of a [`Story::Crowd`] half of them are new.
@@ -85,7 +89,7 @@ pub struct Run {
     pub seed: u64,
 }
 
-impl Run {
+impl ServiceRun {
     /// The time in which each client, in the mean, has made the 32 visits for each address within which one
     /// that is back is explored.
     #[must_use]

@@ -54,12 +54,12 @@ impl Bin {
 
 /// What came of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct ServiceReport {
     /// Each ten seconds.
     pub bins: Vec<Bin>,
 }
 
-impl Report {
+impl ServiceReport {
     /// How long a bin is.
     pub const BIN: Duration = Duration::from_secs(10);
 
@@ -136,10 +136,10 @@ mod tests {
         bin
     }
 
-    fn report(since: &[Bin]) -> Report {
+    fn report(since: &[Bin]) -> ServiceReport {
         let mut bins = vec![bin(40, 0); 12];
         bins.extend_from_slice(since);
-        Report { bins }
+        ServiceReport { bins }
     }
 
     #[test]
@@ -165,9 +165,9 @@ mod tests {
         let mut last = bin(40, 0);
         last.connected[2] = 300;
         let report = report(&[bin(40, 0), last]);
-        assert_eq!(report.band(0..2, HAPPENS, HAPPENS + Report::BIN), (3.0, 9.0));
+        assert_eq!(report.band(0..2, HAPPENS, HAPPENS + ServiceReport::BIN), (3.0, 9.0));
         assert_eq!(report.band(0..3, HAPPENS, Duration::MAX), (0.0, 9.0));
         assert_eq!(report.between(Duration::ZERO, HAPPENS).len(), 12);
-        assert!((report.share(2, HAPPENS + 2 * Report::BIN) - 12.0 * 300.0 / 600.0).abs() < 1e-9);
+        assert!((report.share(2, HAPPENS + 2 * ServiceReport::BIN) - 12.0 * 300.0 / 600.0).abs() < 1e-9);
     }
 }

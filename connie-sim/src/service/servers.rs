@@ -7,7 +7,7 @@ const FULL: Duration = Duration::from_secs(2);
 
 /// One server. All times are in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Server {
+pub(super) struct ServiceServer {
     /// When it will have done all that has come.
     done: u64,
     /// How fast it works, in percent.
@@ -17,9 +17,9 @@ pub(super) struct Server {
     pub(super) deaths: u32,
 }
 
-impl Server {
+impl ServiceServer {
     pub(super) const fn new() -> Self {
-        Server { done: 0, rate: 100, is_up: true, deaths: 0 }
+        ServiceServer { done: 0, rate: 100, is_up: true, deaths: 0 }
     }
 
     /// Takes `work` in at `now`. Answers when it is done; `None` where nobody hears of it.
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_comes_is_done_in_its_turn() {
-        let mut server = Server::new();
+        let mut server = ServiceServer::new();
         assert_eq!(server.takes(10, 100), Some(110));
         assert_eq!(server.takes(10, 105), Some(120));
         server.serves(30, 110);
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn one_that_has_too_much_to_do_drops_syns_and_serves_on() {
         let full = FULL.as_nanos() as u64;
-        let mut server = Server::new();
+        let mut server = ServiceServer::new();
         server.serves(full, 0);
         assert_eq!(server.takes(1, 0), Some(full + 1));
         assert_eq!(server.takes(1, 0), None);
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn at_half_the_rate_all_takes_twice_as_long() {
-        let mut server = Server::new();
+        let mut server = ServiceServer::new();
         server.serves(100, 0);
         server.works_at(50, 40);
         assert_eq!(server.takes(10, 40), Some(180));
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_dead_hear_nothing_and_owe_nothing() {
-        let mut server = Server::new();
+        let mut server = ServiceServer::new();
         server.serves(1_000, 0);
         server.dies();
         assert_eq!((server.takes(10, 1), server.deaths), (None, 1));

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 
 use connie_core::{AttemptId, Input, Instant, Output};
 
-use super::clients::{Client, Race, addresses, server};
-use super::report::Report;
-use super::servers::Server;
-use super::{HAPPENS, OVERLOAD, Run, SERVERS, Story};
+use super::clients::{Race, ServiceClient, addresses, server};
+use super::report::ServiceReport;
+use super::servers::ServiceServer;
+use super::{HAPPENS, OVERLOAD, SERVERS, ServiceRun, Story};
 use crate::rng::Rng;
 
 /// A second, in nanoseconds, which all times here are in.
@@ -21,11 +21,11 @@ const FILLS: u64 = 60 * SECOND;
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum ServiceEvent {
     /// A client comes.
     Visit(u32),
     /// A race wants to be asked.
-    PollResult { flight: u32, number: u32 },
+    PollRace { flight: u32, number: u32 },
     /// The answer to a SYN comes.
     Answer { flight: u32, number: u32, id: AttemptId, server: u8, deaths: u32, sent_again: bool },
     /// A SYN is sent again.
@@ -35,19 +35,19 @@ enum What {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
+struct DueEvent {
     at: u64,
     order: u64,
-    what: What,
+    what: ServiceEvent,
 }
 
-impl Ord for Due {
+impl Ord for DueEvent {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.at, self.order).cmp(&(other.at, other.order))
     }
 }
 
-impl PartialOrd for Due {
+impl PartialOrd for DueEvent {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
@@ -64,30 +64,30 @@ struct Flight {
     first: u64,
 }
 
-struct World {
-    run: Run,
+struct ServiceWorld {
+    run: ServiceRun,
     rng: Rng,
     now: u64,
     /// The work of a connection, and of its handshake.
     work: u64,
     handshake: u64,
     addresses: [SocketAddr; 2 * SERVERS],
-    servers: [Server; SERVERS],
-    clients: Vec<Client>,
+    servers: [ServiceServer; SERVERS],
+    clients: Vec<ServiceClient>,
     /// Those from here on are new, and leave again.
     regulars: u32,
     flights: Vec<Option<Box<Flight>>>,
     free: Vec<u32>,
     numbers: u32,
-    due: BinaryHeap<Reverse<Due>>,
+    due: BinaryHeap<Reverse<DueEvent>>,
     orders: u64,
-    report: Report,
+    report: ServiceReport,
 }
 
 /// Lets it happen, and says what came of it.
 #[must_use]
-pub fn run(run: &Run) -> Report {
-    let mut world = World::new(*run);
+pub fn run(run: &ServiceRun) -> ServiceReport {
+    let mut world = ServiceWorld::new(*run);
     let length = run.length.as_nanos() as u64;
     while let Some(Reverse(due)) = world.due.pop() {
         if due.at >= length {
@@ -96,27 +96,27 @@ pub fn run(run: &Run) -> Report {
         world.now = due.at;
         world.happens(due.what);
     }
-    let whole = (length / Report::BIN.as_nanos() as u64) as usize;
+    let whole = (length / ServiceReport::BIN.as_nanos() as u64) as usize;
     world.report.bins.truncate(whole);
     world.report
 }
 
-impl World {
-    fn new(run: Run) -> Self {
+impl ServiceWorld {
+    fn new(run: ServiceRun) -> Self {
         let regulars = if run.story == Story::Crowd { run.clients / 2 } else { run.clients };
         // What comes to one server in the time of a pause.
         let visits = f64::from(regulars) / SERVERS as f64;
         let work = run.pause.as_nanos() as f64 * run.load as f64 / 100.0 / visits;
         let mut rng = Rng::new(run.seed);
-        let clients = (0..run.clients).map(|_| Client::new(run.policy, &mut rng)).collect();
-        let mut world = World {
+        let clients = (0..run.clients).map(|_| ServiceClient::new(run.policy, &mut rng)).collect();
+        let mut world = ServiceWorld {
             run,
             rng,
             now: 0,
             work: work as u64,
             handshake: (work * run.handshake as f64 / 100.0) as u64,
             addresses: addresses(),
-            servers: [Server::new(); SERVERS],
+            servers: [ServiceServer::new(); SERVERS],
             clients,
             regulars,
             flights: Vec::new(),
@@ -124,7 +124,7 @@ impl World {
             numbers: 0,
             due: BinaryHeap::new(),
             orders: 0,
-            report: Report::default(),
+            report: ServiceReport::default(),
         };
         world.schedule();
         world
@@ -135,37 +135,37 @@ impl World {
         let happens = HAPPENS.as_nanos() as u64;
         for client in 0..self.regulars {
             let at = self.rng.below(FILLS);
-            self.put(at, What::Visit(client));
+            self.put(at, ServiceEvent::Visit(client));
         }
         let overload = OVERLOAD.as_nanos() as u64;
         for client in self.regulars..self.run.clients {
             let at = happens + self.rng.below(overload);
-            self.put(at, What::Visit(client));
+            self.put(at, ServiceEvent::Visit(client));
         }
-        self.put(happens, What::Happens { is_over: false });
-        self.put(self.run.over().as_nanos() as u64, What::Happens { is_over: true });
+        self.put(happens, ServiceEvent::Happens { is_over: false });
+        self.put(self.run.over().as_nanos() as u64, ServiceEvent::Happens { is_over: true });
     }
 
-    fn put(&mut self, at: u64, what: What) {
+    fn put(&mut self, at: u64, what: ServiceEvent) {
         self.orders += 1;
-        self.due.push(Reverse(Due { at, order: self.orders, what }));
+        self.due.push(Reverse(DueEvent { at, order: self.orders, what }));
     }
 
     fn instant(&self) -> Instant {
         Instant::from_micros(self.now / 1_000)
     }
 
-    fn happens(&mut self, what: What) {
+    fn happens(&mut self, what: ServiceEvent) {
         match what {
-            What::Visit(client) => self.visit(client),
-            What::PollResult { flight, number } => {
+            ServiceEvent::Visit(client) => self.visit(client),
+            ServiceEvent::PollRace { flight, number } => {
                 // One that was put off meanwhile comes later.
                 let now = self.now;
                 if self.flight(flight, number).is_some_and(|it| it.wakes <= now) {
                     self.drain(flight, false);
                 }
             }
-            What::Answer { flight, number, id, server, deaths, sent_again } => {
+            ServiceEvent::Answer { flight, number, id, server, deaths, sent_again } => {
                 let instant = self.instant();
                 let is_lost = self.servers[usize::from(server)].deaths != deaths;
                 if is_lost {
@@ -176,16 +176,16 @@ impl World {
                     self.drain(flight, sent_again);
                 }
             }
-            What::Again { flight, number, id, server, count } => {
+            ServiceEvent::Again { flight, number, id, server, count } => {
                 if self.flight(flight, number).is_some() {
                     self.syn(flight, number, id, usize::from(server), count);
                 }
             }
-            What::Happens { is_over } => self.tell(is_over),
+            ServiceEvent::Happens { is_over } => self.handle_story(is_over),
         }
     }
 
-    fn tell(&mut self, is_over: bool) {
+    fn handle_story(&mut self, is_over: bool) {
         let now = self.now;
         let [first, ..] = &mut self.servers;
         match (self.run.story, is_over) {
@@ -234,7 +234,7 @@ impl World {
                     let at = at.as_micros() * 1_000;
                     if it.wakes != at {
                         it.wakes = at;
-                        self.put(at, What::PollResult { flight, number });
+                        self.put(at, ServiceEvent::PollRace { flight, number });
                     }
                     return;
                 }
@@ -267,11 +267,11 @@ impl World {
                     it.first = at;
                 }
                 let sent_again = count > 0;
-                self.put(at, What::Answer { flight, number, id, server, deaths, sent_again });
+                self.put(at, ServiceEvent::Answer { flight, number, id, server, deaths, sent_again });
             }
             None if count < 6 => {
                 let at = now + (SECOND << count);
-                self.put(at, What::Again { flight, number, id, server, count: count + 1 });
+                self.put(at, ServiceEvent::Again { flight, number, id, server, count: count + 1 });
             }
             None => {}
         }
@@ -298,7 +298,7 @@ impl World {
         let away = self.pause();
         let leaves = it.client >= self.regulars && now + away > (HAPPENS + OVERLOAD).as_nanos() as u64;
         if !leaves {
-            self.put(now + away, What::Visit(it.client));
+            self.put(now + away, ServiceEvent::Visit(it.client));
         }
     }
 

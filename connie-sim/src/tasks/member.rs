@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use connie_core::memory::{Crowd, Memory, Role, Ticket, Visit};
+use connie_core::memory::{Crowd, CrowdRole, CrowdTicket, Memory, Visit};
 use connie_core::race::PlannedRace;
 use connie_core::{Config, Instant};
 
@@ -34,20 +34,20 @@ pub(super) struct Member {
     number: u32,
     /// How many starts were promised to it.
     promised: usize,
-    part: Part,
+    part: MemberState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum MemberState {
     /// It has no plan yet, or waits for one that leads.
     Asks,
-    Leads(Ticket),
+    Leads(CrowdTicket),
     Runs,
 }
 
 /// What a race does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum MemberStep {
     /// Be polled.
     Run,
     /// Nothing, until then or until the race that leads is over.
@@ -70,17 +70,24 @@ impl Shared {
 
 impl Member {
     pub(super) fn new(visit: Visit, config: &Config) -> Self {
-        Member { visit, patience: config.patience, since: None, number: 0, promised: 0, part: Part::Asks }
+        Member {
+            visit,
+            patience: config.patience,
+            since: None,
+            number: 0,
+            promised: 0,
+            part: MemberState::Asks,
+        }
     }
 
     pub(super) fn leads(&self) -> bool {
-        matches!(self.part, Part::Leads(_))
+        matches!(self.part, MemberState::Leads(_))
     }
 
     /// What `race`, which knows its addresses, does now: ask before its first poll, and when a wait is over.
-    pub(super) fn ask(&mut self, shared: &mut Shared, race: &mut Race, now: Instant) -> Step {
-        if self.part != Part::Asks {
-            return Step::Run;
+    pub(super) fn ask(&mut self, shared: &mut Shared, race: &mut Race, now: Instant) -> MemberStep {
+        if self.part != MemberState::Asks {
+            return MemberStep::Run;
         }
         let since = *self.since.get_or_insert(now);
         let has_waited = self.number > 0;
@@ -89,32 +96,32 @@ impl Member {
             let longest = Duration::from_micros(plan.longest_delay().into());
             let left = longest.saturating_sub(now.duration_since(since));
             match shared.crowd.join(&self.visit, self.patience, left, now) {
-                Role::Lead(ticket) => {
-                    self.part = Part::Leads(ticket);
+                CrowdRole::Lead(ticket) => {
+                    self.part = MemberState::Leads(ticket);
                     race.follow(&plan);
-                    return Step::Run;
+                    return MemberStep::Run;
                 }
                 // Where it knows whom to start with, the other explores for it, and there is nothing to wait
                 // for.
-                Role::Follow(until) if plan.lead().is_none() => {
+                CrowdRole::Follow(until) if plan.lead().is_none() => {
                     if !has_waited {
                         shared.last += 1;
                         self.number = shared.last;
                     }
-                    return Step::WaitUntil(until);
+                    return MemberStep::WaitUntil(until);
                 }
-                Role::Alone if !has_waited => {
-                    self.part = Part::Runs;
+                CrowdRole::Alone if !has_waited => {
+                    self.part = MemberState::Runs;
                     race.follow(&plan);
-                    return Step::Run;
+                    return MemberStep::Run;
                 }
-                Role::Follow(_) | Role::Alone => {}
+                CrowdRole::Follow(_) | CrowdRole::Alone => {}
             }
         }
-        self.part = Part::Runs;
+        self.part = MemberState::Runs;
         self.promised = shared.promise(race.destinations().len().saturating_sub(1));
         race.follow(&plan.following(self.promised));
-        Step::Run
+        MemberStep::Run
     }
 
     /// The race is over, however it ended. Answers whether those that wait are to be woken.
@@ -122,8 +129,8 @@ impl Member {
         shared.memory.learn(&self.visit, race, is_sent_again, now);
         shared.promised -= self.promised;
         match self.part {
-            Part::Leads(ticket) => shared.crowd.leave(ticket),
-            Part::Asks | Part::Runs => false,
+            MemberState::Leads(ticket) => shared.crowd.leave(ticket),
+            MemberState::Asks | MemberState::Runs => false,
         }
     }
 }

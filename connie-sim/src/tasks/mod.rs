@@ -10,17 +10,17 @@ use std::time::Duration;
 use connie_core::memory::{Finish, Memory, Network};
 use connie_core::{AttemptErrorKind, AttemptId, Config, Input, Instant, Output};
 
-use crate::host::{Answer, Host};
+use crate::host::{SimHost, SynAnswer};
 use crate::label::{address, addresses, label};
 use crate::rng::Rng;
-use member::{Member, Race, Shared, Step};
+use member::{Member, MemberStep, Race, Shared};
 
 /// How long a server is busy with one SYN.
 const BUSY: Duration = Duration::from_micros(5);
 
 /// What becomes of tasks whose races lead: those that find out for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum TaskFault {
     /// Its future is dropped so long after it began.
     Dropped(Duration),
     /// It is never polled again, and never dropped.
@@ -45,16 +45,16 @@ pub struct Tasks {
     config: Config,
     rng: Rng,
     now: Instant,
-    servers: Vec<Server>,
+    servers: Vec<TaskServer>,
     /// How many connections a server has room for, since it accepts none.
     backlog: u32,
-    fault: Option<(u32, Fault)>,
+    fault: Option<(u32, TaskFault)>,
 }
 
 #[derive(Debug)]
-struct Server {
+struct TaskServer {
     address: SocketAddr,
-    host: Host,
+    host: SimHost,
     syns: u32,
     /// In this crowd.
     connections: u32,
@@ -64,10 +64,10 @@ struct Server {
 
 /// What came of a crowd.
 #[derive(Clone, Debug, Default)]
-pub struct Came {
+pub struct CrowdResult {
     /// How long each task took that has a connection, the shortest first.
     pub took: Vec<Duration>,
-    /// How many have none, those of a [`Fault`] not counted.
+    /// How many have none, those of a [`TaskFault`] not counted.
     pub failed: usize,
     /// The SYNs that went out, those sent again not counted.
     pub syns: u32,
@@ -77,7 +77,7 @@ pub struct Came {
     pub winners: BTreeMap<String, usize>,
 }
 
-impl Came {
+impl CrowdResult {
     /// How long 99 of 100 took at most.
     ///
     /// # Panics
@@ -90,7 +90,7 @@ impl Came {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum TaskEvent {
     /// It begins, a time that it has named has come, or it is woken.
     Poll,
     Answer {
@@ -121,8 +121,8 @@ struct Crowding {
     tasks: Vec<Option<Box<Task>>>,
     due: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     /// What is due, by its number.
-    whats: Vec<What>,
-    came: Came,
+    whats: Vec<TaskEvent>,
+    came: CrowdResult,
 }
 
 impl Tasks {
@@ -145,17 +145,17 @@ impl Tasks {
 
     /// Puts `host` behind the address named `label`, which is one of those that the host's name is answered
     /// with.
-    pub fn put(&mut self, label: &str, host: Host) -> &mut Self {
+    pub fn put(&mut self, label: &str, host: SimHost) -> &mut Self {
         let address = address(label);
         match self.servers.iter_mut().find(|server| server.address == address) {
             Some(server) => server.host = host,
-            None => self.servers.push(Server { address, host, syns: 0, connections: 0, free: self.now }),
+            None => self.servers.push(TaskServer { address, host, syns: 0, connections: 0, free: self.now }),
         }
         self
     }
 
     /// The same for each of these.
-    pub fn put_all(&mut self, labels: &str, host: impl Fn(usize) -> Host) -> &mut Self {
+    pub fn put_all(&mut self, labels: &str, host: impl Fn(usize) -> SimHost) -> &mut Self {
         for (place, address) in addresses(labels).into_iter().enumerate() {
             self.put(&label(address), host(place));
         }
@@ -170,7 +170,7 @@ impl Tasks {
     }
 
     /// This becomes of the first `count` tasks that lead from now on.
-    pub fn fault(&mut self, count: u32, fault: Fault) -> &mut Self {
+    pub fn fault(&mut self, count: u32, fault: TaskFault) -> &mut Self {
         self.fault = Some((count, fault));
         self
     }
@@ -194,14 +194,14 @@ impl Tasks {
 
     /// So many tasks connect at this moment, and keep what they get until all have come. It is over when each
     /// has a connection or has failed.
-    pub fn connect(&mut self, count: usize) -> Came {
+    pub fn connect(&mut self, count: usize) -> CrowdResult {
         let known: Vec<SocketAddr> = self.servers.iter().map(|server| server.address).collect();
         self.servers.iter_mut().for_each(|server| server.connections = 0);
         let mut crowding = Crowding {
             tasks: Vec::with_capacity(count),
             due: BinaryHeap::new(),
             whats: Vec::new(),
-            came: Came::default(),
+            came: CrowdResult::default(),
         };
         for task in 0..count {
             let mut race = Race::new(&self.config, self.now);
@@ -211,7 +211,7 @@ impl Tasks {
             let began = self.now;
             let (is_stuck, has_led, waits) = (false, false, false);
             crowding.tasks.push(Some(Box::new(Task { race, member, began, is_stuck, has_led, waits })));
-            crowding.put(self.now, task, What::Poll);
+            crowding.put(self.now, task, TaskEvent::Poll);
         }
         while let Some(Reverse((at, number, task))) = crowding.due.pop() {
             // What nobody waits for any more takes no time.
@@ -227,13 +227,13 @@ impl Tasks {
         crowding.came
     }
 
-    fn happens(&mut self, crowding: &mut Crowding, number: usize, what: What) {
+    fn happens(&mut self, crowding: &mut Crowding, number: usize, what: TaskEvent) {
         let Some(task) = crowding.tasks[number].as_deref_mut() else { return };
         let mut is_sent_again = false;
         match what {
-            What::Poll => {}
-            What::Drop => return self.ends(crowding, number, false),
-            What::Answer { id, result, count } => {
+            TaskEvent::Poll => {}
+            TaskEvent::Drop => return self.ends(crowding, number, false),
+            TaskEvent::Answer { id, result, count } => {
                 let input = match result {
                     Ok(()) => Input::AttemptSucceeded { id },
                     Err(error) => Input::AttemptFailed { id, error: error.into() },
@@ -241,7 +241,7 @@ impl Tasks {
                 task.race.handle_input(input, self.now);
                 is_sent_again = count > 1;
             }
-            What::Again { id, server, count } => return self.syn(crowding, number, id, server, count),
+            TaskEvent::Again { id, server, count } => return self.syn(crowding, number, id, server, count),
         }
         self.poll(crowding, number, is_sent_again);
     }
@@ -249,10 +249,10 @@ impl Tasks {
     fn poll(&mut self, crowding: &mut Crowding, number: usize, is_sent_again: bool) {
         let Some(task) = crowding.tasks[number].as_deref_mut() else { return };
         task.waits = false;
-        if let Step::WaitUntil(at) = task.member.ask(&mut self.shared, &mut task.race, self.now) {
+        if let MemberStep::WaitUntil(at) = task.member.ask(&mut self.shared, &mut task.race, self.now) {
             assert!(at > self.now, "a wait is for the future");
             task.waits = true;
-            return crowding.put(at, number, What::Poll);
+            return crowding.put(at, number, TaskEvent::Poll);
         }
         if task.member.leads() && !task.has_led {
             task.has_led = true;
@@ -268,7 +268,7 @@ impl Tasks {
                     self.syn(crowding, number, id, server.expect("one that is known"), 1);
                 }
                 Output::CancelAttempt { .. } => {}
-                Output::WaitUntil(at) => return crowding.put(at, number, What::Poll),
+                Output::WaitUntil(at) => return crowding.put(at, number, TaskEvent::Poll),
                 Output::WaitForInput => return,
                 Output::Established { destination, .. } => {
                     *crowding.came.winners.entry(label(destination)).or_default() += 1;
@@ -288,9 +288,9 @@ impl Tasks {
         let Some((left, fault)) = self.fault.as_mut().filter(|(left, _)| *left > 0) else { return };
         *left -= 1;
         match fault {
-            Fault::Dropped(after) => crowding.put(self.now + *after, number, What::Drop),
+            TaskFault::Dropped(after) => crowding.put(self.now + *after, number, TaskEvent::Drop),
             // What it has started goes on, and nobody looks.
-            Fault::Stuck => {
+            TaskFault::Stuck => {
                 if let Some(task) = crowding.tasks[number].as_deref_mut() {
                     task.is_stuck = true;
                 }
@@ -304,7 +304,7 @@ impl Tasks {
         if task.member.end(&mut self.shared, &task.race, is_sent_again, self.now) {
             for other in 0..crowding.tasks.len() {
                 if crowding.tasks[other].as_deref().is_some_and(|task| task.waits) {
-                    crowding.put(self.now, other, What::Poll);
+                    crowding.put(self.now, other, TaskEvent::Poll);
                 }
             }
         }
@@ -314,30 +314,30 @@ impl Tasks {
     fn syn(&mut self, crowding: &mut Crowding, task: usize, id: AttemptId, server: usize, count: u32) {
         let at = &mut self.servers[server];
         at.syns += 1;
-        let is_full = at.host.answer == Answer::Accept && at.connections >= self.backlog;
+        let is_full = at.host.answer == SynAnswer::Accept && at.connections >= self.backlog;
         let free = at.free.max(self.now) + BUSY;
         let answered = at.host.answers(at.syns, free, &mut self.rng).filter(|_| !is_full);
         if let Some(arrives) = answered {
             at.free = free;
-            at.connections += u32::from(at.host.answer == Answer::Accept);
+            at.connections += u32::from(at.host.answer == SynAnswer::Accept);
             let result = match at.host.answer {
-                Answer::Accept | Answer::Silence => Ok(()),
-                Answer::Refuse => Err(AttemptErrorKind::Refused),
-                Answer::Unreachable | Answer::NoRoute => Err(AttemptErrorKind::Unreachable),
+                SynAnswer::Accept | SynAnswer::Silence => Ok(()),
+                SynAnswer::Refuse => Err(AttemptErrorKind::Refused),
+                SynAnswer::Unreachable | SynAnswer::NoRoute => Err(AttemptErrorKind::Unreachable),
             };
-            crowding.put(arrives, task, What::Answer { id, result, count });
+            crowding.put(arrives, task, TaskEvent::Answer { id, result, count });
         } else if count <= 6 {
             let again = self.now + Duration::from_secs(1 << (count - 1));
-            crowding.put(again, task, What::Again { id, server, count: count + 1 });
+            crowding.put(again, task, TaskEvent::Again { id, server, count: count + 1 });
         } else {
             let result = Err(AttemptErrorKind::TimedOut);
-            crowding.put(self.now + Duration::from_secs(64), task, What::Answer { id, result, count });
+            crowding.put(self.now + Duration::from_secs(64), task, TaskEvent::Answer { id, result, count });
         }
     }
 }
 
 impl Crowding {
-    fn put(&mut self, at: Instant, task: usize, what: What) {
+    fn put(&mut self, at: Instant, task: usize, what: TaskEvent) {
         self.due.push(Reverse((at, self.whats.len() as u64, task)));
         self.whats.push(what);
     }

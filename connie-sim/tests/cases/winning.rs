@@ -2,7 +2,9 @@
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptErrorKind, Config, Instant, Progress};
-use connie_sim::{Bench, RaceDriver, Scenario, Stack, address, cancels, connects, hang, ok, refuse, starts};
+use connie_sim::{
+    Bench, RaceDriver, Scenario, SimStack, address, cancels, connects, hang, ok, refuse, starts,
+};
 
 #[test]
 fn case_01_the_only_address_wins_in_its_own_time() {
@@ -19,7 +21,7 @@ fn case_02_without_a_deadline_the_race_waits() {
 
 #[test]
 fn case_28_ten_races_at_once_five_times_over_leave_no_socket() {
-    let mut stack = Stack::new(0);
+    let mut stack = SimStack::new(0);
     let (dead, refusing, good) = (address("6a"), address("4a"), address("4b"));
     stack.put(refusing, refuse(10));
     stack.put(good, ok(30));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use connie_core::Config;
-use connie_sim::{Came, Fault, Host, Tasks, hang, ok, refuse, seeds};
+use connie_sim::{CrowdResult, SimHost, TaskFault, Tasks, hang, ok, refuse, seeds};
 
 const CROWD: usize = 1_000;
 /// Twelve addresses, 20 to 75 ms away, none nearest by its place.
@@ -14,7 +14,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn alive(place: usize) -> Host {
+fn alive(place: usize) -> SimHost {
     ok(20 + 5 * ((place as u64 * 5 + 7) % 12)).jitter(2)
 }
 
@@ -42,7 +42,7 @@ fn alone(seed: u64) -> Duration {
 /// All have a connection, for so many SYNs at most, and 99 of 100 in at most two and a half times what a race
 /// takes alone.
 #[track_caller]
-fn is_within(came: &Came, syns: u32, seed: u64) {
+fn is_within(came: &CrowdResult, syns: u32, seed: u64) {
     println!("{} SYNs, {:?} at most, alone {:?}, {} led", came.syns, came.most(), alone(seed), came.leads);
     assert_eq!((came.took.len(), came.failed), (CROWD, 0));
     assert!(came.syns <= syns, "{} SYNs", came.syns);
@@ -82,7 +82,7 @@ fn a_task_alone_is_the_race_that_it_was() {
 fn a_leader_that_is_dropped_is_followed_by_another() {
     seeds(6, |seed| {
         for after in [0, 1, 10, 19] {
-            let came = tasks(seed).fault(1, Fault::Dropped(ms(after))).connect(CROWD);
+            let came = tasks(seed).fault(1, TaskFault::Dropped(ms(after))).connect(CROWD);
             assert_eq!((came.took.len(), came.failed, came.leads), (CROWD - 1, 0, 2));
             assert!(came.syns <= 1_300, "{after}: {} SYNs", came.syns);
             assert!(came.most() <= ms(after + 80), "{after}: {:?}", came.most());
@@ -97,7 +97,7 @@ fn a_leader_that_is_dropped_is_followed_by_another() {
 fn leaders_that_are_stuck_are_not_waited_for() {
     seeds(6, |seed| {
         for (stuck, wait) in [(1, 125), (2, 250), (9, 250)] {
-            let came = tasks(seed).fault(stuck, Fault::Stuck).connect(CROWD);
+            let came = tasks(seed).fault(stuck, TaskFault::Stuck).connect(CROWD);
             let is_led = stuck == 1;
             assert_eq!(came.leads, stuck.min(2) + 1, "{stuck}");
             let gone = stuck.min(came.leads) as usize;

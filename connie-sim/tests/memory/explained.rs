@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connie_core::memory::{Crowd, Crowded, Network, Part, Whole};
+use connie_core::memory::{AddressPart, Crowd, CrowdState, Network, WholeRaceReason};
 use connie_core::{Config, Pacing};
 use connie_sim::{Visits, hang, ok, refuse};
 
@@ -35,7 +35,7 @@ fn a_lead_with_its_round_trip_and_its_age() {
     assert_eq!(words(&visits), "lead: 31 ms +-4, seen 12 s ago; 2 on probation; next at 45 ms");
     secs(&mut visits, 120);
     assert_eq!(words(&visits), "lead: 31 ms +-4, seen 2 min ago; 2 on probation; next at 45 ms");
-    assert_eq!(visits.explain(|it| it.the(Part::Lead).unwrap().address()).port(), 80);
+    assert_eq!(visits.explain(|it| it.the(AddressPart::Lead).unwrap().address()).port(), 80);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn the_next_starts_when_it_is_said_to() {
                 visits.visit();
             }
             let (next, rest) = visits.explain(|it| (it.next().unwrap(), it.rest().unwrap()));
-            let (said, is_beside) = visits.explain(|it| (it.to_string(), it.count(Part::Explored)));
+            let (said, is_beside) = visits.explain(|it| (it.to_string(), it.count(AddressPart::Explored)));
             for label in ["4a", "4b", "4c", "4d", "4e"] {
                 visits.put(label, hang());
             }
@@ -105,16 +105,16 @@ fn why_it_is_the_whole_race() {
     assert_eq!(whole(&visits), None);
     let home = visits.network;
     visits.network = Network::new("198.51.100.7".parse().ok(), None);
-    assert_eq!(whole(&visits), Some(Whole::NeverMet));
+    assert_eq!(whole(&visits), Some(WholeRaceReason::NeverMet));
     visits.network = home;
     // An hour later it is as if it were never met. Sooner its answer may have other addresses.
     visits.answer("6x 6y");
     visits.put("6x", ok(31)).put("6y", ok(60));
-    assert_eq!(whole(&visits), Some(Whole::NothingFresh));
+    assert_eq!(whole(&visits), Some(WholeRaceReason::NothingFresh));
     assert_eq!(words(&visits), "whole race: nothing fresh is known of its addresses; 2 unknown");
     visits.answer("4a 4b");
     secs(&mut visits, 3_601);
-    assert_eq!(whole(&visits), Some(Whole::NeverMet));
+    assert_eq!(whole(&visits), Some(WholeRaceReason::NeverMet));
     visits.visit();
     assert_eq!(whole(&visits), None);
 
@@ -122,13 +122,13 @@ fn why_it_is_the_whole_race() {
         visits.put(label, refuse(1));
     }
     visits.visit();
-    assert_eq!(whole(&visits), Some(Whole::AfterMiss));
+    assert_eq!(whole(&visits), Some(WholeRaceReason::AfterMiss));
     assert_eq!(words(&visits), "whole race: the last lead was beaten, or nobody answered");
     visits.put("4a", ok(31)).visit();
     visits.answer("4b");
     assert_eq!(
         (whole(&visits), words(&visits).as_str()),
-        (Some(Whole::NoneLive), "whole race: none is known to answer; 1 demoted")
+        (Some(WholeRaceReason::NoneLive), "whole race: none is known to answer; 1 demoted")
     );
 }
 
@@ -169,8 +169,8 @@ fn what_it_has_to_do_with_others_of_this_moment() {
     let mut crowd = Crowd::<2>::new();
     let second = Duration::from_secs(1);
     for (is, words) in [
-        (Crowded::Leads, "whole race: the host was never met here; 2 unknown; others follow"),
-        (Crowded::Follows, "whole race: the host was never met here; 2 unknown; another explores"),
+        (CrowdState::Leads, "whole race: the host was never met here; 2 unknown; others follow"),
+        (CrowdState::Follows, "whole race: the host was never met here; 2 unknown; another explores"),
     ] {
         let role = crowd.join(&about, second, second, visits.now());
         visits.explain(|it| {

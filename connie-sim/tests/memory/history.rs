@@ -6,7 +6,7 @@ use std::time::Duration;
 use connie_core::memory::Finish;
 use connie_core::race::PlannedRace;
 use connie_core::{Config, Family, Input, Output};
-use connie_sim::{Host, Visits, addresses, hang, label, ok, refuse, seeds};
+use connie_sim::{SimHost, Visits, addresses, hang, label, ok, refuse, seeds};
 
 use crate::{regular, visits};
 
@@ -17,7 +17,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 /// When each attempt of a visit started, in milliseconds.
-fn starts(visit: &connie_sim::Visit) -> Vec<u64> {
+fn starts(visit: &connie_sim::SimVisit) -> Vec<u64> {
     let at = |start: &str| start.split('@').nth(1).and_then(|at| at.parse().ok()).expect("a start");
     visit.starts.split(' ').map(at).collect()
 }
@@ -125,7 +125,7 @@ fn back_on_a_network_what_was_learnt_there_is_used_again() {
 /// converge toward the same behaviors."
 #[test]
 fn programs_with_different_pasts_come_to_do_the_same() {
-    fn past(config: &Config, hosts: [(&str, Host); 4]) -> Visits {
+    fn past(config: &Config, hosts: [(&str, SimHost); 4]) -> Visits {
         let mut visits = regular(config, hosts);
         for _ in 0..20 {
             visits.visit();

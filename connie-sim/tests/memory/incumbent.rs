@@ -1,7 +1,7 @@
 //! Sessions that a server keeps by address: a caller may ask for the one that was used last.
 
 use connie_core::{Config, Pacing};
-use connie_sim::{Host, Visits, hang, ok, refuse};
+use connie_sim::{SimHost, Visits, hang, ok, refuse};
 
 use crate::visits;
 
@@ -18,7 +18,7 @@ fn rotating(visits: &mut Visits, count: usize) -> Vec<String> {
     (0..count).map(&mut won).collect()
 }
 
-fn equal() -> [(&'static str, Host); 4] {
+fn equal() -> [(&'static str, SimHost); 4] {
     ["4a", "4b", "4c", "4d"].map(|label| (label, ok(30)))
 }
 

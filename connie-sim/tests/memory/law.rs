@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use connie_core::memory::{Finish, Network, Verdict};
 use connie_core::{Config, Pacing};
-use connie_sim::{Bound, Host, Rng, Visits, address, hang, ok, refuse, seeds, unreachable};
+use connie_sim::{Bound, Rng, SimHost, Visits, address, hang, ok, refuse, seeds, unreachable};
 
 const LABELS: [&str; 24] = [
     "4a", "6a", "4b", "6b", "4c", "6c", "4d", "6d", "4e", "6e", "4f", "6f", "4g", "6g", "4h", "6h", "4i",
@@ -30,7 +30,7 @@ enum Past {
 const PASTS: [Past; 5] = [Past::Empty, Past::Right, Past::Stale, Past::Elsewhere, Past::Adversarial];
 
 /// A host that needs the time that it is with, or none that can win.
-fn any_host(rng: &mut Rng) -> (Host, Option<Duration>) {
+fn any_host(rng: &mut Rng) -> (SimHost, Option<Duration>) {
     match rng.below(10) {
         0..4 => (hang(), None),
         4 => (refuse(rng.within(1, 400)), None),

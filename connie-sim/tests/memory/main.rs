@@ -14,10 +14,10 @@ mod paying;
 mod wrong_elsewhere;
 
 use connie_core::Config;
-use connie_sim::{Host, Visits};
+use connie_sim::{SimHost, Visits};
 
 /// A program that visits a host with these addresses.
-fn visits<const N: usize>(config: &Config, hosts: [(&str, Host); N]) -> Visits {
+fn visits<const N: usize>(config: &Config, hosts: [(&str, SimHost); N]) -> Visits {
     let mut visits = Visits::new(config, 1);
     visits.answer(&hosts.each_ref().map(|(label, _)| *label).join(" "));
     for (label, host) in hosts {
@@ -27,7 +27,7 @@ fn visits<const N: usize>(config: &Config, hosts: [(&str, Host); N]) -> Visits {
 }
 
 /// The same, which has visited it so often that it knows what to expect.
-fn regular<const N: usize>(config: &Config, hosts: [(&str, Host); N]) -> Visits {
+fn regular<const N: usize>(config: &Config, hosts: [(&str, SimHost); N]) -> Visits {
     let mut visits = visits(config, hosts);
     for _ in 0..4 {
         visits.visit();

@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use connie_core::memory::{Role, Ticket};
+use connie_core::memory::{CrowdRole, CrowdTicket};
 use connie_core::race::Plan;
 use connie_core::{Config, Instant};
 
@@ -36,7 +36,7 @@ enum CoalescedRole {
     /// Its plan brings what nobody knows: before its first start it has to be seen whether another race is at
     /// that.
     Explores,
-    Leads(Ticket),
+    Leads(CrowdTicket),
     /// Whatever others do, it goes on.
     Runs,
 }
@@ -90,7 +90,7 @@ impl Coalesced {
             true => plan,
             false => pay(&mut state, &mut self.promised, race, plan),
         };
-        self.recall.say(&state, race, &plan, &Role::Alone, why, moment);
+        self.recall.say(&state, race, &plan, &CrowdRole::Alone, why, moment);
         drop(state);
         if self.part == CoalescedRole::None && plan.explores() {
             self.part = CoalescedRole::Explores;
@@ -125,9 +125,9 @@ impl Coalesced {
         };
         let role = match plan.explores() {
             true => state.crowd.join(recall.service(), self.patience, self.left(&plan, now), moment),
-            false => Role::Alone,
+            false => CrowdRole::Alone,
         };
-        if let (Role::Follow(until), None) = (role, plan.lead()) {
+        if let (CrowdRole::Follow(until), None) = (role, plan.lead()) {
             let before = self.wait(&mut state, waker);
             drop(state);
             drop(before);
@@ -136,7 +136,7 @@ impl Coalesced {
         let step = self.go_on(&mut state, race, plan, role);
         if let (StartDecision::Plan(plan), true) = (&step, has_waited) {
             // Whom it waited for is over, or has had its time.
-            let role = if matches!(role, Role::Lead(_)) { role } else { Role::Follow(moment) };
+            let role = if matches!(role, CrowdRole::Lead(_)) { role } else { CrowdRole::Follow(moment) };
             recall.say(&state, race, plan, &role, why, moment);
         }
         drop(state);
@@ -153,17 +153,23 @@ impl Coalesced {
     }
 
     /// It waits for nobody any more.
-    fn go_on(&mut self, state: &mut MemoryState, race: &OsRace, plan: OsPlan, role: Role) -> StartDecision {
+    fn go_on(
+        &mut self,
+        state: &mut MemoryState,
+        race: &OsRace,
+        plan: OsPlan,
+        role: CrowdRole,
+    ) -> StartDecision {
         self.part = match role {
-            Role::Lead(ticket) => CoalescedRole::Leads(ticket),
-            Role::Follow(_) | Role::Alone => CoalescedRole::Runs,
+            CrowdRole::Lead(ticket) => CoalescedRole::Leads(ticket),
+            CrowdRole::Follow(_) | CrowdRole::Alone => CoalescedRole::Runs,
         };
         let plan = match (role, self.number) {
-            (Role::Lead(_) | Role::Alone, 0) => return StartDecision::GoOn,
-            (Role::Lead(_), _) => plan,
+            (CrowdRole::Lead(_) | CrowdRole::Alone, 0) => return StartDecision::GoOn,
+            (CrowdRole::Lead(_), _) => plan,
             // Where it knows whom to start with, the other explores for it.
-            (Role::Follow(_), 0) => pay(state, &mut self.promised, race, plan.without_exploring()),
-            (Role::Follow(_) | Role::Alone, _) => follow(state, &mut self.promised, race, plan),
+            (CrowdRole::Follow(_), 0) => pay(state, &mut self.promised, race, plan.without_exploring()),
+            (CrowdRole::Follow(_) | CrowdRole::Alone, _) => follow(state, &mut self.promised, race, plan),
         };
         StartDecision::Plan(Box::new(plan))
     }

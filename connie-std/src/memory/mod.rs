@@ -34,7 +34,8 @@ use std::time::Duration;
 
 use connie_core::Instant;
 pub use connie_core::memory::{
-    Crowded, Explained, Explanation, InvalidMemory, Part, Remembered, Settings, Verdict, Whole,
+    AddressPart, CrowdState, ExplainedAddress, Explanation, InvalidMemory, MemorySettings, Remembered,
+    Verdict, WholeRaceReason,
 };
 
 use clock::MemoryClock;
@@ -128,12 +129,12 @@ impl Memory {
 
     /// The settings.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> MemorySettings {
         self.shared.state().map(|state| state.core.settings().clone()).unwrap_or_default()
     }
 
     /// Changes the settings, for races that start from now on.
-    pub fn set_settings(&self, settings: Settings) {
+    pub fn set_settings(&self, settings: MemorySettings) {
         if let Some(mut state) = self.shared.state() {
             state.core.set_settings(&settings);
         }

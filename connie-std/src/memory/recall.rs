@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 
 use connie_core::Instant;
-use connie_core::memory::{Explained, Finish, Network, Role, Visit};
+use connie_core::memory::{CrowdRole, ExplainedAddress, Finish, Network, Visit};
 use connie_core::race::{Plan, PlannedRace};
 #[cfg(feature = "tokio")]
-use connie_core::{Config, Family, memory::Settings};
+use connie_core::{Config, Family, memory::MemorySettings};
 
 use super::Memory;
 use super::shared::{MemoryState, SharedMemory};
@@ -126,11 +126,11 @@ impl Recall {
         state: &MemoryState,
         race: &OsRace,
         plan: &OsPlan,
-        role: &Role,
+        role: &CrowdRole,
         why: &mut Why,
         now: Instant,
     ) {
-        let mut room = vec![Explained::EMPTY; race.destinations().len()];
+        let mut room = vec![ExplainedAddress::EMPTY; race.destinations().len()];
         let explanation = state.core.explain(&self.visit, race, plan, &mut room, now).in_crowd(role);
         why.add(explanation, race.timeline().summary().attempts > 0);
     }
@@ -155,7 +155,8 @@ impl Recall {
         let entry = ordered
             .first()
             .and_then(|first| self.memory.shared.state_again()?.core.entry_of(&self.visit, *first, now));
-        let is_known = plan.trusts_lead() && entry.is_some_and(|entry| entry.age <= Settings::HALF_LIFE);
+        let is_known =
+            plan.trusts_lead() && entry.is_some_and(|entry| entry.age <= MemorySettings::HALF_LIFE);
         (ordered, is_known)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 use std::task::Waker;
 
-use connie_core::memory::{Crowd, Ticket, Visit};
+use connie_core::memory::{Crowd, CrowdTicket, Visit};
 
 use super::Core;
 use super::clock::MemoryClock;
@@ -49,7 +49,7 @@ impl SharedMemory {
 
     /// The race that led with this ticket is over, however it ended. Those that wait plan anew: also where it
     /// has had its time and another leads, since it may have found out.
-    pub(super) fn leave(&self, ticket: Ticket, visit: &Visit) {
+    pub(super) fn leave(&self, ticket: CrowdTicket, visit: &Visit) {
         let Some(mut state) = self.state_again() else { return };
         state.crowd.leave(ticket);
         let freed = state.waiting.extract_if(.., |(_, other, _)| other == visit);

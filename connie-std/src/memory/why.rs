@@ -1,12 +1,12 @@
 //! Why a race did what it did, kept for its report.
 
-use connie_core::memory::{Explained, Explanation, Outline};
+use connie_core::memory::{ExplainedAddress, Explanation, ExplanationOutline};
 
 /// What an explanation was made of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Why {
-    outline: Option<Outline>,
-    addresses: Vec<Explained>,
+    outline: Option<ExplanationOutline>,
+    addresses: Vec<ExplainedAddress>,
 }
 
 impl Why {

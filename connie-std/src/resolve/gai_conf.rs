@@ -13,7 +13,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use connie_core::resolution::selection::{DEFAULT_POLICY, Policy};
+use connie_core::resolution::selection::{DEFAULT_POLICY, PolicyEntry};
 
 use super::fields::{of_line, parse as parse_field};
 use super::stamp::{FileStamp, open};
@@ -29,7 +29,7 @@ const MAX_ROWS: usize = 64;
 const MAX_TABLES: usize = 16;
 
 /// The table that holds now: the system's, and RFC 6724's where it has none.
-pub(super) fn policy() -> &'static [Policy] {
+pub(super) fn policy() -> &'static [PolicyEntry] {
     // Other C libraries have no such file, and it would hold for this program alone.
     if cfg!(all(target_os = "linux", target_env = "gnu")) {
         policy_of(&KNOWN, Path::new(PATH))
@@ -46,8 +46,8 @@ static KNOWN: ProcessLock<PolicyTables> = ProcessLock::unused(PolicyTables::new(
 struct PolicyTables {
     /// Of the file that the current one is of.
     stamp: Option<FileStamp>,
-    current: &'static [Policy],
-    tables: Vec<&'static [Policy]>,
+    current: &'static [PolicyEntry],
+    tables: Vec<&'static [PolicyEntry]>,
 }
 
 impl PolicyTables {
@@ -55,7 +55,7 @@ impl PolicyTables {
         PolicyTables { stamp: None, current: &DEFAULT_POLICY, tables: Vec::new() }
     }
 
-    fn keep(&mut self, table: Vec<Policy>) {
+    fn keep(&mut self, table: Vec<PolicyEntry>) {
         if let Some(known) = self.tables.iter().find(|known| ***known == *table) {
             self.current = known;
         } else if self.tables.len() < MAX_TABLES {
@@ -65,7 +65,7 @@ impl PolicyTables {
     }
 }
 
-fn policy_of(known: &ProcessLock<PolicyTables>, path: &Path) -> &'static [Policy] {
+fn policy_of(known: &ProcessLock<PolicyTables>, path: &Path) -> &'static [PolicyEntry] {
     let Some(stamp) = FileStamp::read(path) else { return &DEFAULT_POLICY };
     // In the child of a fork what its parent has read holds as well. Where the lock is lost to it, so is the
     // table.
@@ -110,7 +110,7 @@ impl PolicyRow {
 }
 
 /// The table that a file makes of the default one. `None` where it says nothing about it.
-fn parse(text: &[u8]) -> Option<Vec<Policy>> {
+fn parse(text: &[u8]) -> Option<Vec<PolicyEntry>> {
     let (mut labels, mut precedences, mut scopes) = (Vec::new(), Vec::new(), Vec::new());
     for line in text.split(|byte| *byte == b'\n') {
         let mut fields = of_line(line);
@@ -127,7 +127,7 @@ fn parse(text: &[u8]) -> Option<Vec<Policy>> {
     if labels.is_empty() && precedences.is_empty() && scopes.is_empty() {
         return None;
     }
-    let defaults = |of: fn(&Policy) -> u8| {
+    let defaults = |of: fn(&PolicyEntry) -> u8| {
         let rows = DEFAULT_POLICY.iter();
         rows.map(|row| PolicyRow { prefix: row.prefix, length: row.length, value: of(row).into() }).collect()
     };
@@ -154,14 +154,14 @@ fn completed(
 }
 
 /// One table of three. Each row of any of them makes one, with what the others say of its addresses.
-fn merged(labels: &[PolicyRow], precedences: &[PolicyRow], scopes: &[PolicyRow]) -> Vec<Policy> {
+fn merged(labels: &[PolicyRow], precedences: &[PolicyRow], scopes: &[PolicyRow]) -> Vec<PolicyEntry> {
     let mut rows: Vec<PolicyRow> = Vec::new();
     for row in [labels, precedences, scopes].into_iter().flatten() {
         if !rows.iter().any(|known| known.is_of_same(row)) {
             rows.push(*row);
         }
     }
-    let one = |row: &PolicyRow| Policy {
+    let one = |row: &PolicyRow| PolicyEntry {
         prefix: row.prefix,
         length: row.length,
         precedence: rank(precedences, longest(precedences, row)),

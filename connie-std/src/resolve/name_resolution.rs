@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use connie_core::connect::{
-    Connect, Facts, Hosts, Input, InvalidHost, News, Order, PlannedConnect, Routes, Start, named_zone,
+    AddressOrder, Connect, ConnectInput, Facts, Hosts, HostsInput, InvalidHost, PlannedConnect, Routes,
+    Start, named_zone,
 };
 use connie_core::memory::Network;
 use connie_core::race::{Destination, Guide, Planned};
@@ -134,7 +135,7 @@ fn set_out(connect: &mut OsConnect, start: Start<'_>, now: Instant) {
 }
 
 #[inline(never)]
-fn tell(connect: &mut OsConnect, input: Input<'_>, now: Instant) {
+fn tell(connect: &mut OsConnect, input: ConnectInput<'_>, now: Instant) {
     connect.handle_input(input, now);
 }
 
@@ -291,7 +292,7 @@ impl NameResolution {
     }
 
     /// What is new of several hosts.
-    fn news(&mut self) -> Option<News<MAX_DESTINATIONS>> {
+    fn news(&mut self) -> Option<HostsInput<MAX_DESTINATIONS>> {
         self.several.as_mut()?.news()
     }
 
@@ -388,18 +389,18 @@ impl NameResolution {
         let input = match &event {
             ResolveEvent::Answered(answer) => {
                 let query = query(answer.family);
-                let order = if prefix { Order::Any(&[]) } else { self.order(answer, &mut routes) };
-                Input::Answered { query, addresses: &answer.addresses, order }
+                let order = if prefix { AddressOrder::Any(&[]) } else { self.order(answer, &mut routes) };
+                ConnectInput::Answered { query, addresses: &answer.addresses, order }
             }
             ResolveEvent::Hinted(answer) if !prefix => {
                 let (family, order) = (answer.family, self.order(answer, &mut routes));
-                Input::Hinted { family, addresses: &answer.addresses, order }
+                ConnectInput::Hinted { family, addresses: &answer.addresses, order }
             }
             ResolveEvent::Hinted(_) => return,
             ResolveEvent::Failed { family, error } => {
                 let query = query(*family);
                 self.details.extend(error.detail.clone().map(|detail| (host, query, detail)));
-                Input::QueryFailed { query, error: error.kind }
+                ConnectInput::QueryFailed { query, error: error.kind }
             }
             #[cfg(feature = "dns")]
             ResolveEvent::Service(record) => return self.services.push(record.clone()),
@@ -411,7 +412,7 @@ impl NameResolution {
     }
 
     /// Records what was learnt of one of several hosts. Whether it is the only one.
-    fn note(&mut self, host: usize, input: Input<'_>) -> bool {
+    fn note(&mut self, host: usize, input: ConnectInput<'_>) -> bool {
         if let Some(several) = &mut self.several {
             several.handle_input(host, input);
         }
@@ -419,13 +420,13 @@ impl NameResolution {
     }
 
     /// How the addresses of `answer` are ordered, by what the host would send from.
-    fn order<'r>(&self, answer: &FamilyAddresses, routes: &'r mut Vec<Route>) -> Order<'r> {
+    fn order<'r>(&self, answer: &FamilyAddresses, routes: &'r mut Vec<Route>) -> AddressOrder<'r> {
         let mut ways = answer.addresses.iter().map(|address| route(address, &self.egress));
         if answer.ordered {
-            return Order::Best(ways.next().unwrap_or(Route::Unknown));
+            return AddressOrder::Best(ways.next().unwrap_or(Route::Unknown));
         }
         routes.extend(ways.take(MAX_DESTINATIONS));
-        Order::Any(routes)
+        AddressOrder::Any(routes)
     }
 
     /// How many sockets the budget has, where connections held all of them when a lookup needed one.

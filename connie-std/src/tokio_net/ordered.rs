@@ -37,7 +37,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 ///   sent but the look-up.
 /// - **Where it does not**, the addresses are raced. The winner goes first; its connection is closed, since there is no way to hand it over.
 ///   **This probe is a connection more** than the client makes, and so many SYNs more as the race sends.
-/// - **When what it knows is older than the [half-life](connie_core::memory::Settings::HALF_LIFE)**, ten minutes, it races again: that is one probe
+/// - **When what it knows is older than the [half-life](connie_core::memory::MemorySettings::HALF_LIFE)**, ten minutes, it races again: that is one probe
 ///   every ten minutes for a host in use. Calls for one host at one time share it.
 ///
 /// Only races teach the memory: how the client fares it is not told. One that met an address that is dead says so by

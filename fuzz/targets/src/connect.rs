@@ -4,11 +4,11 @@
 
 use std::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Input, Order, Output, Routes};
+use connie_core::connect::{AddressOrder, Connect, ConnectInput, ConnectOutput, Facts, Routes};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Family, Instant};
-use connie_sim::{ConnectReferee, Room, words};
+use connie_sim::{ConnectCapacity, ConnectReferee, words};
 
 use crate::decoded::{end, hex, note};
 use crate::draw::Draw;
@@ -69,7 +69,7 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
             // Texts that are not hosts are fuzzed by another target.
             return note(|| "no host".to_owned());
         };
-        let room = Room { destinations: D, sockets: S, nat64: N };
+        let room = ConnectCapacity { destinations: D, sockets: S, nat64: N };
         let mut game = Self {
             draw,
             connect,
@@ -127,29 +127,33 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
         };
         let ways = ways(&mut self.draw);
         let order = order(&mut self.draw, &ways);
-        self.tell(Input::Answered { query, addresses: &addresses, order });
+        self.handle_input(ConnectInput::Answered { query, addresses: &addresses, order });
     }
 
     fn hint(&mut self) {
         let family = self.draw.pick(&[Family::V4, Family::V6]);
         let addresses = addresses(&mut self.draw, N);
-        self.tell(Input::Hinted { family, addresses: &addresses, order: Order::Any(&[]) });
+        self.handle_input(ConnectInput::Hinted {
+            family,
+            addresses: &addresses,
+            order: AddressOrder::Any(&[]),
+        });
     }
 
     fn fail_query(&mut self, query: Query) {
-        self.tell(Input::QueryFailed { query, error: QueryError::TimedOut });
+        self.handle_input(ConnectInput::QueryFailed { query, error: QueryError::TimedOut });
     }
 
     fn fail(&mut self) {
         let error = self.error();
         if let Some(id) = self.attempt() {
-            self.tell(Input::AttemptFailed { id, error });
+            self.handle_input(ConnectInput::AttemptFailed { id, error });
         }
     }
 
     fn succeed(&mut self) {
         if let Some(id) = self.attempt() {
-            self.tell(Input::AttemptSucceeded { id });
+            self.handle_input(ConnectInput::AttemptSucceeded { id });
         }
     }
 
@@ -158,18 +162,18 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
         let ids = ids();
         let (id, error) = (ids[usize::from(self.draw.byte()) % ids.len()], self.error());
         match self.draw.flag() {
-            true => self.tell(Input::AttemptSucceeded { id }),
-            false => self.tell(Input::AttemptFailed { id, error }),
+            true => self.handle_input(ConnectInput::AttemptSucceeded { id }),
+            false => self.handle_input(ConnectInput::AttemptFailed { id, error }),
         }
     }
 
     fn rarer(&mut self) {
         match self.draw.below(4) {
-            0 => self.tell(Input::Cancel),
+            0 => self.handle_input(ConnectInput::Cancel),
             1 => {
                 let sockets = usize::from(self.draw.below(5));
                 note(|| format!("limit to {sockets}"));
-                self.referee.hears_limit(sockets);
+                self.referee.handle_limit(sockets);
                 self.connect.limit_to(sockets);
             }
             _ => {}
@@ -194,9 +198,9 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
         kind.into()
     }
 
-    fn tell(&mut self, input: Input<'_>) {
+    fn handle_input(&mut self, input: ConnectInput<'_>) {
         note(|| format!("{} {}", self.clock.as_micros(), words::connect_input(&input)));
-        self.referee.hears(&input);
+        self.referee.handle_input(&input);
         self.connect.handle_input(input, self.clock);
     }
 
@@ -218,13 +222,13 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
 
     // Its answers.
 
-    fn poll(&mut self) -> Output {
+    fn poll(&mut self) -> ConnectOutput {
         let output = self.connect.poll_output(self.clock);
-        self.referee.sees(&output, self.clock);
+        self.referee.handle_output(&output, self.clock);
         self.due = None;
         match output {
-            Output::StartAttempt { id, .. } => self.attempts.push(id),
-            Output::WaitUntil(until) => self.due = Some(until),
+            ConnectOutput::StartAttempt { id, .. } => self.attempts.push(id),
+            ConnectOutput::WaitUntil(until) => self.due = Some(until),
             _ => {}
         }
         output
@@ -265,7 +269,10 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
             }
             let open = self.referee.open().next();
             if let Some((id, _)) = open {
-                self.tell(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() });
+                self.handle_input(ConnectInput::AttemptFailed {
+                    id,
+                    error: AttemptErrorKind::Refused.into(),
+                });
             }
             if self.referee.ended().is_some() {
                 break;
@@ -278,14 +285,14 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
     }
 
     /// Nothing that comes after the end changes it.
-    fn keeps_its_word(&mut self, ended: Output) {
+    fn keeps_its_word(&mut self, ended: ConnectOutput) {
         for query in Query::ALL {
             self.answer(query);
         }
         for id in self.attempts.clone() {
-            self.tell(Input::AttemptSucceeded { id });
+            self.handle_input(ConnectInput::AttemptSucceeded { id });
         }
-        self.tell(Input::Cancel);
+        self.handle_input(ConnectInput::Cancel);
         self.clock += LONGEST_SLEEP;
         assert_eq!(self.poll(), ended, "it has ended, and has ended like this");
     }
@@ -369,9 +376,9 @@ fn way(draw: &mut Draw<'_>) -> Route {
     }
 }
 
-fn order<'a>(draw: &mut Draw<'_>, ways: &'a [Route]) -> Order<'a> {
+fn order<'a>(draw: &mut Draw<'_>, ways: &'a [Route]) -> AddressOrder<'a> {
     match draw.below(4) {
-        3 => Order::Best(way(draw)),
-        _ => Order::Any(ways),
+        3 => AddressOrder::Best(way(draw)),
+        _ => AddressOrder::Any(ways),
     }
 }

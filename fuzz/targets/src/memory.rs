@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::memory::{Explained, Finish, InvalidMemory, Memory, Network, Remembered, Verdict, Visit};
+use connie_core::memory::{
+    ExplainedAddress, Finish, InvalidMemory, Memory, Network, Remembered, Verdict, Visit,
+};
 use connie_core::race::{Plan, PlannedRace};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Config, Input, Instant, Output, Pacing};
 use connie_sim::{Referee, words};
@@ -186,7 +188,7 @@ impl<'a, const N: usize> Life<'a, N> {
         let byte = self.draw.byte();
         note(|| format!("plan {byte}"));
         let Some(running) = self.races.get_mut(index) else { return };
-        running.tell_addresses(addresses, self.clock);
+        running.handle_addresses(addresses, self.clock);
         let (race, visit) = (&running.race, &running.visit);
         let plan = match byte & 0x80 {
             0 => self.memory.plan(visit, race, u32::from(byte & 3), self.clock),
@@ -204,7 +206,7 @@ impl<'a, const N: usize> Life<'a, N> {
 
     fn explains(&self, index: usize, plan: &Plan<DESTINATIONS>) {
         let Running { race, visit, .. } = &self.races[index];
-        let mut room = [Explained::EMPTY; DESTINATIONS];
+        let mut room = [ExplainedAddress::EMPTY; DESTINATIONS];
         let explanation = self.memory.explain(visit, race, plan, &mut room, self.clock);
         assert!(!explanation.to_string().is_empty() && explanation.omitted() == 0);
         let json = explanation.json().to_string();
@@ -234,7 +236,7 @@ impl<'a, const N: usize> Life<'a, N> {
         let clock = self.clock;
         let Some(running) = self.races.get_mut(index) else { return };
         let Some(id) = running.attempt(number) else { return };
-        running.tell(Input::AttemptSucceeded { id }, clock);
+        running.handle_input(Input::AttemptSucceeded { id }, clock);
         running.drain(clock);
         self.learn(index, is_sent_again);
     }
@@ -255,7 +257,7 @@ impl<'a, const N: usize> Life<'a, N> {
         let clock = self.clock;
         let Some(running) = self.races.get_mut(index) else { return };
         let Some(id) = running.attempt(number) else { return };
-        running.tell(Input::AttemptFailed { id, error: AttemptError::from(kind) }, clock);
+        running.handle_input(Input::AttemptFailed { id, error: AttemptError::from(kind) }, clock);
         running.drain(clock);
         self.learn(index, false);
     }
@@ -279,7 +281,7 @@ impl<'a, const N: usize> Life<'a, N> {
     fn ends(&mut self, index: usize) {
         let clock = self.clock;
         let Some(running) = self.races.get_mut(index) else { return };
-        running.tell(Input::Cancel, clock);
+        running.handle_input(Input::Cancel, clock);
         running.drain(clock);
         self.learn(index, false);
     }
@@ -424,17 +426,17 @@ fn check_plan(plan: &Plan<DESTINATIONS>, race: &Race) {
 }
 
 impl Running {
-    fn tell_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
+    fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
         for family in [connie_core::Family::V4, connie_core::Family::V6] {
-            self.referee.hears(&Input::Resolved { family, addresses });
+            self.referee.handle_input(&Input::Resolved { family, addresses });
         }
         self.now = self.now.max(now);
         self.race.handle_addresses(addresses, now);
     }
 
-    fn tell(&mut self, input: Input<'_>, now: Instant) {
+    fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.now = self.now.max(now);
-        self.referee.hears(&input);
+        self.referee.handle_input(&input);
         self.race.handle_input(input, now);
     }
 
@@ -442,7 +444,7 @@ impl Running {
         self.now = self.now.max(now);
         loop {
             let output = self.race.poll_output(now);
-            self.referee.sees(&output, self.now);
+            self.referee.handle_output(&output, self.now);
             self.due = None;
             match output {
                 Output::StartAttempt { id, .. } => self.attempts.push(id),

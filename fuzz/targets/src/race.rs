@@ -98,8 +98,8 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             5 => self.answer(Family::V4),
             6 => self.answer(Family::V6),
             7 => self.answer_both(),
-            8 => self.tell(Input::ResolutionFailed { family: Family::V4 }),
-            9 => self.tell(Input::ResolutionFailed { family: Family::V6 }),
+            8 => self.handle_input(Input::ResolutionFailed { family: Family::V4 }),
+            9 => self.handle_input(Input::ResolutionFailed { family: Family::V6 }),
             10..=13 => self.fail(),
             14 => self.succeed(),
             15 => self.wake_at_due(0),
@@ -120,14 +120,14 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 
     fn answer(&mut self, family: Family) {
         let addresses = addresses(&mut self.draw);
-        self.tell(Input::Resolved { family, addresses: &addresses });
+        self.handle_input(Input::Resolved { family, addresses: &addresses });
     }
 
     fn answer_both(&mut self) {
         let addresses = addresses(&mut self.draw);
         note(|| words::list(&addresses));
         for family in [Family::V4, Family::V6] {
-            self.referee.hears(&Input::Resolved { family, addresses: &addresses });
+            self.referee.handle_input(&Input::Resolved { family, addresses: &addresses });
         }
         self.now = self.now.max(self.clock);
         self.race.handle_addresses(&addresses, self.clock);
@@ -136,13 +136,13 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn fail(&mut self) {
         let error = self.error();
         if let Some(id) = self.attempt() {
-            self.tell(Input::AttemptFailed { id, error });
+            self.handle_input(Input::AttemptFailed { id, error });
         }
     }
 
     fn succeed(&mut self) {
         if let Some(id) = self.attempt() {
-            self.tell(Input::AttemptSucceeded { id });
+            self.handle_input(Input::AttemptSucceeded { id });
         }
     }
 
@@ -151,8 +151,8 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
         let ids = ids();
         let (id, error) = (ids[usize::from(self.draw.byte()) % ids.len()], self.error());
         match self.draw.flag() {
-            true => self.tell(Input::AttemptSucceeded { id }),
-            false => self.tell(Input::AttemptFailed { id, error }),
+            true => self.handle_input(Input::AttemptSucceeded { id }),
+            false => self.handle_input(Input::AttemptFailed { id, error }),
         }
     }
 
@@ -160,7 +160,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn rarer(&mut self) {
         let byte = self.draw.byte();
         match byte % 4 {
-            0 => self.tell(Input::Cancel),
+            0 => self.handle_input(Input::Cancel),
             1 => {
                 let family = self.family();
                 note(|| format!("prefer {}", words::family(family)));
@@ -168,7 +168,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             }
             2 => {
                 let (family, addresses) = (self.family(), addresses(&mut self.draw));
-                self.tell(Input::Hinted { family, addresses: &addresses });
+                self.handle_input(Input::Hinted { family, addresses: &addresses });
             }
             _ if SHARES.contains(&byte) => self.share(),
             _ => {}
@@ -180,12 +180,12 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
         let sockets = self.draw.pick(&[0, 1, 2, 3, 4, 1_000]);
         if self.draw.flag() {
             note(|| format!("grow to {sockets}"));
-            self.referee.hears_growth(sockets);
+            self.referee.handle_growth(sockets);
             self.race.grow_to(sockets);
         } else {
             note(|| format!("limit to {sockets}"));
             self.limited = true;
-            self.referee.hears_limit(sockets);
+            self.referee.handle_limit(sockets);
             self.race.limit_to(sockets);
         }
     }
@@ -214,10 +214,10 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
         AttemptError::new(kind).with_number(if kind == AttemptErrorKind::Other { 7 } else { 0 })
     }
 
-    fn tell(&mut self, input: Input<'_>) {
+    fn handle_input(&mut self, input: Input<'_>) {
         note(|| format!("{} {}", self.clock.as_micros(), words::input(&input)));
         self.now = self.now.max(self.clock);
-        self.referee.hears(&input);
+        self.referee.handle_input(&input);
         self.race.handle_input(input, self.clock);
     }
 
@@ -248,7 +248,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn poll(&mut self) -> Output {
         self.now = self.now.max(self.clock);
         let output = self.race.poll_output(self.clock);
-        self.referee.sees(&output, self.now);
+        self.referee.handle_output(&output, self.now);
         self.due = None;
         match output {
             Output::StartAttempt { id, .. } => self.attempts.push(id),
@@ -272,9 +272,12 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn check(&self) {
         let open = self.referee.open().count();
         assert_eq!(self.race.in_flight(), open, "the race and its referee count differently");
-        assert!(self.limited || open <= self.race.limit(), "more in flight than the race allows itself");
+        assert!(
+            self.limited || open <= self.race.max_in_flight(),
+            "more in flight than the race allows itself"
+        );
         let most = self.config.max_in_flight.clamp(1, S);
-        assert!((1..=most).contains(&self.race.limit()), "a limit of {}", self.race.limit());
+        assert!((1..=most).contains(&self.race.max_in_flight()), "a limit of {}", self.race.max_in_flight());
         let summary = self.race.timeline().summary();
         assert_eq!(summary.attempts as usize, self.attempts.len(), "attempts were miscounted");
         assert!(summary.max_in_flight <= most, "{} were in flight", summary.max_in_flight);
@@ -301,7 +304,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             self.clock = self.clock.max(due);
         }
         for family in [Family::V4, Family::V6] {
-            self.tell(Input::ResolutionFailed { family });
+            self.handle_input(Input::ResolutionFailed { family });
         }
         for _ in 0..LAST_STEPS {
             self.drain();
@@ -310,7 +313,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             }
             let open = self.referee.open().next();
             if let Some((id, _)) = open {
-                self.tell(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() });
+                self.handle_input(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() });
             }
             if self.referee.ended().is_some() {
                 break;
@@ -328,9 +331,9 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn keeps_its_word(&mut self, ended: Output) {
         self.answer_both();
         for id in self.attempts.clone() {
-            self.tell(Input::AttemptSucceeded { id });
+            self.handle_input(Input::AttemptSucceeded { id });
         }
-        self.tell(Input::Cancel);
+        self.handle_input(Input::Cancel);
         self.clock += LONGEST_SLEEP;
         assert_eq!(self.poll(), ended, "the race has ended, and has ended like this");
     }

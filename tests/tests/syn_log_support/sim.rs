@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use connie_core::resolution::Query;
 use connie_core::{Failure, Family};
-use connie_sim::{Ending, Host, Scenario, hang, ok, refuse};
+use connie_sim::{Ending, Scenario, SimHost, hang, ok, refuse};
 use connie_tests::names_table::{Name, Place, Reply, ZONE};
 
 use super::stage::ip;
@@ -89,7 +89,7 @@ fn told(scenario: Scenario, family: Family, name: &Name, reply: Reply) -> Scenar
     }
 }
 
-fn host(name: &Name, address: &str) -> Host {
+fn host(name: &Name, address: &str) -> SimHost {
     // One that has no route is where its NAT64 leads.
     let place = name.places.iter().find(|(known, _)| *known == address || known.starts_with("64:ff9b::"));
     match place.map_or(Place::Silent, |(_, place)| *place) {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connie_sim::service::{HAPPENS, Policy, Report, Run, SERVERS, Story, run};
+use connie_sim::service::{HAPPENS, SERVERS, ServicePolicy, ServiceReport, ServiceRun, Story, run};
 
 use super::measured::Measured;
 use crate::chart::{self, Chart, Series, Tick};
@@ -21,17 +21,18 @@ const OVERLOADS: [(Story, &str); 2] = [
 ];
 
 /// A run as the page has it.
-fn story(story: Story, policy: Policy, handshake: u64, seed: u64) -> Run {
+fn story(story: Story, policy: ServicePolicy, handshake: u64, seed: u64) -> ServiceRun {
     let pause = Duration::from_secs(8);
     let length = Duration::from_secs(300);
-    let mut run = Run { policy, story, clients: 100_000, pause, handshake, load: 60, lost: 5, length, seed };
+    let mut run =
+        ServiceRun { policy, story, clients: 100_000, pause, handshake, load: 60, lost: 5, length, seed };
     // Others show soon what they do.
     if story == Story::Returns {
         run.length = run.over()
             + match policy {
-                Policy::Memory => run.theorem() + SETTLED,
-                Policy::LastWinner => Duration::from_secs(600),
-                Policy::AllAtOnce | Policy::HappyEyeballs => 2 * SETTLED,
+                ServicePolicy::Memory => run.theorem() + SETTLED,
+                ServicePolicy::LastWinner => Duration::from_secs(600),
+                ServicePolicy::AllAtOnce | ServicePolicy::HappyEyeballs => 2 * SETTLED,
             };
     }
     run
@@ -39,8 +40,8 @@ fn story(story: Story, policy: Policy, handshake: u64, seed: u64) -> Run {
 
 /// As CI has time for: fewer clients, of whom those of a server that comes back come more often. None of
 /// their SYNs is lost, since it is by lost SYNs that clients come to know other servers.
-fn small(what: Story, handshake: u64, seed: u64) -> Run {
-    let mut run = Run { clients: 3_000, ..story(what, Policy::Memory, handshake, seed) };
+fn small(what: Story, handshake: u64, seed: u64) -> ServiceRun {
+    let mut run = ServiceRun { clients: 3_000, ..story(what, ServicePolicy::Memory, handshake, seed) };
     run.length = Duration::from_secs(300);
     if what == Story::Returns {
         (run.clients, run.pause, run.lost) = (1_500, Duration::from_secs(1), 0);
@@ -50,7 +51,7 @@ fn small(what: Story, handshake: u64, seed: u64) -> Run {
 }
 
 /// All of them, on as many threads as there are processors.
-fn run_all(runs: &[Run]) -> Vec<Report> {
+fn run_all(runs: &[ServiceRun]) -> Vec<ServiceReport> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -72,12 +73,12 @@ fn run_all(runs: &[Run]) -> Vec<Report> {
 
 /// By how much of what would be even a server's share may differ, averaged over ten seconds: a tenth, and
 /// four standard deviations of what chance makes of so many clients that each stay with a server.
-fn leave(run: &Run) -> f64 {
+fn leave(run: &ServiceRun) -> f64 {
     0.1 + 4.0 / (f64::from(run.clients) / SERVERS as f64).sqrt()
 }
 
 /// What a run with memories is held to.
-fn holds(run: &Run, report: &Report) -> Result<String, String> {
+fn holds(run: &ServiceRun, report: &ServiceReport) -> Result<String, String> {
     let over = run.over();
     let what = format!("{:?}, a handshake {} %, seed {}", run.story, run.handshake, run.seed);
     let back = report.recovers(over).filter(|back| *back <= SETTLED);
@@ -119,14 +120,14 @@ pub(super) fn check() -> Result<String, String> {
 
 pub(super) fn measure(seeds: u64) -> Measured {
     let mut runs = Vec::new();
-    for policy in Policy::ALL {
+    for policy in ServicePolicy::ALL {
         runs.push(story(Story::Returns, policy, HANDSHAKES[0], 1));
         for (what, _) in OVERLOADS {
             runs.extend(HANDSHAKES.map(|handshake| story(what, policy, handshake, 1)));
         }
     }
     let reports = run_all(&runs);
-    let all: Vec<(Run, Report)> = runs.into_iter().zip(reports).collect();
+    let all: Vec<(ServiceRun, ServiceReport)> = runs.into_iter().zip(reports).collect();
     let mut text = returning(&all);
     for (what, name) in OVERLOADS {
         text.push_str(&overload(&all, what, name));
@@ -135,12 +136,16 @@ pub(super) fn measure(seeds: u64) -> Measured {
     Measured { text, pictures: vec![("courtesy_service.svg", picture(&all))] }
 }
 
-fn of(all: &[(Run, Report)], story: Story, handshake: u64) -> impl Iterator<Item = &(Run, Report)> {
+fn of(
+    all: &[(ServiceRun, ServiceReport)],
+    story: Story,
+    handshake: u64,
+) -> impl Iterator<Item = &(ServiceRun, ServiceReport)> {
     all.iter().filter(move |(run, _)| run.story == story && run.handshake == handshake)
 }
 
 /// The table of the server that dies and comes back.
-fn returning(all: &[(Run, Report)]) -> String {
+fn returning(all: &[(ServiceRun, ServiceReport)]) -> String {
     let mut text = String::from("### A server dies, and is back a minute later\n\n");
     text.push_str("| policy | SYNs a visit before | ms to connect before | in the 10 s after its death | its share 1 minute after it is back | 10 minutes | 32 n visits | the greatest share of another |\n");
     text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|\n");
@@ -150,7 +155,7 @@ fn returning(all: &[(Run, Report)]) -> String {
             true => format!("{:.2}", report.share(GONE, over + after)),
             false => String::new(),
         };
-        let died = report.between(HAPPENS, HAPPENS + Report::BIN);
+        let died = report.between(HAPPENS, HAPPENS + ServiceReport::BIN);
         let (_, most) = report.band(GONE + 1..SERVERS, over, run.length);
         let _ = writeln!(
             text,
@@ -169,7 +174,7 @@ fn returning(all: &[(Run, Report)]) -> String {
 }
 
 /// The table of an overload.
-fn overload(all: &[(Run, Report)], what: Story, name: &str) -> String {
+fn overload(all: &[(ServiceRun, ServiceReport)], what: Story, name: &str) -> String {
     let mut text = format!("### Overload: {name}\n\n");
     text.push_str("| policy | a handshake's part of the work | SYNs a visit before | at worst | ms to connect before | at worst | visits that failed | as before after |\n");
     text.push_str("|---|--:|--:|--:|--:|--:|--:|---|\n");
@@ -195,7 +200,7 @@ fn overload(all: &[(Run, Report)], what: Story, name: &str) -> String {
     text
 }
 
-fn came_back(run: &Run, report: &Report) -> String {
+fn came_back(run: &ServiceRun, report: &ServiceReport) -> String {
     if report.before().millis() > 1_000.0 {
         return "it was overloaded before".into();
     }
@@ -211,11 +216,11 @@ fn over_seeds(seeds: u64) -> String {
     let mut runs = Vec::new();
     for seed in 1..=seeds {
         for handshake in HANDSHAKES {
-            runs.extend(
-                OVERLOADS
-                    .map(|(what, _)| Run { clients: 10_000, ..story(what, Policy::Memory, handshake, seed) }),
-            );
-            runs.push(Run { clients: 3_000, ..small(Story::Returns, handshake, seed) });
+            runs.extend(OVERLOADS.map(|(what, _)| ServiceRun {
+                clients: 10_000,
+                ..story(what, ServicePolicy::Memory, handshake, seed)
+            }));
+            runs.push(ServiceRun { clients: 3_000, ..small(Story::Returns, handshake, seed) });
         }
     }
     let reports = run_all(&runs);
@@ -250,21 +255,21 @@ fn ticks(values: &[(f64, &str)]) -> Vec<Tick> {
     values.iter().map(|(value, name)| (*value, (*name).to_owned())).collect()
 }
 
-fn class(policy: Policy) -> &'static str {
+fn class(policy: ServicePolicy) -> &'static str {
     match policy {
-        Policy::Memory => "a line",
-        Policy::AllAtOnce => "c line",
-        Policy::HappyEyeballs => "b line",
-        Policy::LastWinner => "d line",
+        ServicePolicy::Memory => "a line",
+        ServicePolicy::AllAtOnce => "c line",
+        ServicePolicy::HappyEyeballs => "b line",
+        ServicePolicy::LastWinner => "d line",
     }
 }
 
 /// A line for each policy of a story: what `of` makes of each bin since `from`.
 fn series(
-    all: &[(Run, Report)],
+    all: &[(ServiceRun, ServiceReport)],
     story: Story,
     handshake: u64,
-    from: impl Fn(&Run) -> Duration,
+    from: impl Fn(&ServiceRun) -> Duration,
     of_bin: impl Fn(&connie_sim::service::Bin) -> f64,
 ) -> Vec<Series> {
     let lines = of(all, story, handshake).map(|(run, report)| {
@@ -275,7 +280,7 @@ fn series(
     lines.collect()
 }
 
-fn picture(all: &[(Run, Report)]) -> String {
+fn picture(all: &[(ServiceRun, ServiceReport)]) -> String {
     let seconds = ticks(&[(10.0, "10"), (30.0, "30"), (100.0, "100"), (300.0, "300")]);
     let overload = Chart {
         title: "Overload: all servers at half their rate for 30 s",
@@ -307,7 +312,7 @@ fn picture(all: &[(Run, Report)]) -> String {
         y_ticks: ticks(&[(0.01, "0.01"), (0.1, "0.1"), (1.0, "1"), (1.5, "1.5")]),
         rail: None,
         mark: Some((3_091.0, "32 n")),
-        series: series(all, Story::Returns, 5, Run::over, |bin| bin.share(GONE)),
+        series: series(all, Story::Returns, 5, ServiceRun::over, |bin| bin.share(GONE)),
     };
     chart::page(
         "A service and its clients",

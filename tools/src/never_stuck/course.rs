@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{Config, Family};
-use connie_sim::{Host, Rng, Scenario, Stack, hang, numbered, ok, refuse, unreachable};
+use connie_sim::{Rng, Scenario, SimHost, SimStack, hang, numbered, ok, refuse, unreachable};
 
 /// Some addresses, in the order in which a resolver lists them, and what stands behind each. The seed fixes
 /// which SYNs are lost.
 #[derive(Clone, Debug)]
 pub struct Course {
     seed: u64,
-    hosts: Vec<(Family, Host)>,
+    hosts: Vec<(Family, SimHost)>,
 }
 
 /// How a client is connected to the world: what every round trip takes at least.
@@ -41,7 +41,7 @@ impl Course {
     }
 
     /// One more address of `family`.
-    pub fn push(&mut self, family: Family, host: Host) {
+    pub fn push(&mut self, family: Family, host: SimHost) {
         self.hosts.push((family, host));
     }
 
@@ -97,8 +97,8 @@ impl Course {
 
     /// A stack that leads to them.
     #[must_use]
-    pub fn stack(&self) -> Stack {
-        let mut stack = Stack::new(self.seed);
+    pub fn stack(&self) -> SimStack {
+        let mut stack = SimStack::new(self.seed);
         for (address, host) in self.addresses().zip(&self.hosts) {
             stack.put(address, host.1.clone());
         }
@@ -121,7 +121,7 @@ impl Course {
     #[must_use]
     pub fn oracle(&self) -> Option<Duration> {
         let accepting = self.hosts.iter().map(|(_, host)| host).filter(|host| host.accepts());
-        accepting.map(Host::round_trip_micros).min().map(Duration::from_micros)
+        accepting.map(SimHost::round_trip_micros).min().map(Duration::from_micros)
     }
 
     /// The addresses as the resolver lists them.
@@ -136,7 +136,7 @@ impl Course {
 
     /// The most SYNs in a row that are lost among the first `syns` to the `place`-th address.
     pub(crate) fn lost_in_a_row(&self, place: usize, syns: u32) -> u32 {
-        let mut numbers = Stack::numbers_of(self.seed, place);
+        let mut numbers = SimStack::numbers_of(self.seed, place);
         let host = &self.hosts[place].1;
         let (mut row, mut most) = (0, 0);
         for count in 1..=syns {

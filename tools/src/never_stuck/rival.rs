@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{Instant, RaceStack};
-use connie_sim::{Clock, Socket, Stack};
+use connie_sim::{SimClock, SimSocket, SimStack};
 
 use crate::never_stuck::Course;
 
@@ -33,10 +33,10 @@ enum Rule {
 struct Rival {
     rule: Rule,
     sockets: usize,
-    stack: Stack,
-    clock: Clock,
+    stack: SimStack,
+    clock: SimClock,
     /// Oldest first.
-    open: Vec<(Socket, SocketAddr)>,
+    open: Vec<(SimSocket, SocketAddr)>,
     /// Those that were never tried, last first.
     left: Vec<SocketAddr>,
     last_start: Instant,
@@ -121,9 +121,9 @@ impl Rival {
 mod tests {
     use super::*;
     use connie_core::Family;
-    use connie_sim::{Host, hang, ok, refuse};
+    use connie_sim::{SimHost, hang, ok, refuse};
 
-    fn course(hosts: &[Host]) -> Course {
+    fn course(hosts: &[SimHost]) -> Course {
         let mut course = Course::new(0);
         hosts.iter().for_each(|host| course.push(Family::V4, host.clone()));
         course

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use connie_core::Config;
-use connie_sim::{Ending, Outcome, Rng};
+use connie_sim::{Ending, RaceOutcome, Rng};
 
 use crate::never_stuck::{Course, LINES, Line, evict_the_oldest, never_evict};
 
@@ -140,7 +140,7 @@ fn line_of(seed: u64) -> &'static Line {
     drawn.unwrap_or(&LINES[0])
 }
 
-fn connected(outcome: &Outcome) -> Option<Duration> {
+fn connected(outcome: &RaceOutcome) -> Option<Duration> {
     matches!(outcome.ending, Ending::Connected(_)).then_some(outcome.elapsed)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure, Family, Pacing};
 use connie_sim::{
-    Bound, Ending, Host, Live, Outcome, Rng, Scenario, hang, no_route, ok, refuse, unreachable,
+    Bound, Ending, Live, RaceOutcome, Rng, Scenario, SimHost, hang, no_route, ok, refuse, unreachable,
 };
 
 use crate::never_stuck::Course;
@@ -83,7 +83,7 @@ impl Trial {
     }
 
     /// Adds an address, and some trouble to it.
-    fn push(&mut self, family: Family, mut host: Host, trouble: bool, rng: &mut Rng) {
+    fn push(&mut self, family: Family, mut host: SimHost, trouble: bool, rng: &mut Rng) {
         let mut jitter = 0;
         if trouble && rng.chance(30) {
             jitter = rng.within(1, 100);
@@ -109,7 +109,7 @@ impl Trial {
     pub fn check(&self) -> Verdict {
         let Live { outcome, driver, .. } = self.scenario().connect();
         let n = self.course.count();
-        let k = driver.connect().race().limit();
+        let k = driver.connect().race().max_in_flight();
         let bound = Bound::new(n, k, self.config.patience);
         self.first_starts(&bound, &outcome);
         let took = matches!(outcome.ending, Ending::Connected(_)).then_some(outcome.elapsed);
@@ -140,7 +140,7 @@ impl Trial {
 
     /// What each destination that accepts needs, however often it is tried: its round trip, and 1, 3, 7 ... s
     /// more where it loses that many SYNs in a row. Whether it does shows only in the race.
-    fn needs(&self, outcome: &Outcome) -> impl Iterator<Item = Duration> {
+    fn needs(&self, outcome: &RaceOutcome) -> impl Iterator<Item = Duration> {
         let addresses = self.course.addresses().enumerate().zip(&self.alive);
         addresses.filter_map(|((place, address), longest)| {
             let seen = outcome.tallies.iter().find(|(known, _)| *known == address);
@@ -151,7 +151,7 @@ impl Trial {
     }
 
     #[track_caller]
-    fn judge(&self, verdict: &Verdict, outcome: &Outcome) {
+    fn judge(&self, verdict: &Verdict, outcome: &RaceOutcome) {
         let Some(took) = verdict.took else {
             assert_eq!(verdict.bound, None, "a live address and no connection: {self:?}");
             return assert_eq!(outcome.ending, Ending::Failed(Failure::AllAttemptsFailed));
@@ -165,7 +165,7 @@ impl Trial {
 
     /// Every destination is started in the first round.
     #[track_caller]
-    fn first_starts(&self, bound: &Bound, outcome: &Outcome) {
+    fn first_starts(&self, bound: &Bound, outcome: &RaceOutcome) {
         let timeline = outcome.recording.timeline();
         if self.rules != Rules::Plain || timeline.summary().omitted_attempts > 0 {
             return;
@@ -179,7 +179,7 @@ impl Trial {
     }
 }
 
-fn dead(rng: &mut Rng) -> Host {
+fn dead(rng: &mut Rng) -> SimHost {
     match rng.below(10) {
         0 => no_route(),
         1 => unreachable(rng.within(1, 300)),

@@ -28,12 +28,12 @@ mod firmware {
     use connie_core::Family;
     #[cfg(not(feature = "text"))]
     use connie_core::connect::Start;
-    use connie_core::connect::{Facts, Input, Order, Routes};
+    use connie_core::connect::{AddressOrder, ConnectInput, Facts, Routes};
     #[cfg(not(feature = "text"))]
     use connie_core::resolution::Query;
     use connie_core::resolution::QueryError;
     use connie_core::resolution::selection::Route;
-    use connie_core::{Config, ConnectDriver, Instant, Poller, Turn};
+    use connie_core::{Config, ConnectDriver, Instant, Poller, TurnResult};
 
     use crate::stub::{Clock, Stack, WORLD, world};
 
@@ -94,29 +94,40 @@ mod firmware {
         {
             driver.limit_to(world() as usize);
             let addresses = [SocketAddr::new(ip(), 80)];
-            let hints = Input::Hinted { family: Family::V6, addresses: &addresses, order: Order::Any(&[]) };
+            let hints = ConnectInput::Hinted {
+                family: Family::V6,
+                addresses: &addresses,
+                order: AddressOrder::Any(&[]),
+            };
             driver.handle_input(hints, clock.now());
-            let best = Order::Best(Route::from_source(ip()));
-            let answer = Input::Answered { query: Query::A, addresses: &addresses, order: best };
+            let best = AddressOrder::Best(Route::from_source(ip()));
+            let answer = ConnectInput::Answered { query: Query::A, addresses: &addresses, order: best };
             driver.handle_input(answer, clock.now());
         }
         loop {
             match driver.turn(&mut stack, &mut clock) {
-                Turn::SendQuery(query) if world() == 0 => {
-                    driver.handle_input(Input::QueryFailed { query, error: QueryError::Failed }, clock.now());
+                TurnResult::SendQuery(query) if world() == 0 => {
+                    driver.handle_input(
+                        ConnectInput::QueryFailed { query, error: QueryError::Failed },
+                        clock.now(),
+                    );
                 }
-                Turn::SendQuery(query) => {
+                TurnResult::SendQuery(query) => {
                     let addresses: [SocketAddr; 8] = core::array::from_fn(|_| SocketAddr::new(ip(), 80));
                     let routes: [Route; 8] = core::array::from_fn(|_| match world() {
                         0 => Route::Unreachable,
                         _ => Route::from_source(ip()),
                     });
-                    let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&routes) };
+                    let answer = ConnectInput::Answered {
+                        query,
+                        addresses: &addresses,
+                        order: AddressOrder::Any(&routes),
+                    };
                     driver.handle_input(answer, clock.now());
                 }
-                Turn::Waited => {}
-                Turn::Connected(_) => return true,
-                Turn::Failed(_) => return tell(&driver),
+                TurnResult::Waited => {}
+                TurnResult::Connected(_) => return true,
+                TurnResult::Failed(_) => return tell(&driver),
             }
         }
     }

@@ -9,13 +9,13 @@ use connie_core::race::{Planned, PlannedRace};
 use connie_core::{AttemptErrorKind, Config, Input, Instant, Output};
 use connie_sim::Referee;
 
-use crate::races::{DESTINATIONS, Event, Mind, SOCKETS, Setting, World, settings as races};
+use crate::races::{DESTINATIONS, Mind, RaceEvent, RaceSetting, RaceWorld, SOCKETS, settings as races};
 use crate::search;
 use crate::size::Size;
 
 /// What a memory has seen, of the addresses in the order of a race without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Past {
+enum MemoryPast {
     /// The first answers within a unit.
     Fast,
     /// The last answers, and takes longer than any plan may wait.
@@ -28,28 +28,29 @@ enum Past {
     Explored,
 }
 
-const PASTS: [Past; 5] = [Past::Fast, Past::Slow, Past::Refused, Past::Late, Past::Explored];
+const PASTS: [MemoryPast; 5] =
+    [MemoryPast::Fast, MemoryPast::Slow, MemoryPast::Refused, MemoryPast::Late, MemoryPast::Explored];
 
 /// A race with a memory.
 pub(crate) struct Remembering {
-    setting: Setting,
-    past: Past,
+    setting: RaceSetting,
+    past: MemoryPast,
 }
 
 #[derive(Clone)]
-pub(crate) struct Known {
+pub(crate) struct MemoryAndVisit {
     memory: Memory<8>,
     visit: Visit,
 }
 
 impl Mind for Planned<DESTINATIONS> {
-    type Memory = Known;
+    type Memory = MemoryAndVisit;
 
     fn referee(referee: Referee, config: &Config) -> Referee {
         referee.with_plans_of(config.patience)
     }
 
-    fn plan(race: &mut PlannedRace<DESTINATIONS, SOCKETS, 8>, known: &Known, now: Instant) {
+    fn plan(race: &mut PlannedRace<DESTINATIONS, SOCKETS, 8>, known: &MemoryAndVisit, now: Instant) {
         // A copy, so that nothing in the world hangs on what was asked before.
         let plan = known.memory.clone().plan(&known.visit, race, 0, now);
         race.follow(&plan);
@@ -57,22 +58,22 @@ impl Mind for Planned<DESTINATIONS> {
 }
 
 impl search::Setting for Remembering {
-    type World = World<Planned<DESTINATIONS>>;
-    type Event = Event;
+    type World = RaceWorld<Planned<DESTINATIONS>>;
+    type Event = RaceEvent;
 
     fn begin(&self) -> Self::World {
-        World::new(&self.setting, self.known())
+        RaceWorld::new(&self.setting, self.known())
     }
 
     fn key(&self, world: &Self::World) -> u64 {
         world.key()
     }
 
-    fn events(&self, world: &Self::World) -> Vec<Event> {
+    fn events(&self, world: &Self::World) -> Vec<RaceEvent> {
         world.events(&self.setting)
     }
 
-    fn happens(&self, event: Event, world: &mut Self::World) {
+    fn happens(&self, event: RaceEvent, world: &mut Self::World) {
         world.happens(event, &self.setting);
     }
 }
@@ -80,11 +81,11 @@ impl search::Setting for Remembering {
 impl fmt::Display for Remembering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let past = match self.past {
-            Past::Fast => "the first is fast",
-            Past::Slow => "the last is slow",
-            Past::Refused => "the first has refused",
-            Past::Late => "the first was late",
-            Past::Explored => "the last is explored",
+            MemoryPast::Fast => "the first is fast",
+            MemoryPast::Slow => "the last is slow",
+            MemoryPast::Refused => "the first has refused",
+            MemoryPast::Late => "the first was late",
+            MemoryPast::Explored => "the last is explored",
         };
         write!(f, "{past}: {}", self.setting)
     }
@@ -93,13 +94,13 @@ impl fmt::Display for Remembering {
 impl Remembering {
     /// What the memory knows when the race begins, 1 s after the start of the clock. A host's counter begins
     /// anywhere, as the salt has it: the salt is one with which an address is explored in that past alone.
-    fn known(&self) -> Known {
+    fn known(&self) -> MemoryAndVisit {
         let mut pasts = (7..500).map(|salt| self.known_under(salt));
-        pasts.find(|known| self.explores(known) == (self.past == Past::Explored)).expect("one in 32")
+        pasts.find(|known| self.explores(known) == (self.past == MemoryPast::Explored)).expect("one in 32")
     }
 
     /// Whether the race explores that begins then, with all answers there.
-    fn explores(&self, known: &Known) -> bool {
+    fn explores(&self, known: &MemoryAndVisit) -> bool {
         let begins = Instant::from_millis(1_000);
         let mut race = PlannedRace::<DESTINATIONS, SOCKETS, 8>::new(&self.setting.config, begins);
         let addresses = [self.setting.v6.as_slice(), &self.setting.v4].concat();
@@ -107,21 +108,21 @@ impl Remembering {
         known.memory.clone().plan(&known.visit, &race, 0, begins).explored().is_some()
     }
 
-    fn known_under(&self, salt: u32) -> Known {
+    fn known_under(&self, salt: u32) -> MemoryAndVisit {
         let memory = Memory::new(salt, Instant::ZERO);
         let visit = memory.visit("name.test", Finish::Tcp, 0, &Network::default());
-        let mut known = Known { memory, visit };
+        let mut known = MemoryAndVisit { memory, visit };
         let first = 0;
         let last = self.setting.v6.len() + self.setting.v4.len() - 1;
         // Three units and 5 ms, before there is a deadline.
         let (fast, slow) = (5, 35);
         for number in 0..3 {
-            let (winner, takes) = if self.past == Past::Slow { (last, slow) } else { (first, fast) };
+            let (winner, takes) = if self.past == MemoryPast::Slow { (last, slow) } else { (first, fast) };
             self.race(&mut known, 10 * number, Some((winner, takes)), None);
         }
         match self.past {
-            Past::Refused => self.race(&mut known, 500, Some((last, fast)), Some(first)),
-            Past::Late => self.race(&mut known, 500, None, None),
+            MemoryPast::Refused => self.race(&mut known, 500, Some((last, fast)), Some(first)),
+            MemoryPast::Late => self.race(&mut known, 500, None, None),
             _ => {}
         }
         known
@@ -129,7 +130,13 @@ impl Remembering {
 
     /// A race of the past, that begins at `millis`: whoever `wins` does so after so many milliseconds,
     /// `refuses` refuses at once. With no winner it is canceled after 300 ms.
-    fn race(&self, known: &mut Known, millis: u64, wins: Option<(usize, u64)>, refuses: Option<usize>) {
+    fn race(
+        &self,
+        known: &mut MemoryAndVisit,
+        millis: u64,
+        wins: Option<(usize, u64)>,
+        refuses: Option<usize>,
+    ) {
         let begins = Instant::from_millis(millis);
         let config = Config::default().pacing(connie_core::Pacing::AllAtOnce);
         let mut race = PlannedRace::<DESTINATIONS, SOCKETS, 8>::new(&config, begins);
@@ -175,7 +182,7 @@ pub(crate) fn settings(size: Size, count: usize) -> Vec<Remembering> {
             && setting.config.evict
             && setting.config.hedge
     });
-    let plain: Vec<Setting> = plain.collect();
+    let plain: Vec<RaceSetting> = plain.collect();
     let with = |past| plain.iter().map(move |setting| Remembering { setting: setting.clone(), past });
     PASTS.into_iter().flat_map(with).collect()
 }

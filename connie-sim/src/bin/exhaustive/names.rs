@@ -8,11 +8,11 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Input, Order, Output, Routes};
+use connie_core::connect::{AddressOrder, Connect, ConnectInput, ConnectOutput, Facts, Routes};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Config, Family, Instant, Pacing};
-use connie_sim::{ConnectReferee, Room, address, addresses, label};
+use connie_sim::{ConnectCapacity, ConnectReferee, address, addresses, label};
 
 use crate::search;
 use crate::size::{START, Size, UNIT};
@@ -26,7 +26,7 @@ const UNITS: u32 = 3;
 
 /// One host's text on one host, and what the world has in store.
 #[derive(Clone, Debug)]
-pub(crate) struct Setting {
+pub(crate) struct NameSetting {
     host: &'static str,
     known: Option<Vec<SocketAddr>>,
     config: Config,
@@ -42,28 +42,28 @@ pub(crate) struct Setting {
     until: Instant,
 }
 
-impl search::Setting for Setting {
-    type World = World;
-    type Event = Event;
+impl search::Setting for NameSetting {
+    type World = NameWorld;
+    type Event = NameEvent;
 
-    fn begin(&self) -> World {
-        World::new(self)
+    fn begin(&self) -> NameWorld {
+        NameWorld::new(self)
     }
 
-    fn key(&self, world: &World) -> u64 {
+    fn key(&self, world: &NameWorld) -> u64 {
         world.key()
     }
 
-    fn events(&self, world: &World) -> Vec<Event> {
+    fn events(&self, world: &NameWorld) -> Vec<NameEvent> {
         world.events(self)
     }
 
-    fn happens(&self, event: Event, world: &mut World) {
+    fn happens(&self, event: NameEvent, world: &mut NameWorld) {
         world.happens(event, self);
     }
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for NameSetting {
     /// In words of this file's own, so that no other file decides what was accepted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
@@ -115,7 +115,7 @@ const ROUTES: [Routes; 4] = [
     Routes { v4: false, v6: false },
 ];
 
-pub(crate) fn settings(size: Size) -> Vec<Setting> {
+pub(crate) fn settings(size: Size) -> Vec<NameSetting> {
     let mut settings = Vec::new();
     for routes in ROUTES {
         settings.extend(literals(routes));
@@ -129,7 +129,7 @@ pub(crate) fn settings(size: Size) -> Vec<Setting> {
 }
 
 /// A name of so many addresses.
-fn names(routes: Routes, of_v6: usize, of_v4: usize) -> Vec<Setting> {
+fn names(routes: Routes, of_v6: usize, of_v4: usize) -> Vec<NameSetting> {
     let mut settings = Vec::new();
     let is_small = of_v6 <= 1 && of_v4 <= 1;
     for config in configs() {
@@ -137,17 +137,17 @@ fn names(routes: Routes, of_v6: usize, of_v4: usize) -> Vec<Setting> {
         if config.preferred_family == Family::V4 && (of_v6 == 0 || of_v4 == 0) {
             continue;
         }
-        let plain = Setting {
+        let plain = NameSetting {
             v6: addresses(["", "6a", "6a 6b"][of_v6]),
             v4: addresses(["", "4a", "4a 4b"][of_v4]),
-            ..Setting::new("name.test", config, routes)
+            ..NameSetting::new("name.test", config, routes)
         };
         if is_small {
-            settings.push(Setting { config: plain.config.clone().deadline(None), ..plain.clone() });
-            settings.push(Setting { hints: true, ..plain.clone() });
+            settings.push(NameSetting { config: plain.config.clone().deadline(None), ..plain.clone() });
+            settings.push(NameSetting { hints: true, ..plain.clone() });
             if one_socket {
-                settings.push(Setting { again: true, ..plain.clone() });
-                settings.push(Setting { cancels: true, ..plain.clone() });
+                settings.push(NameSetting { again: true, ..plain.clone() });
+                settings.push(NameSetting { cancels: true, ..plain.clone() });
             }
         }
         settings.push(plain);
@@ -155,7 +155,7 @@ fn names(routes: Routes, of_v6: usize, of_v4: usize) -> Vec<Setting> {
     // No prefix reaches what is on this host.
     if of_v6 <= 1 && of_v4 >= 1 {
         settings.extend(configs().into_iter().take(1).map(|config| {
-            let mut near = Setting::new("name.test", config, routes);
+            let mut near = NameSetting::new("name.test", config, routes);
             (near.v6, near.v4) = (addresses(["", "6a"][of_v6]), addresses(["", "", "4a"][of_v4]));
             near.v4.push(([127, 0, 0, 1], PORT).into());
             near
@@ -165,28 +165,28 @@ fn names(routes: Routes, of_v6: usize, of_v4: usize) -> Vec<Setting> {
 }
 
 /// What is not asked for, or for a prefix alone.
-fn literals(routes: Routes) -> Vec<Setting> {
+fn literals(routes: Routes) -> Vec<NameSetting> {
     let mut settings = Vec::new();
     for config in configs() {
         for host in ["192.0.2.1", "127.0.0.1", "2001:db8::1", "localhost", "name.invalid"] {
-            let mut setting = Setting::new(host, config.clone(), routes);
+            let mut setting = NameSetting::new(host, config.clone(), routes);
             // What a resolver would say that nobody has asked.
             (setting.v6, setting.v4) = (addresses("6b"), addresses("4b"));
             settings.push(setting);
         }
         for known in ["", "4a 6a", "6a 4a 4b"] {
             let known = Some(addresses(known));
-            settings.push(Setting { known, ..Setting::new("name.test", config.clone(), routes) });
+            settings.push(NameSetting { known, ..NameSetting::new("name.test", config.clone(), routes) });
         }
     }
     settings
 }
 
-impl Setting {
+impl NameSetting {
     fn new(host: &'static str, config: Config, routes: Routes) -> Self {
         let until = START + UNITS * UNIT;
         let (v6, v4) = (Vec::new(), Vec::new());
-        Setting {
+        NameSetting {
             host,
             known: None,
             config,
@@ -228,7 +228,8 @@ fn configs() -> Vec<Config> {
                 if pacing == Pacing::OneByOne && max_in_flight > 1 {
                     continue;
                 }
-                // What eviction and hedges do hangs on nothing that a name has: the races are searched for it.
+                // What eviction and hedges do hangs on nothing that a name has: the races are searched for
+                // it.
                 let config = Config::default().evict(false).hedge(false).max_in_flight(max_in_flight);
                 let config = config.pacing(pacing).preferred_family(preferred_family);
                 configs.push(config.resolution_delay(UNIT).patience(2 * UNIT).deadline(Some(UNITS * UNIT)));
@@ -240,26 +241,26 @@ fn configs() -> Vec<Config> {
 
 /// A connect, and all around it.
 #[derive(Clone)]
-pub(crate) struct World {
+pub(crate) struct NameWorld {
     connect: Connect<DESTINATIONS, SOCKETS, 8, NAT64>,
     referee: ConnectReferee,
     now: Instant,
     /// What it waits for; `None` while it has more to say.
-    waits: Option<Wait>,
+    waits: Option<NameWait>,
     /// What has come of each query, in the order of [`Query::ALL`].
-    heard: [Heard; 3],
+    heard: [QueryProgress; 3],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Wait {
+enum NameWait {
     Until(Instant),
     ForInput,
     Over,
 }
 
-/// What was heard of a query last.
+/// How far a query has come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Heard {
+enum QueryProgress {
     Nothing,
     /// The last address of its answer.
     Hints,
@@ -275,7 +276,7 @@ enum Heard {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
+pub(crate) enum NameEvent {
     Poll,
     Tick,
     Succeed(AttemptId),
@@ -290,23 +291,23 @@ pub(crate) enum Event {
     Cancel,
 }
 
-impl World {
-    fn new(setting: &Setting) -> Self {
+impl NameWorld {
+    fn new(setting: &NameSetting) -> Self {
         let (host, config, facts) = (setting.host, &setting.config, setting.facts());
-        let room = Room { destinations: DESTINATIONS, sockets: SOCKETS, nat64: NAT64 };
-        World {
+        let room = ConnectCapacity { destinations: DESTINATIONS, sockets: SOCKETS, nat64: NAT64 };
+        NameWorld {
             connect: Connect::new(host, PORT, config, &facts, START).expect("a host"),
             referee: ConnectReferee::new(host, PORT, config, &facts, room, START),
             now: START,
             waits: None,
-            heard: [Heard::Nothing; 3],
+            heard: [QueryProgress::Nothing; 3],
         }
     }
 
     fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         // At the end all are alike: nothing follows.
-        if self.waits == Some(Wait::Over) {
+        if self.waits == Some(NameWait::Over) {
             return 0;
         }
         self.connect.fingerprint(&mut hasher);
@@ -315,128 +316,138 @@ impl World {
     }
 
     /// All that may happen now.
-    fn events(&self, setting: &Setting) -> Vec<Event> {
+    fn events(&self, setting: &NameSetting) -> Vec<NameEvent> {
         let mut events = Vec::new();
         match self.waits {
-            Some(Wait::Over) => return events,
-            None => events.push(Event::Poll),
-            Some(Wait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
+            Some(NameWait::Over) => return events,
+            None => events.push(NameEvent::Poll),
+            Some(NameWait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
                 return events;
             }
-            Some(Wait::Until(_)) => events.push(Event::Tick),
-            Some(Wait::ForInput) => {}
+            Some(NameWait::Until(_)) => events.push(NameEvent::Tick),
+            Some(NameWait::ForInput) => {}
         }
         for (id, _) in self.referee.open() {
-            events.push(Event::Succeed(id));
-            events.push(Event::Fail(id, AttemptErrorKind::Refused.into()));
+            events.push(NameEvent::Succeed(id));
+            events.push(NameEvent::Fail(id, AttemptErrorKind::Refused.into()));
         }
         for query in Query::ALL {
             self.news(query, setting, &mut events);
         }
         if setting.cancels {
-            events.push(Event::Cancel);
+            events.push(NameEvent::Cancel);
         }
         assert!(!events.is_empty() || self.waits.is_none(), "deadlock: nothing can happen any more");
         events
     }
 
     /// What may be heard of `query`.
-    fn news(&self, query: Query, setting: &Setting, events: &mut Vec<Event>) {
+    fn news(&self, query: Query, setting: &NameSetting, events: &mut Vec<NameEvent>) {
         let has_some = match query {
             Query::Aaaa => !setting.v6.is_empty(),
             Query::A => !setting.v4.is_empty(),
             Query::Nat64Prefix => true,
         };
         let heard = self.heard[query as usize];
-        let is_new = matches!(heard, Heard::Nothing | Heard::Hints);
-        if setting.hints && query != Query::Nat64Prefix && has_some && heard == Heard::Nothing {
-            events.push(Event::Hint(query));
+        let is_new = matches!(heard, QueryProgress::Nothing | QueryProgress::Hints);
+        if setting.hints && query != Query::Nat64Prefix && has_some && heard == QueryProgress::Nothing {
+            events.push(NameEvent::Hint(query));
         }
         // A resolver answers what it is asked.
         if is_new && self.referee.is_pending(query) {
-            events.extend([Event::Deny(query), Event::Break(query)]);
+            events.extend([NameEvent::Deny(query), NameEvent::Break(query)]);
             if has_some {
-                events.push(Event::Answer(query));
+                events.push(NameEvent::Answer(query));
             }
         }
         if setting.again && has_some {
             match heard {
-                Heard::Empty | Heard::Failure => events.push(Event::Answer(query)),
-                Heard::All => events.extend([Event::Shorten(query), Event::Break(query)]),
+                QueryProgress::Empty | QueryProgress::Failure => events.push(NameEvent::Answer(query)),
+                QueryProgress::All => events.extend([NameEvent::Shorten(query), NameEvent::Break(query)]),
                 _ => {}
             }
         }
     }
 
-    fn happens(&mut self, event: Event, setting: &Setting) {
+    fn happens(&mut self, event: NameEvent, setting: &NameSetting) {
         match event {
-            Event::Poll => self.poll(setting),
-            Event::Tick => {
+            NameEvent::Poll => self.poll(setting),
+            NameEvent::Tick => {
                 self.now += UNIT;
                 self.waits = None;
             }
-            Event::Succeed(id) => self.tell(Input::AttemptSucceeded { id }),
-            Event::Fail(id, error) => self.tell(Input::AttemptFailed { id, error }),
-            Event::Hint(query) => {
+            NameEvent::Succeed(id) => self.handle_input(ConnectInput::AttemptSucceeded { id }),
+            NameEvent::Fail(id, error) => self.handle_input(ConnectInput::AttemptFailed { id, error }),
+            NameEvent::Hint(query) => {
                 let family = if query == Query::A { Family::V4 } else { Family::V6 };
                 let records = setting.records(query);
                 let own = records.iter().rfind(|address| Family::of(address) == family);
-                self.heard[query as usize] = Heard::Hints;
+                self.heard[query as usize] = QueryProgress::Hints;
                 let addresses = &[*own.expect("there are some")];
-                self.tell(Input::Hinted { family, addresses, order: Order::Any(&[]) });
+                self.handle_input(ConnectInput::Hinted { family, addresses, order: AddressOrder::Any(&[]) });
             }
-            Event::Answer(query) => self.answer(query, Heard::All, &setting.records(query)),
-            Event::Deny(query) => self.answer(query, Heard::Empty, &[]),
-            Event::Shorten(query) => {
+            NameEvent::Answer(query) => self.answer(query, QueryProgress::All, &setting.records(query)),
+            NameEvent::Deny(query) => self.answer(query, QueryProgress::Empty, &[]),
+            NameEvent::Shorten(query) => {
                 let records = setting.records(query);
-                self.answer(query, Heard::Rest, &records[if query == Query::Aaaa { 1 } else { 2 }..]);
+                self.answer(query, QueryProgress::Rest, &records[if query == Query::Aaaa { 1 } else { 2 }..]);
             }
-            Event::Break(query) => {
-                self.hear(query, Heard::Failure);
-                self.tell(Input::QueryFailed { query, error: QueryError::ServerFailure });
+            NameEvent::Break(query) => {
+                self.note_progress(query, QueryProgress::Failure);
+                self.handle_input(ConnectInput::QueryFailed { query, error: QueryError::ServerFailure });
             }
-            Event::Cancel => self.tell(Input::Cancel),
+            NameEvent::Cancel => self.handle_input(ConnectInput::Cancel),
         }
     }
 
-    fn answer(&mut self, query: Query, heard: Heard, addresses: &[SocketAddr]) {
-        self.hear(query, heard);
+    fn answer(&mut self, query: Query, heard: QueryProgress, addresses: &[SocketAddr]) {
+        self.note_progress(query, heard);
         // Either way nothing is known of the ways.
-        let order = if query == Query::Aaaa { Order::Best(Route::Unknown) } else { Order::Any(&[]) };
-        self.tell(Input::Answered { query, addresses, order });
+        let order =
+            if query == Query::Aaaa { AddressOrder::Best(Route::Unknown) } else { AddressOrder::Any(&[]) };
+        self.handle_input(ConnectInput::Answered { query, addresses, order });
     }
 
-    fn hear(&mut self, query: Query, heard: Heard) {
+    fn note_progress(&mut self, query: Query, heard: QueryProgress) {
         let known = &mut self.heard[query as usize];
-        *known = if matches!(known, Heard::Nothing | Heard::Hints) { heard } else { Heard::Again };
+        *known = if matches!(known, QueryProgress::Nothing | QueryProgress::Hints) {
+            heard
+        } else {
+            QueryProgress::Again
+        };
     }
 
-    fn tell(&mut self, input: Input<'_>) {
-        self.referee.hears(&input);
+    fn handle_input(&mut self, input: ConnectInput<'_>) {
+        self.referee.handle_input(&input);
         self.connect.handle_input(input, self.now);
         self.waits = None;
     }
 
-    fn poll(&mut self, setting: &Setting) {
+    fn poll(&mut self, setting: &NameSetting) {
         let output = self.connect.poll_output(self.now);
-        self.referee.sees(&output, self.now);
+        self.referee.handle_output(&output, self.now);
         match output {
-            Output::SendQuery { .. } | Output::StartAttempt { .. } | Output::CancelAttempt { .. } => {}
-            Output::WaitUntil(until) => self.waits = Some(Wait::Until(until)),
-            Output::WaitForInput => self.waits = Some(Wait::ForInput),
-            Output::Established { .. } | Output::Failed(_) => {
-                self.waits = Some(Wait::Over);
+            ConnectOutput::SendQuery { .. }
+            | ConnectOutput::StartAttempt { .. }
+            | ConnectOutput::CancelAttempt { .. } => {}
+            ConnectOutput::WaitUntil(until) => self.waits = Some(NameWait::Until(until)),
+            ConnectOutput::WaitForInput => self.waits = Some(NameWait::ForInput),
+            ConnectOutput::Established { .. } | ConnectOutput::Failed(_) => {
+                self.waits = Some(NameWait::Over);
                 self.is_over_for_good(output, setting);
             }
         }
     }
 
     /// Rule 6: what is answered now changes nothing, and nothing more is sent.
-    fn is_over_for_good(&self, output: Output, setting: &Setting) {
+    fn is_over_for_good(&self, output: ConnectOutput, setting: &NameSetting) {
         let mut connect = self.connect.clone();
         for query in Query::ALL {
             let addresses = &setting.records(query);
-            connect.handle_input(Input::Answered { query, addresses, order: Order::Any(&[]) }, self.now);
+            connect.handle_input(
+                ConnectInput::Answered { query, addresses, order: AddressOrder::Any(&[]) },
+                self.now,
+            );
         }
         assert_eq!(connect.poll_output(self.now), output, "what was answered after the end changed it");
     }

@@ -22,7 +22,7 @@ pub(crate) const SOCKETS: usize = 3;
 
 /// One kind of race, and what the world has in store for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Setting {
+pub(crate) struct RaceSetting {
     pub(crate) config: Config,
     pub(crate) v6: Vec<SocketAddr>,
     pub(crate) v4: Vec<SocketAddr>,
@@ -37,35 +37,35 @@ pub(crate) struct Setting {
     until: Instant,
 }
 
-impl Setting {
+impl RaceSetting {
     /// Whether there is nothing but addresses, sockets, a pace and a deadline.
     pub(crate) fn is_plain(&self) -> bool {
         !self.hints && !self.limits && !self.grows && self.config.deadline.is_some()
     }
 }
 
-impl search::Setting for Setting {
-    type World = World<Unplanned>;
-    type Event = Event;
+impl search::Setting for RaceSetting {
+    type World = RaceWorld<Unplanned>;
+    type Event = RaceEvent;
 
     fn begin(&self) -> Self::World {
-        World::new(self, ())
+        RaceWorld::new(self, ())
     }
 
     fn key(&self, world: &Self::World) -> u64 {
         world.key()
     }
 
-    fn events(&self, world: &Self::World) -> Vec<Event> {
+    fn events(&self, world: &Self::World) -> Vec<RaceEvent> {
         world.events(self)
     }
 
-    fn happens(&self, event: Event, world: &mut Self::World) {
+    fn happens(&self, event: RaceEvent, world: &mut Self::World) {
         world.happens(event, self);
     }
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for RaceSetting {
     /// In words of this file's own, so that no other file decides what was accepted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
@@ -101,14 +101,14 @@ impl fmt::Display for Setting {
     }
 }
 
-pub(crate) fn settings(size: Size) -> Vec<Setting> {
+pub(crate) fn settings(size: Size) -> Vec<RaceSetting> {
     let mut settings = Vec::new();
     for count in 1..=size.destinations {
         for of_v6 in 0..=count {
             let v6: Vec<_> = (0..of_v6).map(|n| name(Family::V6, n)).collect();
             let v4: Vec<_> = (of_v6..count).map(|n| name(Family::V4, n)).collect();
             let until = START + size.units * UNIT;
-            let plain = |config| Setting {
+            let plain = |config| RaceSetting {
                 config,
                 v6: v6.clone(),
                 v4: v4.clone(),
@@ -120,7 +120,7 @@ pub(crate) fn settings(size: Size) -> Vec<Setting> {
             for config in configs(size) {
                 let fewest = config.max_in_flight == size.sockets.min(2) && config.evict == config.hedge;
                 if count <= size.special && (fewest || config.pacing == Pacing::OneByOne) {
-                    settings.push(Setting { hints: true, ..plain(config.clone()) });
+                    settings.push(RaceSetting { hints: true, ..plain(config.clone()) });
                     settings.push(plain(config.clone().deadline(None)));
                 }
                 settings.push(plain(config));
@@ -131,7 +131,7 @@ pub(crate) fn settings(size: Size) -> Vec<Setting> {
     // are in flight.
     let limited =
         |config: &Config| config.pacing == Pacing::AllAtOnce && config.max_in_flight == 2 && !config.hedge;
-    let changing = |config, v4: &[usize], grows| Setting {
+    let changing = |config, v4: &[usize], grows| RaceSetting {
         config,
         v6: vec![name(Family::V6, 0)],
         v4: v4.iter().map(|n| name(Family::V4, *n)).collect(),
@@ -202,14 +202,14 @@ impl Mind for Unplanned {
 
 /// A race, and all around it.
 #[derive(Clone)]
-pub(crate) struct World<G: Mind> {
+pub(crate) struct RaceWorld<G: Mind> {
     race: Race<DESTINATIONS, SOCKETS, 8, G>,
     memory: G::Memory,
     referee: Referee,
     now: Instant,
     /// What the race waits for; `None` while it has more to say.
-    waits: Option<Wait>,
-    answers: [Answer; 2],
+    waits: Option<RaceWait>,
+    answers: [AnswerProgress; 2],
     /// Whether the stack may still run out of sockets.
     plenty: bool,
     /// Whether the race may still be limited to a single socket.
@@ -221,7 +221,7 @@ pub(crate) struct World<G: Mind> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Wait {
+enum RaceWait {
     Until(Instant),
     ForInput,
     Over,
@@ -230,7 +230,7 @@ enum Wait {
 /// How far an answer has come: a hint holds the last address, the first answer all but that, the second all
 /// but the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Answer {
+enum AnswerProgress {
     None,
     Hint,
     First,
@@ -238,7 +238,7 @@ enum Answer {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
+pub(crate) enum RaceEvent {
     Poll,
     Tick,
     Succeed(AttemptId),
@@ -252,16 +252,16 @@ pub(crate) enum Event {
     Cancel,
 }
 
-impl<G: Mind> World<G> {
-    pub(crate) fn new(setting: &Setting, memory: G::Memory) -> Self {
+impl<G: Mind> RaceWorld<G> {
+    pub(crate) fn new(setting: &RaceSetting, memory: G::Memory) -> Self {
         let referee = Referee::new(&setting.config, DESTINATIONS, SOCKETS, START);
-        World {
+        RaceWorld {
             race: Race::new(&setting.config, START),
             memory,
             referee: G::referee(referee, &setting.config),
             now: START,
             waits: None,
-            answers: [Answer::None; 2],
+            answers: [AnswerProgress::None; 2],
             plenty: true,
             roomy: true,
             may_grow: true,
@@ -277,127 +277,127 @@ impl<G: Mind> World<G> {
     }
 
     /// All that may happen now.
-    pub(crate) fn events(&self, setting: &Setting) -> Vec<Event> {
+    pub(crate) fn events(&self, setting: &RaceSetting) -> Vec<RaceEvent> {
         let mut events = Vec::new();
         match self.waits {
-            Some(Wait::Over) => return events,
-            None => events.push(Event::Poll),
-            Some(Wait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
+            Some(RaceWait::Over) => return events,
+            None => events.push(RaceEvent::Poll),
+            Some(RaceWait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
                 return events;
             }
-            Some(Wait::Until(_)) => events.push(Event::Tick),
-            Some(Wait::ForInput) => {}
+            Some(RaceWait::Until(_)) => events.push(RaceEvent::Tick),
+            Some(RaceWait::ForInput) => {}
         }
         for (id, _) in self.referee.open() {
-            events.push(Event::Succeed(id));
-            events.push(Event::Fail(id, AttemptErrorKind::Refused.into()));
+            events.push(RaceEvent::Succeed(id));
+            events.push(RaceEvent::Fail(id, AttemptErrorKind::Refused.into()));
             if self.plenty {
-                events.push(Event::Fail(id, AttemptErrorKind::OutOfSockets.into()));
+                events.push(RaceEvent::Fail(id, AttemptErrorKind::OutOfSockets.into()));
             }
         }
         if let Some((id, _)) = self.referee.open().next() {
-            events.push(Event::Fail(id, AttemptErrorKind::StackGone.into()));
+            events.push(RaceEvent::Fail(id, AttemptErrorKind::StackGone.into()));
         }
         for family in [Family::V6, Family::V4] {
             let (answer, count) = (self.answers[family as usize], self.addresses(setting, family).len());
-            if setting.hints && answer != Answer::Hint && count > 0 {
-                events.push(Event::Hint(family));
+            if setting.hints && answer != AnswerProgress::Hint && count > 0 {
+                events.push(RaceEvent::Hint(family));
             }
             match (answer, count) {
-                (Answer::None | Answer::Hint, _) => {
-                    events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
+                (AnswerProgress::None | AnswerProgress::Hint, _) => {
+                    events.extend([RaceEvent::Resolve(family), RaceEvent::ResolutionFails(family)]);
                 }
-                (Answer::First, 2..) => {
-                    events.push(Event::Resolve(family));
+                (AnswerProgress::First, 2..) => {
+                    events.push(RaceEvent::Resolve(family));
                     // It multiplies the states, and what it does hangs on nothing that the other settings
                     // have.
                     if setting.hints {
-                        events.push(Event::ResolutionFails(family));
+                        events.push(RaceEvent::ResolutionFails(family));
                     }
                 }
                 _ => {}
             }
         }
         if setting.limits && self.roomy {
-            events.push(Event::Limit);
+            events.push(RaceEvent::Limit);
             if setting.grows && self.may_grow {
-                events.push(Event::Pause);
+                events.push(RaceEvent::Pause);
             }
         }
         if setting.grows && self.may_grow {
-            events.push(Event::Grow);
+            events.push(RaceEvent::Grow);
         }
-        events.push(Event::Cancel);
+        events.push(RaceEvent::Cancel);
         assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
         events
     }
 
-    pub(crate) fn happens(&mut self, event: Event, setting: &Setting) {
+    pub(crate) fn happens(&mut self, event: RaceEvent, setting: &RaceSetting) {
         match event {
-            Event::Poll => self.poll(),
-            Event::Tick => {
+            RaceEvent::Poll => self.poll(),
+            RaceEvent::Tick => {
                 self.now += UNIT;
                 self.waits = None;
             }
-            Event::Succeed(id) => {
+            RaceEvent::Succeed(id) => {
                 self.late = Some(id);
-                self.tell(Input::AttemptSucceeded { id });
+                self.handle_input(Input::AttemptSucceeded { id });
             }
-            Event::Fail(id, error) => {
+            RaceEvent::Fail(id, error) => {
                 self.late = Some(id);
                 self.plenty &= error != AttemptErrorKind::OutOfSockets;
-                self.tell(Input::AttemptFailed { id, error });
+                self.handle_input(Input::AttemptFailed { id, error });
             }
-            Event::Hint(family) => {
+            RaceEvent::Hint(family) => {
                 // After the answer it is news of nothing.
                 let answer = &mut self.answers[family as usize];
-                if *answer == Answer::None {
-                    *answer = Answer::Hint;
+                if *answer == AnswerProgress::None {
+                    *answer = AnswerProgress::Hint;
                 }
                 let all = self.addresses(setting, family);
-                self.tell(Input::Hinted { family, addresses: &all[all.len() - 1..] });
+                self.handle_input(Input::Hinted { family, addresses: &all[all.len() - 1..] });
             }
-            Event::Resolve(family) => {
+            RaceEvent::Resolve(family) => {
                 let all = self.addresses(setting, family);
                 let answer = &mut self.answers[family as usize];
-                let first = matches!(answer, Answer::None | Answer::Hint);
+                let first = matches!(answer, AnswerProgress::None | AnswerProgress::Hint);
                 let addresses = match (first, all) {
                     (true, [first @ .., _, _]) if !first.is_empty() => &all[..all.len() - 1],
                     (true, all) => all,
                     (false, all) => &all[1..],
                 };
-                *answer = if first { Answer::First } else { Answer::Second };
-                self.tell(Input::Resolved { family, addresses });
+                *answer = if first { AnswerProgress::First } else { AnswerProgress::Second };
+                self.handle_input(Input::Resolved { family, addresses });
             }
-            Event::ResolutionFails(family) => {
-                self.answers[family as usize] = Answer::Second;
-                self.tell(Input::ResolutionFailed { family });
+            RaceEvent::ResolutionFails(family) => {
+                self.answers[family as usize] = AnswerProgress::Second;
+                self.handle_input(Input::ResolutionFailed { family });
             }
-            Event::Limit => {
+            RaceEvent::Limit => {
                 self.roomy = false;
-                self.referee.hears_limit(1);
+                self.referee.handle_limit(1);
                 self.race.limit_to(1);
                 self.waits = None;
             }
-            Event::Pause => {
+            RaceEvent::Pause => {
                 self.roomy = false;
-                self.referee.hears_pause();
+                self.referee.handle_pause();
                 self.race.pause();
                 self.waits = None;
             }
-            Event::Grow => {
+            RaceEvent::Grow => {
                 self.may_grow = false;
                 // More than it wanted, which is no more than that.
-                self.referee.hears_growth(SOCKETS);
+                self.referee.handle_growth(SOCKETS);
                 self.race.grow_to(SOCKETS);
                 self.waits = None;
             }
-            Event::Cancel => self.tell(Input::Cancel),
+            RaceEvent::Cancel => self.handle_input(Input::Cancel),
         }
     }
 
-    fn tell(&mut self, input: Input<'_>) {
-        self.referee.hears(&input);
+    fn handle_input(&mut self, input: Input<'_>) {
+        self.referee.handle_input(&input);
         self.race.handle_input(input, self.now);
         G::plan(&mut self.race, &self.memory, self.now);
         self.waits = None;
@@ -405,13 +405,13 @@ impl<G: Mind> World<G> {
 
     fn poll(&mut self) {
         let output = self.race.poll_output(self.now);
-        self.referee.sees(&output, self.now);
+        self.referee.handle_output(&output, self.now);
         match output {
             Output::StartAttempt { .. } => {}
             Output::CancelAttempt { id } => self.late = Some(id),
-            Output::WaitUntil(until) => self.waits = Some(Wait::Until(until)),
-            Output::WaitForInput => self.waits = Some(Wait::ForInput),
-            Output::Established { .. } | Output::Failed(_) => self.waits = Some(Wait::Over),
+            Output::WaitUntil(until) => self.waits = Some(RaceWait::Until(until)),
+            Output::WaitForInput => self.waits = Some(RaceWait::ForInput),
+            Output::Established { .. } | Output::Failed(_) => self.waits = Some(RaceWait::Over),
         }
         self.ignores_late_results();
     }
@@ -430,7 +430,7 @@ impl<G: Mind> World<G> {
         }
     }
 
-    fn addresses<'a>(&self, setting: &'a Setting, family: Family) -> &'a [SocketAddr] {
+    fn addresses<'a>(&self, setting: &'a RaceSetting, family: Family) -> &'a [SocketAddr] {
         match family {
             Family::V4 => &setting.v4,
             Family::V6 => &setting.v6,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use connie_core::{Config, Families, Family, Output, Pacing};
 use connie_sim::{address, addresses, label, words};
 
-use crate::plan::{News, Plan};
+use crate::plan::{TraceEvent, TracePlan};
 use crate::play::Trace;
 
 use connie_core::Family::{V4, V6};
@@ -17,7 +17,7 @@ use connie_core::Family::{V4, V6};
 pub(crate) struct Case {
     /// Its number, with a letter where it takes more than one race.
     pub(crate) name: &'static str,
-    pub(crate) plan: Plan,
+    pub(crate) plan: TracePlan,
     /// The starts, as `6a@0 4a@250`.
     starts: &'static str,
     /// The winner, or why there is none, and when: `4a@270`.
@@ -48,33 +48,33 @@ impl Case {
     }
 }
 
-fn staggered() -> Plan {
-    Plan::new(Config::staggered())
+fn staggered() -> TracePlan {
+    TracePlan::new(Config::staggered())
 }
 
-fn growing(delay: u64, growth_percent: u16) -> Plan {
+fn growing(delay: u64, growth_percent: u16) -> TracePlan {
     let delay = Duration::from_millis(delay);
-    Plan::new(Config::staggered().pacing(Pacing::Staggered { delay, growth_percent }))
+    TracePlan::new(Config::staggered().pacing(Pacing::Staggered { delay, growth_percent }))
 }
 
-fn at_once(sockets: usize) -> Plan {
-    Plan::new(Config::all_at_once().max_in_flight(sockets))
+fn at_once(sockets: usize) -> TracePlan {
+    TracePlan::new(Config::all_at_once().max_in_flight(sockets))
 }
 
-fn one_by_one() -> Plan {
-    Plan::new(Config::one_by_one())
+fn one_by_one() -> TracePlan {
+    TracePlan::new(Config::one_by_one())
 }
 
-impl Plan {
-    fn deadline(self, millis: u64) -> Plan {
+impl TracePlan {
+    fn deadline(self, millis: u64) -> TracePlan {
         self.with(|plan| plan.config.deadline = Some(Duration::from_millis(millis)))
     }
 
-    fn patience(self, millis: u64) -> Plan {
+    fn patience(self, millis: u64) -> TracePlan {
         self.with(|plan| plan.config.patience = Duration::from_millis(millis))
     }
 
-    fn only(self, family: Family) -> Plan {
+    fn only(self, family: Family) -> TracePlan {
         self.with(|plan| plan.config.families = Families::Only(family))
     }
 }
@@ -94,7 +94,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Takes a case's name, plan, starts and end.
-type Take<'a> = dyn FnMut(&'static str, Plan, &'static str, &'static str) + 'a;
+type Take<'a> = dyn FnMut(&'static str, TracePlan, &'static str, &'static str) + 'a;
 
 fn winning(case: &mut Take<'_>) {
     case("01", staggered().hosts("4a=ok123").answered(), "4a@0", "4a@123");
@@ -147,7 +147,7 @@ fn families(case: &mut Take<'_>) {
     let one = |family| staggered().hosts("6a=refused10 4a=refused10").only(family).answered();
     case("17", one(V6), "6a@0", "all attempts failed@10");
     case("17b", one(V4), "4a@0", "all attempts failed@10");
-    let second = |plan: Plan| plan.deadline(1_000).answered();
+    let second = |plan: TracePlan| plan.deadline(1_000).answered();
     let two = staggered().many(2, '6', "hang").many(2, '4', "hang");
     case("31", second(two), "6a@0 4a@250 6b@500 4b@750", "deadline exceeded@1000");
     let three = staggered().many(3, '6', "hang").many(1, '4', "hang");
@@ -159,10 +159,11 @@ fn families(case: &mut Take<'_>) {
 
 fn resolving(case: &mut Take<'_>) {
     case("12", staggered().answered(), "", "no destinations@0");
-    let failing = at_once(4).at(10, News::ResolutionFailed(V4)).at(20, News::ResolutionFailed(V6));
+    let failing =
+        at_once(4).at(10, TraceEvent::ResolutionFailed(V4)).at(20, TraceEvent::ResolutionFailed(V6));
     case("12b", failing, "", "no destinations@20");
     let copies = vec![address("4a"); 1_000];
-    let copies = News::Resolved(V4, copies);
+    let copies = TraceEvent::Resolved(V4, copies);
     let same = at_once(4).hosts("4a=ok10").at(0, copies).answer(0, V6);
     case("25", same, "4a@0", "4a@10");
     let delayed = || staggered().hosts("6a=ok10 4a=ok10").answer(100, V4);
@@ -170,14 +171,14 @@ fn resolving(case: &mut Take<'_>) {
     case("51b", delayed().answer(149, V6), "6a@149", "6a@159");
     case("51c", delayed().answer(151, V6), "4a@150", "4a@160");
     case("53", delayed().answer(150, V6), "6a@150", "6a@160");
-    let twice = News::Resolved(V4, vec!["[::ffff:192.0.2.1]:80".parse().unwrap(), address("4a")]);
+    let twice = TraceEvent::Resolved(V4, vec!["[::ffff:192.0.2.1]:80".parse().unwrap(), address("4a")]);
     let twice = at_once(4)
         .hosts("4a=refused20")
         .at(0, twice)
         .answer(0, V6)
-        .at(10, News::Resolved(V4, addresses("4a")));
+        .at(10, TraceEvent::Resolved(V4, addresses("4a")));
     case("54", twice, "4a@0", "all attempts failed@20");
-    let literal = staggered().hosts("6a=refused20").at(0, News::Addresses(addresses("6a")));
+    let literal = staggered().hosts("6a=refused20").at(0, TraceEvent::Addresses(addresses("6a")));
     case("56", literal, "6a@0", "all attempts failed@20");
     let alone = at_once(4).hosts("4a=hang 4b=ok20").answer(10, V4);
     case("78", alone, "4a@10 4b@10", "4b@30");
@@ -186,16 +187,16 @@ fn resolving(case: &mut Take<'_>) {
 
 fn ending(case: &mut Take<'_>) {
     let pending = staggered().many(2, '6', "hang").many(2, '4', "hang").answered();
-    case("13", pending.at(5_000, News::Cancel), "6a@0 4a@250 6b@500 4b@750", "canceled@5000");
+    case("13", pending.at(5_000, TraceEvent::Cancel), "6a@0 4a@250 6b@500 4b@750", "canceled@5000");
     let holes = staggered().hosts("6a=hang 6b=hang 4a=hang").deadline(1_000).answered();
     case("20", holes, "6a@0 4a@250 6b@500", "deadline exceeded@1000");
     // A trace goes on after its end with a cancel.
     case("29", staggered().hosts("6a=hang 4a=ok20").answered(), "6a@0 4a@250", "4a@270");
-    let canceled = staggered().hosts("4a=hang").deadline(1_000).answered().at(500, News::Cancel);
+    let canceled = staggered().hosts("4a=hang").deadline(1_000).answered().at(500, TraceEvent::Cancel);
     case("30", canceled, "4a@0", "canceled@500");
-    let before = at_once(4).hosts("6a=ok10").at(0, News::Cancel).answered();
+    let before = at_once(4).hosts("6a=ok10").at(0, TraceEvent::Cancel).answered();
     case("49", before, "", "canceled@0");
-    let gone = staggered().many(2, '6', "ok1000").many(2, '4', "ok1000").answered().at(300, News::Gone);
+    let gone = staggered().many(2, '6', "ok1000").many(2, '4', "ok1000").answered().at(300, TraceEvent::Gone);
     case("63", gone, "6a@0 4a@250", "stack gone@300");
     case("64", staggered().hosts("4a=hang").deadline(1_000).answered(), "4a@0", "deadline exceeded@1000");
 }
@@ -221,7 +222,7 @@ fn few_sockets(case: &mut Take<'_>) {
 }
 
 fn joining(case: &mut Take<'_>) {
-    let all = |plan: Plan, millis, list| plan.at(millis, News::Resolved(V4, addresses(list)));
+    let all = |plan: TracePlan, millis, list| plan.at(millis, TraceEvent::Resolved(V4, addresses(list)));
     let joins = all(all(at_once(4).hosts("4a=hang 4b=ok30"), 0, "4a"), 100, "4a 4b").answer(0, V6);
     case("75", joins, "4a@0 4b@100", "4b@130");
     let leaves = all(all(staggered().hosts("4a=hang 4b=ok10 4c=ok40"), 0, "4a 4b 4c"), 200, "4a 4c");

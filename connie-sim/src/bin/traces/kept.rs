@@ -4,13 +4,13 @@ use std::fs;
 use std::io;
 
 /// A scenario's or a case's line: its name, and the hashes of its trace and of its timeline.
-pub(crate) struct Line {
+pub(crate) struct TraceLine {
     pub(crate) name: String,
     pub(crate) trace: u32,
     pub(crate) timeline: u32,
 }
 
-impl Line {
+impl TraceLine {
     fn text(&self) -> String {
         format!("{} {:08x} {:08x}\n", self.name, self.trace, self.timeline)
     }
@@ -29,12 +29,12 @@ impl Kept {
     }
 
     /// Writes `lines` in place of what was accepted.
-    pub(crate) fn accept(&self, lines: &[Line]) -> io::Result<()> {
-        fs::write(self.path(), lines.iter().map(Line::text).collect::<String>())
+    pub(crate) fn accept(&self, lines: &[TraceLine]) -> io::Result<()> {
+        fs::write(self.path(), lines.iter().map(TraceLine::text).collect::<String>())
     }
 
     /// Says what differs, and how many lines do.
-    pub(crate) fn compare(&self, lines: &[Line]) -> io::Result<usize> {
+    pub(crate) fn compare(&self, lines: &[TraceLine]) -> io::Result<usize> {
         let accepted = fs::read_to_string(self.path())?;
         let accepted: Vec<&str> = accepted.lines().collect();
         let mut differ = 0;

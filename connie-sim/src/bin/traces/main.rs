@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use connie_sim::words;
 
 use cases::{Case, cases};
-use kept::{Kept, Line};
-use plan::Plan;
+use kept::{Kept, TraceLine};
+use plan::TracePlan;
 use play::{Trace, play};
 
 const SCENARIOS: u64 = 10_000;
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
 type Kinds = BTreeMap<&'static str, usize>;
 
 /// The hashes of all scenarios, played on all cores, and what happened in them.
-fn scenarios() -> (Vec<Line>, Kinds) {
+fn scenarios() -> (Vec<TraceLine>, Kinds) {
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let share = SCENARIOS.div_ceil(cores);
     let play_some = |core: u64| {
@@ -168,12 +168,12 @@ impl Drop for Named {
     }
 }
 
-fn line(name: String, trace: &Trace) -> Line {
-    Line { name, trace: words::hash(&trace.lines), timeline: words::hash(&trace.timeline) }
+fn line(name: String, trace: &Trace) -> TraceLine {
+    TraceLine { name, trace: words::hash(&trace.lines), timeline: words::hash(&trace.timeline) }
 }
 
 /// The hashes of the cases, and what they should come to and do not.
-fn case_lines() -> (Vec<Line>, Vec<String>) {
+fn case_lines() -> (Vec<TraceLine>, Vec<String>) {
     let mut wrong = Vec::new();
     let mut lines = Vec::new();
     for case in cases() {
@@ -267,7 +267,7 @@ fn show(which: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn in_words(which: &str, plan: &Plan, trace: &Trace) -> String {
+fn in_words(which: &str, plan: &TracePlan, trace: &Trace) -> String {
     let hosts = plan.hosts.iter();
     let mut lines: Vec<String> =
         hosts.map(|host| format!("{} does {:?}", words::address(host.address), host.attempts)).collect();

@@ -10,13 +10,13 @@ use connie_sim::{Rng, address, label};
 
 /// A scenario. Times are microseconds from the race's start.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct TracePlan {
     pub(crate) config: Config,
     pub(crate) start: Instant,
-    pub(crate) room: Room,
-    pub(crate) hosts: Vec<Host>,
-    pub(crate) news: Vec<(u64, News)>,
-    pub(crate) stack: Stack,
+    pub(crate) room: TraceSize,
+    pub(crate) hosts: Vec<TraceHost>,
+    pub(crate) news: Vec<(u64, TraceEvent)>,
+    pub(crate) stack: TraceStack,
     pub(crate) wakes: Wakes,
     /// Decides what [`Wakes`] leaves open.
     pub(crate) seed: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 
 /// How large the race is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Room {
+pub(crate) enum TraceSize {
     /// 64 addresses, 16 sockets, 256 attempts on record.
     Large,
     /// 6 addresses, 3 sockets, 4 attempts on record.
@@ -37,14 +37,14 @@ pub(crate) enum Room {
 
 /// An address and what becomes of each attempt on it; the last holds for all further ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Host {
+pub(crate) struct TraceHost {
     pub(crate) address: SocketAddr,
-    pub(crate) attempts: Vec<Result>,
+    pub(crate) attempts: Vec<TraceResult>,
 }
 
 /// What becomes of an attempt.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Result {
+pub(crate) enum TraceResult {
     Succeeds(u64),
     Fails(u64, AttemptError),
     /// Until the stack gives up.
@@ -53,7 +53,7 @@ pub(crate) enum Result {
 
 /// What happens at a time of its own.
 #[derive(Clone, Debug)]
-pub(crate) enum News {
+pub(crate) enum TraceEvent {
     Resolved(Family, Vec<SocketAddr>),
     Hinted(Family, Vec<SocketAddr>),
     ResolutionFailed(Family),
@@ -67,7 +67,7 @@ pub(crate) enum News {
 
 /// What the stack can do.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stack {
+pub(crate) struct TraceStack {
     /// How many sockets there are at a time.
     pub(crate) sockets: Option<usize>,
     /// The attempt, counted from 1, for which there is no socket.
@@ -89,21 +89,21 @@ pub(crate) enum Wakes {
 }
 
 /// The seed's scenario.
-pub(crate) fn drawn(seed: u64) -> Plan {
+pub(crate) fn drawn(seed: u64) -> TracePlan {
     let rng = &mut Rng::new(seed);
     let config = config(rng);
     let addresses = addresses(rng);
     // Now and then half of them answer at the same moment.
     let same = rng.chance(15).then(|| result(rng));
     let hosts = addresses.iter().map(|address| host(*address, same, rng)).collect();
-    let room = if rng.chance(12) { Room::Small } else { Room::Large };
-    let mut plan = Plan {
+    let room = if rng.chance(12) { TraceSize::Small } else { TraceSize::Large };
+    let mut plan = TracePlan {
         config,
         start: Instant::from_micros(rng.pick(&[0, 0, 1, 5_000_000, 1 << 40])),
         room,
         hosts,
         news: news(&addresses, rng),
-        stack: Stack::default(),
+        stack: TraceStack::default(),
         wakes: match rng.below(10) {
             0 => Wakes::Late(rng.within(1, 30_000)),
             1 | 2 => Wakes::Restless,
@@ -192,12 +192,12 @@ fn spelled_v4(number: u16, rng: &mut Rng) -> SocketAddr {
     }
 }
 
-fn host(address: SocketAddr, same: Option<Result>, rng: &mut Rng) -> Host {
+fn host(address: SocketAddr, same: Option<TraceResult>, rng: &mut Rng) -> TraceHost {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port()).with_zone_of(address);
     let usual = same.filter(|_| rng.chance(50)).unwrap_or_else(|| result(rng));
     // The first SYN is lost: only a later attempt comes home.
-    let attempts = if rng.chance(15) { vec![Result::Silent, usual] } else { vec![usual] };
-    Host { address, attempts }
+    let attempts = if rng.chance(15) { vec![TraceResult::Silent, usual] } else { vec![usual] };
+    TraceHost { address, attempts }
 }
 
 /// Keeps the zone, which [`SocketAddr::new`] does not take.
@@ -220,33 +220,33 @@ fn moment(latest: u64, rng: &mut Rng) -> u64 {
     if rng.chance(50) { moment / 50_000 * 50_000 } else { moment }
 }
 
-fn result(rng: &mut Rng) -> Result {
+fn result(rng: &mut Rng) -> TraceResult {
     let slowest = rng.pick(&[0, 30, 300, 300, 2_000]) * 1_000;
     let after = moment(slowest, rng);
     if rng.chance(25) {
-        return Result::Succeeds(after);
+        return TraceResult::Succeeds(after);
     }
     match rng.below(12) {
-        0 => Result::Fails(0, AttemptErrorKind::Unreachable.into()),
-        1 => Result::Fails(after, AttemptErrorKind::Unreachable.into()),
-        2..=4 => Result::Fails(after, AttemptErrorKind::Refused.into()),
-        5 => Result::Fails(after, AttemptErrorKind::Reset.into()),
-        6 => Result::Fails(
+        0 => TraceResult::Fails(0, AttemptErrorKind::Unreachable.into()),
+        1 => TraceResult::Fails(after, AttemptErrorKind::Unreachable.into()),
+        2..=4 => TraceResult::Fails(after, AttemptErrorKind::Refused.into()),
+        5 => TraceResult::Fails(after, AttemptErrorKind::Reset.into()),
+        6 => TraceResult::Fails(
             after,
             AttemptErrorKind::Tls(rng.pick(&[TlsFailure::NotTls, TlsFailure::CertificateName])).into(),
         ),
         7 => {
             let error = AttemptError::new(AttemptErrorKind::Other);
-            Result::Fails(after, error.with_number(rng.below(256) as i32))
+            TraceResult::Fails(after, error.with_number(rng.below(256) as i32))
         }
-        _ => Result::Silent,
+        _ => TraceResult::Silent,
     }
 }
 
 /// What the resolver says, and when.
-fn news(addresses: &[SocketAddr], rng: &mut Rng) -> Vec<(u64, News)> {
+fn news(addresses: &[SocketAddr], rng: &mut Rng) -> Vec<(u64, TraceEvent)> {
     if rng.chance(15) {
-        return vec![(0, News::Addresses(addresses.to_vec()))];
+        return vec![(0, TraceEvent::Addresses(addresses.to_vec()))];
     }
     let mut news = Vec::new();
     for family in [Family::V6, Family::V4] {
@@ -254,21 +254,21 @@ fn news(addresses: &[SocketAddr], rng: &mut Rng) -> Vec<(u64, News)> {
         let at = if rng.chance(50) { 0 } else { moment(1_000_000, rng) };
         if rng.chance(20) {
             let before = rng.within(0, at.max(1));
-            news.push((before, News::Hinted(family, some(&own, rng))));
+            news.push((before, TraceEvent::Hinted(family, some(&own, rng))));
         }
         match rng.below(20) {
             0 => {}
-            1 => news.push((at, News::ResolutionFailed(family))),
-            2 => news.push((at, News::Resolved(family, Vec::new()))),
+            1 => news.push((at, TraceEvent::ResolutionFailed(family))),
+            2 => news.push((at, TraceEvent::Resolved(family, Vec::new()))),
             3..=8 => {
                 // Some join and some leave.
-                news.push((at, News::Resolved(family, some(&own, rng))));
+                news.push((at, TraceEvent::Resolved(family, some(&own, rng))));
                 for _ in 0..rng.within(1, 3) {
                     let later = at + moment(1_000_000, rng);
-                    news.push((later, News::Resolved(family, some(&own, rng))));
+                    news.push((later, TraceEvent::Resolved(family, some(&own, rng))));
                 }
                 if rng.chance(30) {
-                    news.push((at + moment(1_000_000, rng), News::ResolutionFailed(family)));
+                    news.push((at + moment(1_000_000, rng), TraceEvent::ResolutionFailed(family)));
                 }
             }
             9 => {
@@ -276,9 +276,9 @@ fn news(addresses: &[SocketAddr], rng: &mut Rng) -> Vec<(u64, News)> {
                 let mut list = own.clone();
                 list.extend(some(&own, rng));
                 list.extend(addresses.first());
-                news.push((at, News::Resolved(family, list)));
+                news.push((at, TraceEvent::Resolved(family, list)));
             }
-            _ => news.push((at, News::Resolved(family, own))),
+            _ => news.push((at, TraceEvent::Resolved(family, own))),
         }
     }
     news
@@ -295,7 +295,7 @@ fn some(all: &[SocketAddr], rng: &mut Rng) -> Vec<SocketAddr> {
 }
 
 /// What goes wrong beside the addresses: mostly nothing.
-fn trouble(plan: &mut Plan, rng: &mut Rng) {
+fn trouble(plan: &mut TracePlan, rng: &mut Rng) {
     if rng.chance(12) {
         plan.stack.sockets = Some(rng.within(0, 6) as usize);
     }
@@ -310,7 +310,7 @@ fn trouble(plan: &mut Plan, rng: &mut Rng) {
             let own = plan.hosts.iter().map(|host| host.address);
             let own: Vec<_> = own.filter(|address| Family::of(address) == family).collect();
             let at = rng.within(0, plan.stack.says_so_after);
-            plan.news.push((at, News::Resolved(family, some(&own, rng))));
+            plan.news.push((at, TraceEvent::Resolved(family, some(&own, rng))));
         }
     }
     if rng.chance(8) {
@@ -321,25 +321,25 @@ fn trouble(plan: &mut Plan, rng: &mut Rng) {
             plan.news.push((moment(1_500_000, rng), news));
         }
     };
-    at(5, rng, News::Gone);
-    at(10, rng, News::Cancel);
+    at(5, rng, TraceEvent::Gone);
+    at(10, rng, TraceEvent::Cancel);
     let sockets = rng.within(0, 4) as usize;
-    at(10, rng, News::LimitTo(sockets));
+    at(10, rng, TraceEvent::LimitTo(sockets));
     let family = rng.pick(&[Family::V4, Family::V6]);
-    at(10, rng, News::Prefer(family));
+    at(10, rng, TraceEvent::Prefer(family));
 }
 
 /// A plan put together by hand: for the cases. Both answers are there at once, and all times are
 /// milliseconds.
-impl Plan {
+impl TracePlan {
     pub(crate) fn new(config: Config) -> Self {
-        Plan {
+        TracePlan {
             config,
             start: Instant::ZERO,
-            room: Room::Large,
+            room: TraceSize::Large,
             hosts: Vec::new(),
             news: Vec::new(),
-            stack: Stack::default(),
+            stack: TraceStack::default(),
             wakes: Wakes::OnTime,
             seed: 0,
             interleaves: false,
@@ -352,7 +352,7 @@ impl Plan {
         for host in hosts.split_whitespace() {
             let (name, attempts) = host.split_once('=').expect("ADDRESS=RESULT");
             let attempts = attempts.split(',').map(parse).collect();
-            self.hosts.push(Host { address: address(name), attempts });
+            self.hosts.push(TraceHost { address: address(name), attempts });
         }
         self
     }
@@ -367,12 +367,12 @@ impl Plan {
         })
     }
 
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Plan)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut TracePlan)) -> Self {
         change(&mut self);
         self
     }
 
-    pub(crate) fn at(mut self, millis: u64, news: News) -> Self {
+    pub(crate) fn at(mut self, millis: u64, news: TraceEvent) -> Self {
         self.news.push((millis * 1_000, news));
         self.news.sort_by_key(|(at, _)| *at);
         self
@@ -383,7 +383,7 @@ impl Plan {
     pub(crate) fn answer(self, millis: u64, family: Family) -> Self {
         let own = self.hosts.iter().map(|host| host.address).filter(|address| Family::of(address) == family);
         let own = own.collect();
-        self.at(millis, News::Resolved(family, own))
+        self.at(millis, TraceEvent::Resolved(family, own))
     }
 
     /// All addresses are known at the start.
@@ -400,16 +400,16 @@ fn numbered(family: Family, number: u16) -> SocketAddr {
 }
 
 /// `ok20`, `refused5`, `unreachable0`, `reset20` or `hang`.
-fn parse(text: &str) -> Result {
+fn parse(text: &str) -> TraceResult {
     let digits = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
     let (word, millis) = text.split_at(digits);
     let after = millis.parse::<u64>().unwrap_or(0) * 1_000;
     match word {
-        "ok" => Result::Succeeds(after),
-        "refused" => Result::Fails(after, AttemptErrorKind::Refused.into()),
-        "unreachable" => Result::Fails(after, AttemptErrorKind::Unreachable.into()),
-        "reset" => Result::Fails(after, AttemptErrorKind::Reset.into()),
-        "hang" => Result::Silent,
+        "ok" => TraceResult::Succeeds(after),
+        "refused" => TraceResult::Fails(after, AttemptErrorKind::Refused.into()),
+        "unreachable" => TraceResult::Fails(after, AttemptErrorKind::Unreachable.into()),
+        "reset" => TraceResult::Fails(after, AttemptErrorKind::Reset.into()),
+        "hang" => TraceResult::Silent,
         _ => panic!("no result: {text:?}"),
     }
 }

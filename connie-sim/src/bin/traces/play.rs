@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use connie_core::{
-    AttemptError, AttemptErrorKind, AttemptId, Config, Family, Input, Instant, Outcome, Output, Pacing, Race,
+    AttemptError, AttemptErrorKind, AttemptId, AttemptOutcome, Config, Family, Input, Instant, Output,
+    Pacing, Race,
 };
 use connie_sim::{Rng, words};
 
-use crate::plan::{News, Plan, Result, Room, Wakes};
+use crate::plan::{TraceEvent, TracePlan, TraceResult, TraceSize, Wakes};
 
 /// Linux gives up on a SYN after so many microseconds.
 const GIVES_UP: u64 = 127_000_000;
@@ -32,15 +33,15 @@ pub(crate) struct Trace {
 }
 
 /// Plays `plan`.
-pub(crate) fn play(plan: &Plan) -> Trace {
+pub(crate) fn play(plan: &TracePlan) -> Trace {
     match plan.room {
-        Room::Large => Play::<64, 16, 256>::new(plan).run(),
-        Room::Small => Play::<6, 3, 4>::new(plan).run(),
+        TraceSize::Large => Play::<64, 16, 256>::new(plan).run(),
+        TraceSize::Small => Play::<6, 3, 4>::new(plan).run(),
     }
 }
 
 struct Play<'a, const D: usize, const S: usize, const R: usize> {
-    plan: &'a Plan,
+    plan: &'a TracePlan,
     race: Race<D, S, R>,
     rng: Rng,
     now: Instant,
@@ -49,7 +50,7 @@ struct Play<'a, const D: usize, const S: usize, const R: usize> {
     /// How many of the plan's news have come.
     told: usize,
     /// Results that are on their way.
-    results: Vec<Due>,
+    results: Vec<DueResult>,
     open: Vec<AttemptId>,
     /// How many attempts were made on each of the plan's hosts.
     tries: Vec<usize>,
@@ -60,7 +61,7 @@ struct Play<'a, const D: usize, const S: usize, const R: usize> {
 
 /// A result on its way.
 #[derive(Clone, Copy)]
-struct Due {
+struct DueResult {
     at: Instant,
     id: AttemptId,
     /// `None` for success.
@@ -68,7 +69,7 @@ struct Due {
 }
 
 impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
-    fn new(plan: &'a Plan) -> Self {
+    fn new(plan: &'a TracePlan) -> Self {
         let mut trace = Trace::default();
         let start = plan.start.as_micros();
         trace.lines.push(format!("{start} race of {D}, {S}, {R}: {}", words::config(&plan.config)));
@@ -111,7 +112,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
     fn settle(&mut self) -> Option<Output> {
         loop {
             while self.is_due() && !(self.plan.interleaves && self.rng.chance(40)) {
-                self.tell_next();
+                self.handle_next();
             }
             let output = self.poll();
             if self.trace.lines.len() >= MOST_LINES {
@@ -130,7 +131,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
 
     fn poll(&mut self) -> Output {
         let output = self.race.poll_output(self.shown);
-        let limit = self.race.limit();
+        let limit = self.race.max_in_flight();
         self.write('>', format!("{} ({limit})", words::output(&output)));
         output
     }
@@ -146,30 +147,30 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
         let number = self.trace.starts.len();
         self.open.push(id);
         let stack = &self.plan.stack;
-        let fails = |kind: AttemptErrorKind| Result::Fails(0, kind.into());
+        let fails = |kind: AttemptErrorKind| TraceResult::Fails(0, kind.into());
         let result = if self.gone {
             fails(AttemptErrorKind::StackGone)
         } else if stack.runs_out_at == Some(number)
             || stack.sockets.is_some_and(|most| self.open.len() > most)
         {
-            Result::Fails(stack.says_so_after, AttemptErrorKind::OutOfSockets.into())
+            TraceResult::Fails(stack.says_so_after, AttemptErrorKind::OutOfSockets.into())
         } else if stack.lacks == Some(Family::of(&destination)) {
             fails(AttemptErrorKind::Unreachable)
         } else {
             self.result(destination)
         };
         let (after, error) = match result {
-            Result::Succeeds(after) => (after, None),
-            Result::Fails(after, error) => (after, Some(error)),
-            Result::Silent => (GIVES_UP, Some(AttemptErrorKind::TimedOut.into())),
+            TraceResult::Succeeds(after) => (after, None),
+            TraceResult::Fails(after, error) => (after, Some(error)),
+            TraceResult::Silent => (GIVES_UP, Some(AttemptErrorKind::TimedOut.into())),
         };
-        self.results.push(Due { at: later(self.now, after), id, error });
+        self.results.push(DueResult { at: later(self.now, after), id, error });
     }
 
     /// What becomes of the next attempt on `destination`.
-    fn result(&mut self, destination: SocketAddr) -> Result {
+    fn result(&mut self, destination: SocketAddr) -> TraceResult {
         let place = self.plan.hosts.iter().position(|host| host.address == destination);
-        let Some(place) = place else { return Result::Silent };
+        let Some(place) = place else { return TraceResult::Silent };
         let attempts = &self.plan.hosts[place].attempts;
         let result = attempts[self.tries[place].min(attempts.len() - 1)];
         self.tries[place] += 1;
@@ -195,12 +196,12 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
     }
 
     /// The next thing that is due; news before results.
-    fn tell_next(&mut self) {
+    fn handle_next(&mut self) {
         let plan = self.plan;
         match plan.news.get(self.told) {
             Some((at, news)) if later(plan.start, *at) <= self.now => {
                 self.told += 1;
-                self.tell_news(news);
+                self.handle_event(news);
             }
             _ => {
                 let first = self.results.iter().enumerate().min_by_key(|(_, due)| due.at);
@@ -212,45 +213,45 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
                 if !self.open.contains(&due.id) {
                     self.note("a result that comes too late");
                 }
-                self.tell_result(due);
+                self.handle_result(due);
             }
         }
     }
 
-    fn tell_news(&mut self, news: &News) {
+    fn handle_event(&mut self, news: &TraceEvent) {
         match news {
-            News::Resolved(family, addresses) => {
+            TraceEvent::Resolved(family, addresses) => {
                 self.note_answer(*family, addresses);
-                self.tell(Input::Resolved { family: *family, addresses });
+                self.handle_input(Input::Resolved { family: *family, addresses });
             }
-            News::Hinted(family, addresses) => {
+            TraceEvent::Hinted(family, addresses) => {
                 self.note("hints");
-                self.tell(Input::Hinted { family: *family, addresses });
+                self.handle_input(Input::Hinted { family: *family, addresses });
             }
-            News::ResolutionFailed(family) => {
+            TraceEvent::ResolutionFailed(family) => {
                 self.note("a look-up that fails");
-                self.tell(Input::ResolutionFailed { family: *family });
+                self.handle_input(Input::ResolutionFailed { family: *family });
             }
-            News::Addresses(addresses) => {
+            TraceEvent::Addresses(addresses) => {
                 self.note("a list of addresses");
                 self.write('<', words::list(addresses));
                 self.race.handle_addresses(addresses, self.shown);
             }
-            News::Prefer(family) => {
+            TraceEvent::Prefer(family) => {
                 self.note("another family preferred");
                 self.write('<', format!("prefer {}", words::family(*family)));
                 self.race.prefer(*family);
             }
-            News::LimitTo(sockets) => {
+            TraceEvent::LimitTo(sockets) => {
                 self.note("limit_to");
                 self.write('<', format!("limit to {sockets}"));
                 self.race.limit_to(*sockets);
             }
-            News::Cancel => {
+            TraceEvent::Cancel => {
                 self.note("a cancel");
-                self.tell(Input::Cancel);
+                self.handle_input(Input::Cancel);
             }
-            News::Gone => {
+            TraceEvent::Gone => {
                 self.gone = true;
                 for due in &mut self.results {
                     (due.at, due.error) = (self.now, Some(AttemptErrorKind::StackGone.into()));
@@ -277,18 +278,18 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
         }
     }
 
-    fn tell_result(&mut self, due: Due) {
+    fn handle_result(&mut self, due: DueResult) {
         self.open.retain(|open| *open != due.id);
         match due.error {
-            None => self.tell(Input::AttemptSucceeded { id: due.id }),
+            None => self.handle_input(Input::AttemptSucceeded { id: due.id }),
             Some(error) => {
                 self.note(kind_of(error));
-                self.tell(Input::AttemptFailed { id: due.id, error });
+                self.handle_input(Input::AttemptFailed { id: due.id, error });
             }
         }
     }
 
-    fn tell(&mut self, input: Input<'_>) {
+    fn handle_input(&mut self, input: Input<'_>) {
         self.write('<', words::input(&input));
         self.race.handle_input(input, self.shown);
     }
@@ -304,9 +305,9 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
         }
         self.sleep_until(later(self.now, 1_000));
         while let Some(due) = self.results.pop() {
-            self.tell(Input::AttemptSucceeded { id: due.id });
+            self.handle_input(Input::AttemptSucceeded { id: due.id });
         }
-        self.tell(Input::Cancel);
+        self.handle_input(Input::Cancel);
         let _ = self.poll();
     }
 
@@ -345,14 +346,14 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
     fn conclude(mut self) -> Trace {
         let timeline = self.race.timeline();
         self.trace.timeline = words::timeline(&timeline);
-        let gave_up = |outcome| outcome == Some(Outcome::Failed(AttemptErrorKind::TimedOut));
+        let gave_up = |outcome| outcome == Some(AttemptOutcome::Failed(AttemptErrorKind::TimedOut));
         for attempt in timeline.attempts() {
             if attempt.hedge {
                 self.trace.kinds.insert("a hedge");
             }
             match attempt.outcome {
-                Some(Outcome::Evicted) => _ = self.trace.kinds.insert("an eviction"),
-                Some(Outcome::Canceled) => _ = self.trace.kinds.insert("a loser canceled"),
+                Some(AttemptOutcome::Evicted) => _ = self.trace.kinds.insert("an eviction"),
+                Some(AttemptOutcome::Canceled) => _ = self.trace.kinds.insert("a loser canceled"),
                 _ => {}
             }
             let early =
@@ -390,7 +391,7 @@ fn kind_of(error: AttemptError) -> &'static str {
 }
 
 /// What the plan itself shows of.
-fn kinds_of(plan: &Plan, kinds: &mut BTreeSet<&'static str>) {
+fn kinds_of(plan: &TracePlan, kinds: &mut BTreeSet<&'static str>) {
     const SOCKETS: [&str; 16] = [
         "1 socket",
         "2 sockets",
@@ -416,7 +417,7 @@ fn kinds_of(plan: &Plan, kinds: &mut BTreeSet<&'static str>) {
         Pacing::Staggered { .. } => "Staggered with a delay that grows",
         _ => "OneByOne",
     });
-    if plan.room == Room::Large {
+    if plan.room == TraceSize::Large {
         kinds.insert(SOCKETS[max_in_flight.clamp(&1, &16) - 1]);
     }
     for (is_so, kind) in [

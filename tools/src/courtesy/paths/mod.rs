@@ -4,22 +4,22 @@ mod picture;
 mod survey;
 mod tables;
 
-use connie_sim::courtesy::{Policy, Rival, Setting};
+use connie_sim::courtesy::{CourtesyPolicy, Rival, Setting};
 
 use super::measured::Measured;
 use survey::{HAPPY_EYEBALLS, Row, survey};
 
 /// All policies, as tables and the picture have them.
-const POLICIES: [(Policy, &str); 9] = [
-    (Policy::Connie, "connie"),
-    (Policy::ConnieSlow, "connie, each delay 100 ms or more"),
-    (Policy::Staggered, "connie, `Staggered`"),
-    (Policy::AllAtOnce, "connie without a memory"),
+const POLICIES: [(CourtesyPolicy, &str); 9] = [
+    (CourtesyPolicy::Connie, "connie"),
+    (CourtesyPolicy::ConnieSlow, "connie, each delay 100 ms or more"),
+    (CourtesyPolicy::Staggered, "connie, `Staggered`"),
+    (CourtesyPolicy::AllAtOnce, "connie without a memory"),
     (HAPPY_EYEBALLS, "Happy Eyeballs, 250 ms"),
-    (Policy::Rival(Rival::Curl), "curl, 200 ms"),
-    (Policy::Rival(Rival::Firefox), "Firefox, 50 ms · 2^i"),
-    (Policy::Rival(Rival::Apple), "Apple, by history"),
-    (Policy::Rival(Rival::LastWinner), "the last winner, then 250 ms"),
+    (CourtesyPolicy::Rival(Rival::Curl), "curl, 200 ms"),
+    (CourtesyPolicy::Rival(Rival::Firefox), "Firefox, 50 ms · 2^i"),
+    (CourtesyPolicy::Rival(Rival::Apple), "Apple, by history"),
+    (CourtesyPolicy::Rival(Rival::LastWinner), "the last winner, then 250 ms"),
 ];
 
 pub(super) fn measure(seeds: u64) -> Measured {
@@ -41,7 +41,7 @@ const CHECKED: u64 = 60;
 /// Holds what connie costs to bounds. They leave room for what other seeds would have brought.
 pub(super) fn check() -> Result<String, String> {
     let [connie, slow, whole, rival] =
-        [Policy::Connie, Policy::ConnieSlow, Policy::AllAtOnce, HAPPY_EYEBALLS]
+        [CourtesyPolicy::Connie, CourtesyPolicy::ConnieSlow, CourtesyPolicy::AllAtOnce, HAPPY_EYEBALLS]
             .map(|policy| survey(&Setting::TWELVE, policy, CHECKED).later);
     let labs = tables::labs(20);
     let mut missed: Vec<String> = Vec::new();

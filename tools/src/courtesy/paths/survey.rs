@@ -4,15 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use connie_sim::courtesy::{Costs, Policy, Rival, Setting, run};
+use connie_sim::courtesy::{Costs, CourtesyPolicy, Rival, Setting, run};
 
-pub(super) const HAPPY_EYEBALLS: Policy = Policy::Rival(Rival::HappyEyeballs);
+pub(super) const HAPPY_EYEBALLS: CourtesyPolicy = CourtesyPolicy::Rival(Rival::HappyEyeballs);
 
 /// What policies cost, in the order of the picture or in that of a table.
 pub(super) type Row = (&'static str, Costs);
 
 /// What a policy costs the clients of all seeds below `seeds`; with `CONNIE_SEED` that of this one.
-pub(super) fn survey(setting: &Setting, policy: Policy, seeds: u64) -> Costs {
+pub(super) fn survey(setting: &Setting, policy: CourtesyPolicy, seeds: u64) -> Costs {
     let only = std::env::var("CONNIE_SEED").ok().and_then(|seed| seed.trim().parse().ok());
     let (first, end) = only.map_or((0, seeds), |seed: u64| (seed, seed.saturating_add(1)));
     let next = AtomicU64::new(first);
@@ -29,7 +29,7 @@ pub(super) fn survey(setting: &Setting, policy: Policy, seeds: u64) -> Costs {
 }
 
 /// Takes seeds until none is left.
-fn share(setting: &Setting, policy: Policy, next: &AtomicU64, end: u64) -> Costs {
+fn share(setting: &Setting, policy: CourtesyPolicy, next: &AtomicU64, end: u64) -> Costs {
     let mut costs = Costs::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);

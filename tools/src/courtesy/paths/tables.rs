@@ -2,23 +2,25 @@
 
 use std::fmt::Write;
 
-use connie_sim::courtesy::{Cost, Count, Distance, Event, Lab, Policy, Rival, Setting};
+use connie_sim::courtesy::{
+    AddressCount, Cost, CourtesyEvent, CourtesyPolicy, Distance, Lab, Rival, Setting,
+};
 
 use super::survey::{HAPPY_EYEBALLS, Row, survey};
 
 /// Whom smaller tables have.
-const BESIDE: [(Policy, &str); 6] = [
-    (Policy::Connie, "connie"),
-    (Policy::ConnieSlow, "100 ms or more"),
-    (Policy::AllAtOnce, "no memory"),
+const BESIDE: [(CourtesyPolicy, &str); 6] = [
+    (CourtesyPolicy::Connie, "connie"),
+    (CourtesyPolicy::ConnieSlow, "100 ms or more"),
+    (CourtesyPolicy::AllAtOnce, "no memory"),
     (HAPPY_EYEBALLS, "Happy Eyeballs"),
-    (Policy::Rival(Rival::Apple), "Apple"),
-    (Policy::Rival(Rival::LastWinner), "last winner"),
+    (CourtesyPolicy::Rival(Rival::Apple), "Apple"),
+    (CourtesyPolicy::Rival(Rival::LastWinner), "last winner"),
 ];
 
 /// The setting in which most sites have one address.
 pub(super) fn few() -> Setting {
-    Setting::with("1.7 addresses on average", Count::Few)
+    Setting::with("1.7 addresses on average", AddressCount::Few)
 }
 
 pub(super) fn text(twelve: &[Row], few: &[Row], seeds: u64) -> String {
@@ -93,8 +95,8 @@ fn targets(text: &mut String, rows: &[Row]) {
 
 fn sites() -> [Setting; 6] {
     [
-        Setting::with("1 to 12 addresses", Count::UpToTwelve),
-        Setting::with("one address", Count::Of(1)),
+        Setting::with("1 to 12 addresses", AddressCount::UpToTwelve),
+        Setting::with("one address", AddressCount::Of(1)),
         Setting::at("12, all near", Distance::Near),
         Setting::at("12, all anywhere", Distance::Far),
         Setting::at("12 in one place", Distance::OnePlace),
@@ -144,10 +146,10 @@ fn wrong(text: &mut String, seeds: u64) {
     text.push_str("### A wrong memory\n\nTwelve addresses. Half-way something happens; then the first visit to each site, the second and so on. ");
     text.push_str("Mean regret in ms / SYNs a visit.\n\n| | | 1st | 2nd | 3rd | 4th | 5th | 6th |\n|---|---|--:|--:|--:|--:|--:|--:|\n");
     let settings = [
-        Setting::until("all paths are others, nothing shows it", Event::PathsChange),
-        Setting::until("the best address falls silent", Event::BestDies),
+        Setting::until("all paths are others, nothing shows it", CourtesyEvent::PathsChange),
+        Setting::until("the best address falls silent", CourtesyEvent::BestDies),
         Setting::PORTAL,
-        Setting::until("another network", Event::Moves),
+        Setting::until("another network", CourtesyEvent::Moves),
     ];
     for setting in settings {
         for (policy, name) in BESIDE {
