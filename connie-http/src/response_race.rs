@@ -155,7 +155,8 @@ impl ResponseRace {
         }
     }
 
-    /// What is to be done at this moment. Ask again after each thing done, and after each event.
+    /// What is to be done at this moment. Ask again after each thing done, and after each event; and report first what has come by then, so
+    /// that an answer which is there is not asked for twice.
     pub fn poll_output(&mut self, bucket: &mut RetryBucket, now: Instant) -> ResponseOutput {
         let output = self.decide(bucket, now);
         let is_of_no_use = self.end.is_some() || self.second == Second::Gone;

@@ -379,7 +379,7 @@ mod table {
         took
     }
 
-    /// FINISH_LINE_ROUNDS=9 measures: then no median is 1 ms above the one without.
+    /// FINISH_LINE_ROUNDS=9 measures: then the quickest of nine is at most 1 ms above the quickest of nine without.
     #[test]
     fn no_network_of_the_table_is_slower_or_asks_twice() {
         let rounds = std::env::var("FINISH_LINE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
@@ -409,10 +409,8 @@ mod table {
                         pages += 1;
                     }
                 }
-                let [without, with] = times.map(|mut times| {
-                    times.sort_unstable();
-                    times[times.len() / 2]
-                });
+                // The quickest: what else the machine does makes none quicker.
+                let [without, with] = times.map(|times| times.into_iter().min().expect("a round"));
                 println!("{:<28} {without:>12.1?} {with:>12.1?}", network.name);
                 let most = if rounds > 4 { ms(1) } else { ms(150) };
                 assert!(with <= without + most, "{}: {with:?}, without {without:?}", network.name);

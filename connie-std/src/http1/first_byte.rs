@@ -209,7 +209,10 @@ where
         if self.look_at_first() || self.look_at_second() {
             return Ok(());
         }
-        self.wait_for(Interest::Receive, until)
+        self.wait_for(Interest::Receive, until)?;
+        // What came in the last moment of the patience counts.
+        let _ = self.look_at_first() || self.look_at_second();
+        Ok(())
     }
 
     /// One wait for the first connection, and for the second where there is one, to have what `interest` says.
