@@ -109,7 +109,7 @@ macro_rules! client {
 }
 
 /// Lookups of these names, and what they find in the order in which they do.
-fn look_ups<'t>(
+fn lookups<'t>(
     dns: &'t impl Lookup<Error = QueryError>,
     world: &'t World,
     names: &'t [String],
@@ -139,7 +139,7 @@ fn at(found: &RefCell<Vec<Found>>, count: usize, millis: u64) {
 fn a_name_that_several_wait_for_is_asked_once_and_all_are_woken() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
     let (names, found) = (vec![NAME.to_owned(); 9], Rc::default());
-    assert_eq!(world.run_tasks(SECOND, look_ups(&dns, &world, &names, &found)).0, 9);
+    assert_eq!(world.run_tasks(SECOND, lookups(&dns, &world, &names, &found)).0, 9);
     at(&found, 9, 20);
     assert_eq!(net.sent(), "0@0");
     // And what is known is not asked again.
@@ -153,7 +153,7 @@ fn a_name_that_several_wait_for_is_asked_once_and_all_are_woken() {
 fn a_thousand_tasks_that_ask_for_one_name_send_one_query() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
     let (names, found) = (vec![NAME.to_owned(); 1_000], Rc::default());
-    let (ended, polls) = world.run_tasks(SECOND, look_ups(&dns, &world, &names, &found));
+    let (ended, polls) = world.run_tasks(SECOND, lookups(&dns, &world, &names, &found));
     assert_eq!((ended, net.sent().as_str()), (1_000, "0@0"));
     assert!(found.borrow().iter().all(|found| found.millis <= 50), "{:?}", found.borrow().last());
     assert!(polls <= 6_000, "{polls} polls");
@@ -164,7 +164,7 @@ fn with_room_for_one_name_the_others_come_after_it() {
     client!(world, net, udp, dns: Client<'_, 1>, ["ok"]);
     let names = ["a.test", "b.test", "c.test"].map(str::to_owned);
     let found = Rc::default();
-    assert_eq!(world.run_tasks(SECOND, look_ups(&dns, &world, &names, &found)).0, 3);
+    assert_eq!(world.run_tasks(SECOND, lookups(&dns, &world, &names, &found)).0, 3);
     let found: Vec<_> = found.borrow().iter().map(|found| found.millis).collect();
     assert_eq!(found, [20, 40, 60]);
     assert_eq!(net.sent(), "0@0 0@20 0@40");
@@ -196,7 +196,7 @@ fn who_waits_is_woken_when_the_one_that_drives_is_dropped() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
     let found: Rc<RefCell<Vec<Found>>> = Rc::default();
     let names = vec![NAME.to_owned(); 2];
-    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut tasks = lookups(&dns, &world, &names, &found);
     // The first gives up after 10 ms.
     let mut first = tasks.remove(0);
     let impatient: Task<'_> = Box::pin(async {
@@ -216,7 +216,7 @@ fn who_waits_is_woken_when_the_one_that_serves_it_is_dropped() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
     let found: Rc<RefCell<Vec<Found>>> = Rc::default();
     let names = vec![NAME.to_owned()];
-    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut tasks = lookups(&dns, &world, &names, &found);
     let serving: Task<'_> = Box::pin(async {
         let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));
         let _ = embassy_futures::select::select(dns.serve(), limit).await;
@@ -285,14 +285,14 @@ fn want_of_sockets_is_waited_out() {
     client!(world, net, udp, dns: Client<'_, 4, 1>, ["ok"]);
     let names = ["a.test", "b.test"].map(str::to_owned);
     let found = Rc::default();
-    assert_eq!(world.run_tasks(5 * SECOND, look_ups(&dns, &world, &names, &found)).0, 2);
+    assert_eq!(world.run_tasks(5 * SECOND, lookups(&dns, &world, &names, &found)).0, 2);
     let times: Vec<_> = found.borrow().iter().map(|found: &Found| found.millis).collect();
     assert_eq!(times, [20, 1_020]);
     // The same where it is the stack that has no more.
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
     net.pool.set(1);
     let found = Rc::default();
-    assert_eq!(world.run_tasks(5 * SECOND, look_ups(&dns, &world, &names, &found)).0, 2);
+    assert_eq!(world.run_tasks(5 * SECOND, lookups(&dns, &world, &names, &found)).0, 2);
     let times: Vec<_> = found.borrow().iter().map(|found: &Found| found.millis).collect();
     assert_eq!(times, [20, 1_020]);
 }
@@ -313,7 +313,7 @@ fn who_waits_has_its_answer_while_another_query_hangs() {
     client!(world, net, udp, dns: Client<'_>, ["for:x.test silent; ok@40"]);
     let names = ["x.test", "y.test"].map(str::to_owned);
     let found: Rc<RefCell<Vec<Found>>> = Rc::default();
-    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut tasks = lookups(&dns, &world, &names, &found);
     let late: Task<'_> = Box::pin(async {
         connie_async::Clock::wait_until(&world, Instant::from_millis(30)).await;
         net.hang.set(1);
@@ -357,7 +357,7 @@ fn a_question_under_way_goes_to_other_servers_at_once() {
     udp.set_servers(&all[..1]);
     let found: Rc<RefCell<Vec<Found>>> = Rc::default();
     let names = ["a.test".to_owned()];
-    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut tasks = lookups(&dns, &world, &names, &found);
     tasks.push(Box::pin(async {
         connie_async::Clock::wait_until(&world, Instant::from_millis(10)).await;
         udp.set_servers(&all[1..]);
@@ -434,7 +434,7 @@ fn who_drives_without_room_for_its_own_name_waits() {
     client!(world, net, udp, dns: Client<'_, 1>, ["a ok@40"]);
     let names = ["a.test", "b.test", "a.test"].map(str::to_owned);
     let found: Rc<RefCell<Vec<Found>>> = Rc::default();
-    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut tasks = lookups(&dns, &world, &names, &found);
     let mut first = tasks.remove(0);
     let impatient: Task<'_> = Box::pin(async {
         let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));
@@ -454,7 +454,7 @@ fn who_drives_without_room_is_woken_when_there_is_some() {
     client!(world, net, udp, dns: Client<'_, 1>, ["a ok@40"]);
     let names = ["a.test", "b.test", "a.test"].map(str::to_owned);
     let found: Rc<RefCell<Vec<Found>>> = Rc::default();
-    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut tasks = lookups(&dns, &world, &names, &found);
     for (index, limit) in [(0, 10), (2, 20)] {
         let mut task = std::mem::replace(&mut tasks[index], Box::pin(async {}));
         let clock = &world;

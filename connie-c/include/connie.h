@@ -46,7 +46,7 @@ enum connie {
   /**
    * The name could not be resolved; it may work the next time. Like EAI_AGAIN of getaddrinfo.
    */
-  CONNIE_LOOK_UP_FAILED = -3,
+  CONNIE_LOOKUP_FAILED = -3,
   /**
    * The time allowed for the lookup and the addresses has passed, or the system has given up each address.
    * Like ETIMEDOUT.

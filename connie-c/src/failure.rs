@@ -122,8 +122,8 @@ fn of_kind(kind: ErrorKind) -> Connie {
     match kind {
         ErrorKind::InvalidHost => Connie::InvalidArgument,
         ErrorKind::NoSuchName | ErrorKind::NoAddress => Connie::NameNotFound,
-        ErrorKind::LookUpTimedOut | ErrorKind::LookUpUnreachable | ErrorKind::LookUpFailed => {
-            Connie::LookUpFailed
+        ErrorKind::LookupTimedOut | ErrorKind::LookupUnreachable | ErrorKind::LookupFailed => {
+            Connie::LookupFailed
         }
         ErrorKind::Refused => Connie::Refused,
         ErrorKind::Unreachable => Connie::Unreachable,
@@ -146,7 +146,7 @@ const ALL: [(Connie, &CStr); 13] = [
     (Connie::Ok, c"connected"),
     (Connie::InvalidArgument, c"invalid argument"),
     (Connie::NameNotFound, c"no such name, or no address for it"),
-    (Connie::LookUpFailed, c"the name could not be resolved"),
+    (Connie::LookupFailed, c"the name could not be resolved"),
     (Connie::TimedOut, c"timed out"),
     (Connie::OutOfDescriptors, c"no descriptor left"),
     (Connie::Refused, c"connection refused"),

@@ -41,7 +41,7 @@ pub enum Connie {
     /// There is no such name, or it has no address. Like EAI_NONAME of getaddrinfo.
     NameNotFound = -2,
     /// The name could not be resolved; it may work the next time. Like EAI_AGAIN of getaddrinfo.
-    LookUpFailed = -3,
+    LookupFailed = -3,
     /// The time allowed for the lookup and the addresses has passed, or the system has given up each address.
     /// Like ETIMEDOUT.
     TimedOut = -4,

@@ -23,11 +23,11 @@ pub enum ErrorKind {
     /// The name, or the list, has no address of a family that was asked for.
     NoAddress,
     /// No name server answered in time.
-    LookUpTimedOut,
+    LookupTimedOut,
     /// No name server could be reached.
-    LookUpUnreachable,
+    LookupUnreachable,
     /// The name could not be looked up for another reason.
-    LookUpFailed,
+    LookupFailed,
     /// A machine refused the connection.
     Refused,
     /// TCP connected, and TLS failed.
@@ -78,10 +78,10 @@ impl ErrorKind {
         match of_name.map(|(_, error)| error).min_by_key(|error| error.precedence()) {
             None => ErrorKind::NoAddress,
             Some(QueryError::NoSuchName) => ErrorKind::NoSuchName,
-            Some(QueryError::TimedOut) => ErrorKind::LookUpTimedOut,
-            Some(QueryError::Unreachable) => ErrorKind::LookUpUnreachable,
+            Some(QueryError::TimedOut) => ErrorKind::LookupTimedOut,
+            Some(QueryError::Unreachable) => ErrorKind::LookupUnreachable,
             Some(QueryError::OutOfSockets) => ErrorKind::OutOfSockets,
-            Some(_) => ErrorKind::LookUpFailed,
+            Some(_) => ErrorKind::LookupFailed,
         }
     }
 }
@@ -449,10 +449,10 @@ mod tests {
     fn of_queries_that_failed_the_one_that_tells_most_counts() {
         use QueryError::{NoSuchName, Refused, ServerFailure, TimedOut, Unreachable};
         let order = [
-            (ServerFailure, ErrorKind::LookUpFailed),
-            (Refused, ErrorKind::LookUpFailed),
-            (TimedOut, ErrorKind::LookUpTimedOut),
-            (Unreachable, ErrorKind::LookUpUnreachable),
+            (ServerFailure, ErrorKind::LookupFailed),
+            (Refused, ErrorKind::LookupFailed),
+            (TimedOut, ErrorKind::LookupTimedOut),
+            (Unreachable, ErrorKind::LookupUnreachable),
             (NoSuchName, ErrorKind::NoSuchName),
         ];
         for (index, &(first, kind)) in order.iter().enumerate() {

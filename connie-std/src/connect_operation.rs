@@ -283,7 +283,7 @@ impl<S: RaceStack> ConnectOperation<S> {
             self.advance(&mut poller.lookups, now);
             match self.poll_sockets(false, waker, now) {
                 SocketSupply::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
-                    let look = poller.has_look_ups().then(|| now + LOOK);
+                    let look = poller.has_lookups().then(|| now + LOOK);
                     ControlFlow::Continue(until.into_iter().chain(look).min())
                 }
                 sockets => ControlFlow::Break(sockets),

@@ -73,7 +73,7 @@ impl OsPoller {
     }
 
     /// Whether a lookup waits for something.
-    pub(crate) fn has_look_ups(&self) -> bool {
+    pub(crate) fn has_lookups(&self) -> bool {
         let (watch, wake_at) = self.watch_lookups(None);
         !watch.entries.is_empty() || wake_at.is_some()
     }

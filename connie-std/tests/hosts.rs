@@ -143,7 +143,7 @@ fn names_of_which_none_has_addresses_are_told_one_by_one() {
 
 /// A deadline ends it where a look-up hangs, at its time.
 #[test]
-fn the_deadline_covers_all_look_ups() {
+fn the_deadline_covers_all_lookups() {
     let closed = closed_port(here(2));
     let mut options = knowing(&[("a.test", Ok(here(2)))]);
     options.race.deadline = Some(Duration::from_millis(300));

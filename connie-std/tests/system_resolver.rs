@@ -62,7 +62,7 @@ fn finish(lookup: &mut dyn PendingLookup, clock: OsClock) -> Vec<ResolveEvent> {
 }
 
 #[test]
-fn look_ups_leave_nothing_behind() {
+fn lookups_leave_nothing_behind() {
     let clock = OsClock::start();
     if cfg!(windows) {
         // The first call of a process opens what it keeps.

@@ -182,7 +182,7 @@ fn a_resolver_that_fails_is_quoted() {
 }
 
 #[test]
-fn look_ups_that_wait_for_sockets_wake_the_task() {
+fn lookups_that_wait_for_sockets_wake_the_task() {
     let live = Live::silent(any_port(4));
     let name_server = DnsServer::start(any_port(1));
     name_server.set("name.test", RecordType::Aaaa, DnsAnswer::no_data());

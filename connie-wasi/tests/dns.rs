@@ -90,7 +90,7 @@ fn an_answer_is_kept_for_all_who_share_it() {
 
 /// The runner allows some 250 files. A pollable that outlived its socket would trap.
 #[test]
-fn look_ups_that_are_given_up_leave_no_socket() {
+fn lookups_that_are_given_up_leave_no_socket() {
     let (server, udp) = server();
     let address = server.local_addr().unwrap();
     // Nobody accepts. The kernel completes the first hundred handshakes, and lets the others wait.
@@ -138,7 +138,7 @@ fn what_is_no_name_is_not_asked_for() {
 #[test]
 fn a_connect_without_servers_says_so() {
     let error = connect(("name.test", 80), &within().resolver(Dns::new([]))).unwrap_err();
-    assert_eq!(error.error_kind(), ErrorKind::LookUpUnreachable);
+    assert_eq!(error.error_kind(), ErrorKind::LookupUnreachable);
     assert_eq!(error.to_string(), "could not resolve name.test: no name server could be reached");
     // Nothing lies behind it that the line does not say.
     assert!(error.source().is_none());

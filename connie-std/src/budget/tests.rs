@@ -130,11 +130,11 @@ fn who_stays_in_line_with_some_is_woken_where_it_asked_last() {
 #[test]
 fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
     let budget = SocketBudget::new(3);
-    let look_ups = budget.for_lookups();
-    let loan = look_ups.loan().expect("one");
+    let lookups = budget.for_lookups();
+    let loan = lookups.loan().expect("one");
     let mut race = take(&budget, 3).unwrap();
     let (mut other, mut first, mut second) =
-        (TestWaiter::of(&budget), TestWaiter::of(&look_ups), TestWaiter::of(&look_ups));
+        (TestWaiter::of(&budget), TestWaiter::of(&lookups), TestWaiter::of(&lookups));
     assert!(
         [&mut other, &mut first, &mut second].into_iter().all(|it| matches!(it.poll(1), Acquire::Queued))
     );
@@ -143,7 +143,7 @@ fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
     assert_eq!((race.sockets(), loan.in_line(), loan.has_lent()), (2, 1, true));
     assert_eq!((first.waker.woken(), second.waker.woken(), other.waker.woken()), (1, 1, 0));
     assert!(matches!(other.poll(1), Acquire::Queued));
-    assert!(matches!(TestWaiter::of(&look_ups).poll(1), Acquire::Queued), "it is for who was in line before");
+    assert!(matches!(TestWaiter::of(&lookups).poll(1), Acquire::Queued), "it is for who was in line before");
     let lent = taken(first.poll(1));
     assert_eq!((lent.sockets(), loan.in_line(), loan.has_lent()), (1, 1, false));
     assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (0, 2));

@@ -22,14 +22,14 @@ struct Racer {
     most: usize,
     by_plan: Option<(usize, Instant)>,
     /// What its lookups take their sockets from.
-    look_ups: SocketBudget,
+    lookups: SocketBudget,
 }
 
 impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
-        let look_ups = budget.for_lookups();
-        let allowance = BudgetState::new(budget.clone(), look_ups.loan().expect("of lookups"), race);
-        Racer { allowance, waker: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, look_ups }
+        let lookups = budget.for_lookups();
+        let allowance = BudgetState::new(budget.clone(), lookups.loan().expect("of lookups"), race);
+        Racer { allowance, waker: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, lookups }
     }
 
     /// Looks after its sockets as a task, and puts as many to use as it may.
@@ -256,8 +256,8 @@ fn what_the_system_does_not_have_for_it_goes_back_until_it_tries_again() {
 
 /// A lookup that waits in line.
 fn look_up(race: &Racer) -> impl FnMut() -> Option<Permits> + use<> {
-    let (look_ups, mut place) = (race.look_ups.clone(), None);
-    let mut poll = move || match look_ups.poll_acquire(&mut place, 1, Waker::noop()) {
+    let (lookups, mut place) = (race.lookups.clone(), None);
+    let mut poll = move || match lookups.poll_acquire(&mut place, 1, Waker::noop()) {
         Acquire::Acquired(share) => Some(share),
         Acquire::Queued | Acquire::AllHeld => None,
     };
@@ -273,10 +273,10 @@ fn a_race_lends_its_look_up_what_is_not_in_flight_but_for_one() {
     let mut other = Racer::new(&budget, &no_hedge());
     assert_eq!(other.look(1, 0), SocketSupply::InLine(None));
     race.in_flight = 1;
-    let mut look_ups = [look_up(&race), look_up(&race), look_up(&race)];
+    let mut lookups = [look_up(&race), look_up(&race), look_up(&race)];
     race.look(3, 10);
     assert_eq!((race.has(), race.allowance.loan.has_lent()), ((1, 0), true));
-    let lent: Vec<_> = look_ups.iter_mut().filter_map(|poll| poll()).collect();
+    let lent: Vec<_> = lookups.iter_mut().filter_map(|poll| poll()).collect();
     assert_eq!((lent.len(), race.allowance.loan.has_lent(), other.woken()), (2, false, 0));
 }
 

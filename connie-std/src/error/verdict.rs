@@ -104,8 +104,8 @@ fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
     match kind {
         ErrorKind::InvalidHost => io::ErrorKind::InvalidInput,
         ErrorKind::NoSuchName | ErrorKind::NoAddress => io::ErrorKind::NotFound,
-        ErrorKind::LookUpTimedOut | ErrorKind::TimedOut => io::ErrorKind::TimedOut,
-        ErrorKind::LookUpUnreachable => io::ErrorKind::NetworkUnreachable,
+        ErrorKind::LookupTimedOut | ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+        ErrorKind::LookupUnreachable => io::ErrorKind::NetworkUnreachable,
         ErrorKind::Refused => io::ErrorKind::ConnectionRefused,
         ErrorKind::Tls(TlsFailure::ClosedEarly) => io::ErrorKind::UnexpectedEof,
         ErrorKind::Tls(_) => io::ErrorKind::InvalidData,

@@ -412,7 +412,7 @@ fn a_datagram_for_which_there_is_no_socket_is_sent_again() {
 
 /// The driver tells the second lookup that there are news, though the first has read them.
 #[test]
-fn look_ups_share_a_question_and_hear_of_its_end() {
+fn lookups_share_a_question_and_hear_of_its_end() {
     let world = world(&["ok"]);
     let mut driver = driver(&world, DnsConfig::default());
     let (mut first, mut second) = (names(&[name_servers::Kind::A]), names(&[name_servers::Kind::A]));
