@@ -32,6 +32,13 @@ impl Poller<OsStack> for OsPoller {
 }
 
 impl OsPoller {
+    /// How long one `poll` may take.
+    fn longest_wait(&self, until: Option<Instant>) -> Duration {
+        let left = until.map_or(LONGEST_WAIT, |until| until.duration_since(self.clock.now()));
+        let is_inherited = self.canceler.as_ref().is_some_and(Canceler::is_inherited);
+        left.min(if is_inherited { LOOK } else { LONGEST_WAIT })
+    }
+
     /// One `poll` over all of `sockets` and what the lookups watch, which does not wait where one of the
     /// sockets is ready without it.
     pub(crate) fn wait_for<T: Pollable>(
@@ -45,11 +52,7 @@ impl OsPoller {
         let beside = self.beside.clone();
         let mut beside = beside.as_deref().map(beside::lock);
         let (watch, until) = self.watch_lookups(until);
-        let left = until.map_or(LONGEST_WAIT, |until| until.duration_since(self.clock.now()));
-        let mut longest = left.min(LONGEST_WAIT);
-        if self.canceler.as_ref().is_some_and(Canceler::is_inherited) {
-            longest = longest.min(LOOK);
-        }
+        let mut longest = self.longest_wait(until);
         let mut fds = Vec::with_capacity(sockets.len() + 1);
         let mut owners = Vec::with_capacity(sockets.len());
         let mut ready = Vec::new();
@@ -70,13 +73,7 @@ impl OsPoller {
             longest = Duration::ZERO;
         }
         let in_line = watch.is_in_line();
-        for WatchedDescriptor { fd, readiness, .. } in watch.entries {
-            let events = match readiness {
-                Readiness::Read => PollFlags::IN,
-                Readiness::Write => PollFlags::OUT,
-            };
-            fds.push(PollFd::from_borrowed_fd(fd, events));
-        }
+        fds.extend(watch.entries.into_iter().map(poll_fd));
         for descriptor in self.canceler.iter().flat_map(Canceler::descriptors) {
             fds.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
         }
@@ -114,6 +111,14 @@ impl OsPoller {
         let ends = may_have_come && beside.as_mut().is_some_and(|beside| beside.look());
         if ends || self.is_canceled() { PollResult::Canceled } else { PollResult::Look }
     }
+}
+
+fn poll_fd(WatchedDescriptor { fd, readiness, .. }: WatchedDescriptor<'_>) -> PollFd<'_> {
+    let events = match readiness {
+        Readiness::Read => PollFlags::IN,
+        Readiness::Write => PollFlags::OUT,
+    };
+    PollFd::from_borrowed_fd(fd, events)
 }
 
 /// The longest time in one `poll`, which takes no more than 24 days on some systems. To wake early is

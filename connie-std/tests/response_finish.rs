@@ -538,6 +538,20 @@ fn uploads_upgrades_and_tunnels_are_what_they_were() {
     assert_eq!(site.servers[1].0.accepted(), 0);
 }
 
+/// What is behind a proxy's tunnel no other address of the proxy can mend.
+#[test]
+fn a_request_through_a_tunnel_is_sent_once() {
+    let open = Front::Answers(b"HTTP/1.1 200 OK\r\n\r\n", Duration::ZERO);
+    let site = Site::plain(&[open, LIVE]);
+    let mut connection = site.http();
+    connection.set_tunnel("other.test", 80, &[]).expect("a host");
+    connection.set_timeout(Some(3 * PATIENCE));
+    connection.request("GET", "/", &[], b"").expect("sent");
+    let _ = connection.response();
+    assert!(connection.response_record().is_none(), "nothing was raced");
+    assert_eq!(site.servers[1].0.accepted(), 0);
+}
+
 #[test]
 fn a_body_that_went_out_in_one_call_is_repeated_by_the_callers_word() {
     let site = Site::plain(&[Front::Reset, LIVE]);

@@ -18,6 +18,9 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/memory.md")]
 mod memory_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/finish-line.md")]
+mod finish_line_page {}
 
 #[cfg(target_os = "linux")]
 pub mod guest;
