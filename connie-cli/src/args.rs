@@ -111,6 +111,9 @@ pub struct RaceArgs {
     /// Print only errors, and what other options ask for
     #[arg(short, long)]
     pub silent: bool,
+    /// The same as --report json
+    #[arg(long)]
+    pub json: bool,
     /// Show the race on stderr, and not on stdout
     #[arg(short, long)]
     pub verbose: bool,

@@ -47,7 +47,7 @@ impl Body {
         }
         let mut pieces = Vec::new();
         for argument in arguments {
-            if !pieces.is_empty() {
+            if !pieces.is_empty() && argument.kind != DataKind::Json {
                 push(&mut pieces, Piece::Bytes(b"&".to_vec()));
             }
             push(&mut pieces, piece(argument)?);
@@ -236,9 +236,11 @@ fn piece(argument: &DataArg) -> Result<Piece, Error> {
     let text = argument.text.as_str();
     match (argument.kind, text.strip_prefix('@')) {
         (DataKind::Text, Some(file)) => file_piece(Path::new(file), true),
-        (DataKind::Binary, Some(file)) => file_piece(Path::new(file), false),
+        (DataKind::Binary | DataKind::Json, Some(file)) => file_piece(Path::new(file), false),
         (DataKind::UrlEncode, _) => Ok(Piece::Bytes(url_encoded(text)?)),
-        (DataKind::Raw | DataKind::Text | DataKind::Binary, _) => Ok(Piece::Bytes(text.as_bytes().to_vec())),
+        (DataKind::Raw | DataKind::Text | DataKind::Binary | DataKind::Json, _) => {
+            Ok(Piece::Bytes(text.as_bytes().to_vec()))
+        }
     }
 }
 

@@ -122,7 +122,7 @@ fn warn_of_surplus(args: &Get) {
     }
 }
 
-/// Fetches one of the URLs, and prints what `--json` wants to know of it.
+/// Fetches one of the URLs, and prints what `--report json` wants to know of it.
 fn fetch(
     args: &Get,
     wanted: &Wanted,
@@ -141,7 +141,7 @@ fn fetch(
     });
     // What went wrong with the fetch says more than a file that could not be written.
     let result = result.and_then(|()| session.take_written());
-    if args.race.json {
+    if args.race.report.is_some() {
         let elapsed = clock.now().as_micros();
         let printed = print(format_args!("{}\n", json(&wanted.url, &fetched, session, &result, elapsed)));
         return (fetched, result.and(printed));
@@ -197,7 +197,7 @@ fn remote_name(url: &Url) -> Result<Target, Error> {
     }
 }
 
-/// What `--json` prints of one URL, in this order.
+/// What `--report json` prints of one URL, in this order.
 #[derive(Serialize)]
 struct Json<'a> {
     url: String,

@@ -18,6 +18,7 @@ mod exchange;
 mod exit_code;
 mod fetched;
 mod get;
+mod headers;
 mod login;
 mod memory;
 mod output;
@@ -39,11 +40,18 @@ mod write_out;
 
 use std::process::ExitCode;
 
-use args::Command;
+use args::{Command, Get};
+use error::Error;
+
+/// What options leave to be read: passwords, and files of headers.
+fn complete(args: &mut Get) -> Result<(), Error> {
+    login::complete(args)?;
+    headers::complete(args)
+}
 
 fn main() -> ExitCode {
     let result = usage::read().and_then(|line| match line.command {
-        Command::Get(mut args) => login::complete(&mut args).and_then(|()| get::run(&args)),
+        Command::Get(mut args) => complete(&mut args).and_then(|()| get::run(&args)),
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Memory(args) => memory::run(&args),

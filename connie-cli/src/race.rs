@@ -11,7 +11,11 @@ use crate::output::{Stdout, print};
 use crate::{terminal, verbose};
 
 pub fn run(args: &RaceArgs) -> Result<(), Error> {
-    let stdout = Stdout::of(&args.race.on_stdout())?;
+    let mut on_stdout = args.race.on_stdout();
+    if args.json {
+        on_stdout[0] = (true, "--json");
+    }
+    let stdout = Stdout::of(&on_stdout)?;
     let (host, port) = parse_host_port(&args.target)?;
     args.race.load_memory()?;
     let (raced, winner) = connect(&host, port, &args.race, args.max_time.and_then(Limit::get));
@@ -20,7 +24,7 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
     if args.verbose {
         verbose::show_race(&raced);
     }
-    let shown = if args.race.json {
+    let shown = if args.json || args.race.report.is_some() {
         print(format_args!("{}\n", raced.json()))
     } else if args.silent || args.verbose || stdout != Stdout::Free {
         Ok(())

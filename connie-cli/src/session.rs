@@ -2,10 +2,10 @@
 
 use connie_std::Options;
 #[cfg(feature = "tls")]
-use connie_std::TlsConnector;
-#[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
 use connie_std::http1::{AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord};
+#[cfg(feature = "tls")]
+use connie_std::{TlsConnector, TlsOptions};
 use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 
 use crate::advice::ExchangeRoute;
@@ -32,6 +32,8 @@ pub struct Route {
     proxy: Option<Proxy>,
     /// Whether the proxy opens a tunnel, and does not know what is asked.
     tunnels: bool,
+    /// The host whose certificate is wanted, where another one answers for it.
+    certified: Option<String>,
 }
 
 impl Route {
@@ -152,12 +154,17 @@ impl<'a> Session<'a> {
                 proxy.credentials.clone_from(&self.proxy_user);
             }
         }
-        let tunnels = url.scheme == Scheme::Https || self.args.proxytunnel;
-        let end = match &proxy {
-            Some(proxy) if !tunnels => (proxy.host.clone(), proxy.port),
+        let elsewhere = self.args.connect_to.iter().find_map(|entry| entry.apply(&url.host, url.port));
+        // As curl has it, a proxy that is not to know where the URL leads is not asked for it.
+        let tunnels = url.scheme == Scheme::Https || self.args.proxytunnel || elsewhere.is_some();
+        let end = match (&proxy, elsewhere) {
+            (Some(proxy), _) if !tunnels => (proxy.host.clone(), proxy.port),
+            (_, Some(elsewhere)) => elsewhere,
             _ => (url.host.clone(), url.port),
         };
-        Ok(Route { scheme: url.scheme, end, proxy, tunnels })
+        let certified =
+            Some(&url.host).filter(|host| **host != end.0 && url.scheme == Scheme::Https).cloned();
+        Ok(Route { scheme: url.scheme, end, proxy, tunnels, certified })
     }
 
     /// A connection that leads there, with room for a request's head of `size` bytes: one that was kept, or a
@@ -233,9 +240,15 @@ impl<'a> Session<'a> {
         mut options: Options,
         buffer: Vec<u8>,
     ) -> Result<Result<AnyConnection, ClientError>, Error> {
-        let tls = match &mut self.tls {
-            Some(tls) => tls,
-            none => none.insert(TlsConnector::new(&self.args.tls())?),
+        let other;
+        let tls = match (&route.certified, &mut self.tls) {
+            (Some(host), _) => {
+                other =
+                    TlsConnector::new(&TlsOptions { server_name: Some(host.clone()), ..self.args.tls() })?;
+                &other
+            }
+            (None, Some(tls)) => tls,
+            (None, none) => none.insert(TlsConnector::new(&self.args.tls())?),
         };
         if route.proxy.is_none() {
             options.resolver = self.args.race.resolver(HttpsRecords::Always);

@@ -5,7 +5,7 @@ mod wrong;
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Arg, Args, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches};
 
 #[cfg(not(target_os = "wasi"))]
 use crate::args::{Bench, Doctor};
@@ -37,7 +37,47 @@ fn printed(text: impl std::fmt::Display) -> Error {
 
 /// The command line that these words are, the program's name first.
 pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command().try_get_matches_from(words.iter().cloned())?)
+    let words: Vec<OsString> = words.iter().cloned().map(Into::into).collect();
+    Cli::from_arg_matches(&command_for(&words).try_get_matches_from(words)?)
+}
+
+/// The command line, with the `--no-...` forms of the flags among these words: as curl has it, each flag has
+/// one. They are made when they are met, since each option takes time to make.
+fn command_for(words: &[OsString]) -> clap::Command {
+    let negated = words.iter().filter_map(|word| word.to_str()?.strip_prefix("--no-"));
+    let mut negated: Vec<String> = negated.map(str::to_owned).collect();
+    negated.sort();
+    negated.dedup();
+    if negated.is_empty() {
+        return command();
+    }
+    Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
+        "get" if words.get(1).is_some_and(|word| word == "get") => {
+            // It has all its options now, and there is nothing left to build later.
+            let get = built::<Get>(subcommand).defer(|command| command);
+            negated.iter().fold(get, |command, name| negatable(command, name))
+        }
+        _ => deferred(subcommand),
+    })
+}
+
+/// The same command with the form of its flag `--NAME` that takes it back.
+fn negatable(command: clap::Command, name: &str) -> clap::Command {
+    // clap takes names that live as long as the program. There are few, and they are made once.
+    let negative: &'static str = format!("no-{name}").leak();
+    let has_long = |argument: &&Arg, long: &str| {
+        argument.get_long_and_visible_aliases().is_some_and(|longs| longs.contains(&long))
+    };
+    let is_flag =
+        |argument: &&Arg| has_long(argument, name) && matches!(argument.get_action(), ArgAction::SetTrue);
+    let is_known = command.get_arguments().any(|argument| has_long(&argument, negative));
+    let flag = command.get_arguments().find(is_flag).map(|flag| flag.get_id().clone());
+    match flag {
+        Some(flag) if !is_known => command.arg(
+            Arg::new(negative).long(negative).hide(true).action(ArgAction::SetTrue).overrides_with(flag),
+        ),
+        _ => command,
+    }
 }
 
 /// What `-V` prints: the version, and what this program was built with, in a line of each kind.
@@ -58,7 +98,12 @@ pub fn version() -> String {
 
 /// The whole command line. The options of a subcommand are built when it is the one that was asked for.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
+    Cli::command().mut_subcommands(deferred)
+}
+
+/// The options of each are built when it is the one that was asked for.
+fn deferred(subcommand: clap::Command) -> clap::Command {
+    match subcommand.get_name() {
         "get" => subcommand.defer(built::<Get>),
         "race" => subcommand.defer(built::<RaceArgs>),
         "demo" => subcommand.defer(built::<Demo>),
@@ -68,7 +113,7 @@ pub fn command() -> clap::Command {
         #[cfg(not(target_os = "wasi"))]
         "bench" => subcommand.defer(built::<Bench>),
         _ => subcommand,
-    })
+    }
 }
 
 /// A subcommand with its options.
@@ -133,6 +178,28 @@ mod tests {
     }
 
     #[test]
+    fn each_flag_of_get_has_a_form_that_takes_it_back() {
+        let get = |arguments: &str| {
+            let words: Vec<OsString> =
+                format!("connie get h {arguments}").split(' ').map(Into::into).collect();
+            match parse(&words).unwrap().command {
+                crate::args::Command::Get(get) => (get.silent, get.location, get.fail, get.outputs.0.len()),
+                _ => unreachable!("get was asked for"),
+            }
+        };
+        assert_eq!(get("-s -L -f --no-silent --no-fail"), (false, true, false, 0));
+        assert_eq!(get("--no-silent -s --no-location"), (true, false, false, 0));
+        assert_eq!(get("-s --no-silent -s --no-silent --no-silent"), (false, false, false, 0));
+        assert_eq!(get("--fail --no-fail --fail-with-body -o --no-silent -s"), (true, false, false, 1));
+        assert_eq!(get("--no-keepalive --no-memory -sN"), (true, false, false, 0));
+        refuses(
+            "get --no-output h",
+            "unknown option '--no-output': did you mean '--output'?; see connie get --help",
+        );
+        refuses("get --no-such h", "unknown option '--no-such'; see connie get --help");
+    }
+
+    #[test]
     fn a_value_may_begin_with_a_hyphen() {
         let seconds = "give seconds, such as 10 or 0.5; see connie get --help";
         refuses("get h -m -1", &format!("invalid value '-1' for '--max-time <SECONDS>': {seconds}"));
@@ -144,8 +211,17 @@ mod tests {
     /// Every option of every command, each with the first value of these that it takes.
     #[test]
     fn of_an_option_given_twice_the_last_counts() {
-        const VALUES: [&str; 7] =
-            ["12", "h:80:192.0.2.1", "192.0.2.1", "staggered", "tls", "connect", "connie"];
+        const VALUES: [&str; 9] = [
+            "json",
+            "a:80:b:81",
+            "12",
+            "h:80:192.0.2.1",
+            "192.0.2.1",
+            "staggered",
+            "tls",
+            "connect",
+            "connie",
+        ];
         let mut options = 0;
         let mut whole = command();
         whole.build();

@@ -55,6 +55,9 @@ pub struct ConnectArgs {
     /// Try addresses together, 250 ms apart (Happy Eyeballs), or one after the other
     #[arg(long, default_value_t = Config::default().pacing, value_parser = pacing())]
     pub pacing: Pacing,
+    /// How long --pacing staggered waits before the next address, from 10 to 2000 [default: 250]
+    #[arg(long, value_name = "MS", value_parser = whole::<u32>(0, u32::MAX.into()))]
+    pub happy_eyeballs_timeout_ms: Option<u32>,
     /// The most connection attempts at the same time [default: 16]
     #[arg(long, visible_alias = "max-sockets", value_name = "N", value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
     pub max_in_flight: Option<u32>,
@@ -87,8 +90,8 @@ pub struct ConnectArgs {
     #[arg(skip)]
     learnt: OnceCell<Memory>,
     /// Print the result and the race as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[arg(long, value_name = "json", value_enum, hide_possible_values = true)]
+    pub report: Option<ReportFormat>,
     /// Write the race to FILE as qlog; - is stdout
     #[arg(long, value_name = "FILE")]
     pub qlog: Option<PathBuf>,
@@ -97,13 +100,19 @@ pub struct ConnectArgs {
     pub svg: Option<PathBuf>,
 }
 
+/// How what was done is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    Json,
+}
+
 impl ConnectArgs {
     /// What curl allows unless told otherwise.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
     /// The options of a race that has `max_time` to end.
     pub fn options(&self, max_time: Option<Duration>) -> Options {
-        let preset = Config::from(self.pacing);
+        let preset = Config::from(self.pacing());
         let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
         let race = preset
             .clone()
@@ -129,6 +138,16 @@ impl ConnectArgs {
         #[cfg(feature = "dns")]
         let options = options.resolver(self.resolver(HttpsRecords::default()));
         options
+    }
+
+    /// The pacing, with the delay that is asked for.
+    fn pacing(&self) -> Pacing {
+        match (self.pacing, self.happy_eyeballs_timeout_ms) {
+            (Pacing::Staggered { growth_percent, .. }, Some(ms)) => {
+                Pacing::Staggered { delay: Duration::from_millis(ms.into()), growth_percent }
+            }
+            (pacing, _) => pacing,
+        }
     }
 
     /// Reads what is remembered, where a file is named.
@@ -195,7 +214,11 @@ impl ConnectArgs {
     /// Which of the options that may print on stdout do.
     pub fn on_stdout(&self) -> [(bool, &'static str); 3] {
         let there = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdout);
-        [(self.json, "--json"), (there(&self.qlog), "--qlog -"), (there(&self.svg), "--svg -")]
+        [
+            (self.report.is_some(), "--report json"),
+            (there(&self.qlog), "--qlog -"),
+            (there(&self.svg), "--svg -"),
+        ]
     }
 
     /// Whether an option gives the addresses of `host`.

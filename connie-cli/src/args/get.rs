@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::connect_args::ConnectArgs;
 use super::ordered::{DataArgs, OutputArgs};
-use super::value::{Limit, seconds, whole};
+use super::value::{ConnectTo, Limit, connect_to, seconds, whole};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,7 +61,7 @@ pub struct Get {
     /// The method, if not the one that the other options imply
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     pub method: Option<String>,
-    /// A header 'Name: value'; 'Name:' removes one, 'Name;' sends it empty
+    /// A header 'Name: value'; 'Name:' removes one, 'Name;' sends it empty; @FILE has a header in each line
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
     #[command(flatten)]
@@ -128,6 +128,10 @@ pub struct Get {
     /// Try again after any failure
     #[arg(long)]
     pub retry_all_errors: bool,
+    /// Connect to HOST2:PORT2 in place of HOST1:PORT1; empty ones stand for any host or port, and for the
+    /// same one
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", value_parser = connect_to)]
+    pub connect_to: Vec<ConnectTo>,
     /// Use this HTTP proxy; an empty value for none. The default is from http_proxy, https_proxy and
     /// all_proxy
     #[arg(short = 'x', long, value_name = "[http://][USER:PASSWORD@]HOST[:PORT]")]
@@ -170,6 +174,15 @@ pub struct Get {
     /// several URLs, and #1 in -o for what the first stood for
     #[arg(short = 'g', long)]
     pub globoff: bool,
+    /// Accepted for compatibility with curl: there are no configuration files
+    #[arg(short = 'q', long, hide = true)]
+    pub disable: bool,
+    /// Accepted for compatibility with curl: HTTP/1.1 is what is spoken
+    #[arg(long = "http1.1", hide = true)]
+    pub http1_1: bool,
+    /// Accepted for compatibility with curl: TLS 1.2 is the oldest that is spoken
+    #[arg(long = "tlsv1.2", aliases = ["tlsv1", "tlsv1.0", "tlsv1.1"], hide = true)]
+    pub tlsv1_2: bool,
     /// Show the race and all heads on stderr
     #[arg(short, long)]
     pub verbose: bool,

@@ -29,6 +29,8 @@ pub enum DataKind {
     Raw,
     /// `--data-urlencode`.
     UrlEncode,
+    /// `--json`: as `Binary`, and joined to what stands before it as it is.
+    Json,
 }
 
 /// A piece of data, as it was given.
@@ -42,11 +44,12 @@ pub struct DataArg {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataArgs(pub Vec<DataArg>);
 
-const DATA: [(&str, DataKind); 4] = [
+const DATA: [(&str, DataKind); 5] = [
     ("data", DataKind::Text),
     ("data-binary", DataKind::Binary),
     ("data-raw", DataKind::Raw),
     ("data-urlencode", DataKind::UrlEncode),
+    ("json", DataKind::Json),
 ];
 
 impl Args for OutputArgs {
@@ -112,6 +115,10 @@ impl Args for DataArgs {
                 "data-urlencode",
                 "As -d, percent-encoded: CONTENT, NAME=CONTENT, @FILE or NAME@FILE",
             ))
+            .arg(option(
+                "json",
+                "Send DATA, or @FILE, as JSON, and ask for JSON; several are joined as they are",
+            ))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -167,12 +174,21 @@ mod tests {
 
     #[test]
     fn pieces_of_data_keep_their_order() {
-        let all = get("h --data-raw @1 -d 2 --data-binary @3 -d -4 --data-urlencode a=5 --data-ascii 6");
+        let all =
+            get("h --data-raw @1 -d 2 --data-binary @3 -d -4 --data-urlencode a=5 --data-ascii 6 --json 7");
         let pieces: Vec<_> = all.data.0.iter().map(|piece| (piece.kind, piece.text.as_str())).collect();
-        use DataKind::{Binary, Raw, Text, UrlEncode};
+        use DataKind::{Binary, Json, Raw, Text, UrlEncode};
         assert_eq!(
             pieces,
-            [(Raw, "@1"), (Text, "2"), (Binary, "@3"), (Text, "-4"), (UrlEncode, "a=5"), (Text, "6")]
+            [
+                (Raw, "@1"),
+                (Text, "2"),
+                (Binary, "@3"),
+                (Text, "-4"),
+                (UrlEncode, "a=5"),
+                (Text, "6"),
+                (Json, "7")
+            ]
         );
     }
 }

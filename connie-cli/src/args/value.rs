@@ -182,6 +182,56 @@ pub fn resolve(text: &str) -> Result<Override, String> {
     Ok(Override { host: host.to_owned(), port, addresses: addresses.collect::<Result<_, _>>()? })
 }
 
+/// An entry of `--connect-to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectTo {
+    /// The host and the port that it is for; `None` for any.
+    from: (Option<String>, Option<u16>),
+    /// Where to connect to; `None` for the same.
+    to: (Option<String>, Option<u16>),
+}
+
+impl ConnectTo {
+    /// Where to connect to in place of this host and port, where the entry is for them.
+    pub fn apply(&self, host: &str, port: u16) -> Option<(String, u16)> {
+        let is_host = self.from.0.as_ref().is_none_or(|from| from.eq_ignore_ascii_case(host));
+        let is_port = self.from.1.is_none_or(|from| from == port);
+        let to = || (self.to.0.clone().unwrap_or_else(|| host.to_owned()), self.to.1.unwrap_or(port));
+        (is_host && is_port).then(to)
+    }
+}
+
+/// `HOST1:PORT1:HOST2:PORT2`, of which each may be empty. An IPv6 address stands in brackets.
+pub fn connect_to(text: &str) -> Result<ConnectTo, String> {
+    let (host, rest) = host_and_rest(text).ok_or_else(no_connect_to)?;
+    let (port, rest) = rest.split_once(':').ok_or_else(no_connect_to)?;
+    let (to_host, to_port) = host_and_rest(rest).ok_or_else(no_connect_to)?;
+    let named = |host: &str| Some(host.to_owned()).filter(|host| !host.is_empty());
+    Ok(ConnectTo { from: (named(host), port_or_any(port)?), to: (named(to_host), port_or_any(to_port)?) })
+}
+
+fn no_connect_to() -> String {
+    "give HOST1:PORT1:HOST2:PORT2, of which each may be empty".to_owned()
+}
+
+/// A host, without the brackets of an IPv6 address, and what follows the colon after it.
+fn host_and_rest(text: &str) -> Option<(&str, &str)> {
+    match text.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => text.split_once(':'),
+    }
+}
+
+fn port_or_any(text: &str) -> Result<Option<u16>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match whole::<u16>(1, 65_535)(text) {
+        Ok(port) => Ok(Some(port)),
+        Err(_) => Err(format!("{text:?} is not a port")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +316,23 @@ mod tests {
             "h:80:[192.0.2.1]",
         ] {
             assert!(resolve(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_connect_to_may_leave_each_part_out() {
+        let to = |text: &str| connect_to(text).unwrap().apply("name.test", 80);
+        let is = |host: &str, port| Some((host.to_owned(), port));
+        assert_eq!(to("name.test:80:other.test:81"), is("other.test", 81));
+        assert_eq!(to("Name.Test::other.test:"), is("other.test", 80));
+        assert_eq!(to("::[::1]:81"), is("::1", 81));
+        assert_eq!(to(":80::81"), is("name.test", 81));
+        assert_eq!(to(":::"), is("name.test", 80));
+        for text in ["other.test:80:a:1", "name.test:81:a:1", "[::1]:80:a:1"] {
+            assert_eq!(to(text), None, "{text}");
+        }
+        for text in ["", "a", "a:80", "a:80:b", "a:x:b:80", "a:80:b:0", "[::1:80:a:1", "a:80:b:99999"] {
+            assert!(connect_to(text).is_err(), "{text}");
         }
     }
 }

@@ -31,8 +31,8 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get"], "<URL>");
     refuses(&["fly"], "fly");
     refuses(&["get", "http://h/", "--no-such-option"], "--no-such-option");
-    refuses(&["get", "http://h/", "--json"], "-o FILE");
-    refuses(&["get", "http://h/", "--json", "-o", "-"], "-o FILE");
+    refuses(&["get", "http://h/", "--report", "json"], "-o FILE");
+    refuses(&["get", "http://h/", "--report", "json", "-o", "-"], "-o FILE");
     refuses(&["get", "http://h/", "-I", "-d", "x"], "-I");
     refuses(&["get", "http://h/", "-H", "nothing"], "not a header");
     refuses(&["get", "http://h/", "-H", "A: b\nC: d"], "header value");
@@ -198,7 +198,7 @@ fn code_28_is_an_answer_that_does_not_come_in_time() {
 
 #[test]
 fn the_time_allowed_is_for_all_of_it() {
-    let ran = answered("HTTP/1.1 200 OK\r\n", End::Wait, &["-m", "2", "--json", "-o", "/dev/null"]);
+    let ran = answered("HTTP/1.1 200 OK\r\n", End::Wait, &["-m", "2", "--report", "json", "-o", "/dev/null"]);
     let elapsed = ran.exits(28).json()["elapsed_us"].as_u64().unwrap();
     assert!((2_000_000..3_900_000).contains(&elapsed), "{elapsed}");
 }

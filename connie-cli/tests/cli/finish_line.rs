@@ -1,4 +1,5 @@
-//! `--finish-line response`: a server that shakes hands and then says nothing, or breaks off, is not the last that is asked.
+//! `--finish-line response`: a server that shakes hands and then says nothing, or breaks off, is not the last
+//! that is asked.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -161,7 +162,7 @@ fn json_has_the_race_and_the_second_visit_goes_to_the_live_one() {
     let site = Site::new(&[Front::Silent, LIVE]);
     let memory = fresh_path("memory");
     let memory = memory.to_str().expect("a path in UTF-8");
-    let options = ["--json", "-o", "/dev/null", "--memory", memory];
+    let options = ["--report", "json", "-o", "/dev/null", "--memory", memory];
     let (ran, _) = site.get(&options);
     let json = ran.exits(0).json();
     let response = &json["response"];

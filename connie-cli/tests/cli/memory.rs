@@ -72,7 +72,7 @@ fn a_gibibyte_comes_in_constant_memory() {
             if chunked { stream.write_all(b"0\r\n\r\n") } else { Ok(()) }
         });
         let path = fresh_path("json");
-        let ran = limited(&["--json", "-o", "/dev/null", &format!("http://{address}/")]);
+        let ran = limited(&["--report", "json", "-o", "/dev/null", &format!("http://{address}/")]);
         assert_eq!(ran.exits(0).json()["body_bytes"], GIBIBYTE);
         drop(path);
     }

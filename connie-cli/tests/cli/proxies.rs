@@ -186,7 +186,7 @@ fn pause(milliseconds: u64) {
 #[track_caller]
 fn times_out(proxy: &TlsServer, options: &[&str]) -> Duration {
     let address = proxy.address().to_string();
-    let tunnel = ["get", "https://name.test/", "-x", &address, "--json", "-o", "/dev/null"];
+    let tunnel = ["get", "https://name.test/", "-x", &address, "--report", "json", "-o", "/dev/null"];
     let ran = connie(tunnel.iter().chain(options));
     ran.exits(28).says_lines(1).says(&format!("the proxy http://{address}")).says("--connect-timeout");
     Duration::from_micros(ran.json()["elapsed_us"].as_u64().unwrap())

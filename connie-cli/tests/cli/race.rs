@@ -141,7 +141,7 @@ fn get_puts_the_race_into_its_own_object() {
         "HTTP/1.1 404 Not \"here\"\r\nContent-Length: 5\r\n\r\nsorry",
         End::Wait,
     );
-    let ran = connie(["get", &server.url("/x"), "--json", "-o", "/dev/null"]);
+    let ran = connie(["get", &server.url("/x"), "--report", "json", "-o", "/dev/null"]);
     let fetched = ran.exits(0).is_quiet().json();
     assert_eq!(fetched["url"], server.url("/x"));
     assert_eq!((&fetched["exit_code"], &fetched["error"]), (&json!(0), &Value::Null));
@@ -151,11 +151,13 @@ fn get_puts_the_race_into_its_own_object() {
     assert!(fetched["race"]["elapsed_us"].as_u64() <= fetched["elapsed_us"].as_u64());
 
     let login = server.url("/x").replace("http://", "http://me:secret@");
-    let ran = connie(["get", &login, "--json", "-o", "/dev/null"]);
+    let ran = connie(["get", &login, "--report", "json", "-o", "/dev/null"]);
     assert_eq!(ran.exits(0).json()["url"], server.url("/x"), "without what logs in");
     assert!(!ran.out().contains("secret"));
-    let fetched = connie(["get", &server.url("/x"), "-f", "--json", "-o", "/dev/null"]).exits(22).json();
+    let fetched =
+        connie(["get", &server.url("/x"), "-f", "--report", "json", "-o", "/dev/null"]).exits(22).json();
     assert_eq!((&fetched["exit_code"], &fetched["status"]), (&json!(22), &json!(404)));
-    let fetched = connie(["get", "http://127.0.0.1:1/", "--json", "-o", "/dev/null"]).exits(7).json();
+    let fetched =
+        connie(["get", "http://127.0.0.1:1/", "--report", "json", "-o", "/dev/null"]).exits(7).json();
     assert_eq!((&fetched["status"], &fetched["race"]["outcome"]), (&Value::Null, &json!("failed")));
 }

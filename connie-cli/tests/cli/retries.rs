@@ -65,7 +65,7 @@ fn the_server_says_when() {
         _ => Reply::ok("at last\n"),
     });
     let path = fresh_path("json");
-    let ran = get(&site, &["--retry", "1", "--json", "-o", path.to_str().unwrap()]);
+    let ran = get(&site, &["--retry", "1", "--report", "json", "-o", path.to_str().unwrap()]);
     let elapsed = ran.exits(0).says("next try in 1 s").json()["elapsed_us"].as_u64().unwrap();
     assert!(elapsed >= 1_000_000, "{elapsed}");
     let busy = Site::start(|_| Reply::status("503 Busy", "Retry-After: 20\r\n", "busy\n"));

@@ -153,15 +153,26 @@ fn what_logs_in_is_not_told() {
 #[test]
 fn json_has_a_line_for_each() {
     let site = pages();
-    let ran =
-        connie(["get", "--json", &site.url("/1"), &site.url("/2"), "-o", "/dev/null", "-o", "/dev/null"]);
+    let ran = connie([
+        "get",
+        "--report",
+        "json",
+        &site.url("/1"),
+        &site.url("/2"),
+        "-o",
+        "/dev/null",
+        "-o",
+        "/dev/null",
+    ]);
     let lines: Vec<serde_json::Value> =
         ran.exits(0).out().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["race"]["outcome"], "connected");
     assert!(lines[1]["race"].is_null(), "the connection of the first: {}", lines[1]);
     assert_eq!((&lines[1]["status"], &lines[1]["body_bytes"]), (&200.into(), &3.into()));
-    connie(["get", "--json", &site.url("/1"), &site.url("/2"), "-o", "/dev/null"]).exits(2).says("-o FILE");
+    connie(["get", "--report", "json", &site.url("/1"), &site.url("/2"), "-o", "/dev/null"])
+        .exits(2)
+        .says("-o FILE");
 }
 
 #[test]

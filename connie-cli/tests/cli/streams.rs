@@ -31,7 +31,7 @@ fn output_that_is_lost_is_an_error() {
         &["get", url, "-I"],
         &["get", url, "-o", "/dev/null", "-D", "-"],
         &["get", url, "-o", "/dev/null", "-w", "%{http_code}"],
-        &["get", url, "-o", "/dev/null", "--json"],
+        &["get", url, "-o", "/dev/null", "--report", "json"],
         &["get", url, "-o", "/dev/null", "--svg", "-"],
         &["race", target],
         &["race", target, "--json"],

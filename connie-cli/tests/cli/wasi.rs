@@ -59,7 +59,7 @@ fn it_ends_as_the_native_program_does() {
     let empty = Server::resetting("127.0.0.23:0");
     let table: &[(u8, &[&str])] = &[
         (1, &["get", "ftp://127.0.0.1/"]),
-        (2, &["get", "http://h/", "--json"]),
+        (2, &["get", "http://h/", "--report", "json"]),
         (2, &["get", "http://h/", "--no-such-option"]),
         (3, &["get", "http://h:0/"]),
         (3, &["race", "-s", "127.1:80"]),
@@ -162,7 +162,7 @@ fn the_live_one_of_three_wins_the_race() {
 fn a_fetch_tells_its_code_as_json() {
     let closed = closed_port(Ipv4Addr::LOCALHOST.into());
     let refused = format!("http://127.0.0.1:{}/", closed.address().port());
-    let arguments = ["get", &refused, "--json", "-o", "page"];
+    let arguments = ["get", &refused, "--report", "json", "-o", "page"];
     let Some(mut command) = component(&[]) else { return };
     let there: Value = run(command.args(arguments), b"").exits(1).json();
     let here: Value = connie(arguments).exits(7).json();

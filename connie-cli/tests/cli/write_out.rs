@@ -43,10 +43,10 @@ fn addresses_are_told_without_what_logs_in() {
 #[test]
 fn what_cannot_be_told_is_refused() {
     connie(["get", "http://127.0.0.1:1/", "-w", "@/nonexistent/file"]).exits(26).says_lines(1);
-    connie(["get", "http://127.0.0.1:1/", "-o", "/dev/null", "--json", "-w", "x"])
+    connie(["get", "http://127.0.0.1:1/", "-o", "/dev/null", "--report", "json", "-w", "x"])
         .exits(2)
         .prints("")
-        .says("--json and -w")
+        .says("--report json and -w")
         .says_lines(1);
 }
 
