@@ -180,7 +180,9 @@ impl<'a> Transfer<'a> {
         if kept.client.was_lost() && self.body.is_repeatable() {
             result = self.exchange_over(&mut kept.client, request, hop);
         }
-        let reused = reused && !self.note_opening(session, &mut kept);
+        // A request that was lost, or was not answered, may have opened another connection.
+        let opened = self.note_opening(session, &mut kept);
+        let reused = reused && !opened;
         session.tell_response(&mut kept);
         match result {
             Ok(answer) => Ok((kept, answer)),
