@@ -20,6 +20,11 @@ crates() {
     local unpacked="${CARGO_HOME:-$HOME/.cargo}/registry"
     rm -rf "$unpacked"/src/-*/connie-*-"$version" "$unpacked"/cache/-*/connie-*-"$version".crate
     cargo publish --workspace --dry-run --locked "$@"
+    # A dependency by path alone is not in what is packed, so what needs it cannot be there either.
+    for folder in target/package/connie-*-"$version"; do
+        ! grep -q '^connie-.* = { path = "\.\./' "$folder/Cargo.toml.orig" || [ ! -e "$folder/tests" ] \
+            || fail "${folder##*/} has tests that need what is not in it: exclude them in its Cargo.toml"
+    done
 }
 
 # A version that nobody has yet, of a tree that is committed and has an owner.
