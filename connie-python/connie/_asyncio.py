@@ -16,6 +16,7 @@ async def connect(
     source_address: SourceAddress = None,
     socket_options: typing.Optional[SocketOptions] = None,
     *,
+    family: int = socket.AF_UNSPEC,
     memory: typing.Optional[Memory] = None,
 ) -> socket.socket:
     """A connected socket that does not block, for `loop.create_connection(..., sock=...)` and its like.
@@ -36,7 +37,7 @@ async def connect(
             # The loop has been closed.
             pass
 
-    call, _ = prepare((host, port), timeout, source_address, memory)
+    call, _ = prepare((host, port), timeout, source_address, memory, family)
     race = Race(call, tell)
     try:
         race.start()
@@ -54,19 +55,27 @@ async def open_connection(
     limit: int = 2**16,
     timeout: typing.Optional[float] = None,
     source_address: SourceAddress = None,
+    local_addr: SourceAddress = None,
+    family: int = socket.AF_UNSPEC,
     socket_options: typing.Optional[SocketOptions] = None,
     ssl: typing.Any = None,
     server_hostname: typing.Optional[str] = None,
     memory: typing.Optional[Memory] = None,
     **kwargs: typing.Any,
 ) -> typing.Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """As asyncio.open_connection. `timeout` is for the lookup and all addresses together; TLS comes on top."""
-    connected = await connect(host, port, timeout, source_address, socket_options, memory=memory)
+    """As asyncio.open_connection. `timeout` is for the lookup and all addresses together; TLS comes on top.
+
+    `local_addr` is asyncio's name of `source_address`. Its `happy_eyeballs_delay`, `interleave`, `proto` and `flags` change nothing here.
+    """
+    source = source_address or local_addr
+    connected = await connect(host, port, timeout, source, socket_options, family=family, memory=memory)
     try:
         if ssl:
             kwargs["ssl"] = ssl
             name = host.decode() if isinstance(host, bytes) else host
-            kwargs["server_hostname"] = name if server_hostname is None else server_hostname
+            server_hostname = name if server_hostname is None else server_hostname
+        if server_hostname is not None:
+            kwargs["server_hostname"] = server_hostname
         return await asyncio.open_connection(sock=connected, limit=limit, **kwargs)
     except BaseException as error:
         if ssl and is_tls_failure(error):

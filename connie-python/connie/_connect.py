@@ -1,5 +1,6 @@
 """create_connection, with the arguments and the behaviour of the socket module's."""
 
+import errno
 import math
 import re
 import socket
@@ -32,14 +33,14 @@ def create_connection(
 
     The timeout covers the lookup and all addresses together, and then holds for the socket. Ctrl-C, and whatever else a signal's handler
     raises, ends the call at once and leaves nothing open. `socket_options` are what urllib3 has under this name: arguments of setsockopt, set on the
-    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address. `memory` says what to try first, and
-    learns.
+    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address, unless the lookup has failed. `memory`
+    says what to try first, and learns.
     """
     call, timeout = prepare(address, timeout, source_address, memory)
     try:
         return finish(_race.run(call), timeout, socket_options)
     except OSError as error:
-        if all_errors:
+        if all_errors and not isinstance(error, socket.gaierror):
             each = getattr(error, FAILURES, None) or [error]
             raise ExceptionGroup("create_connection failed", each) from None  # noqa: F821
         raise
@@ -65,17 +66,20 @@ def prepare(
     timeout: Timeout,
     source_address: SourceAddress,
     memory: typing.Optional[Memory],
+    family: int = socket.AF_UNSPEC,
 ) -> typing.Tuple[Call, Timeout]:
     if timeout is _DEFAULT:
         timeout = socket.getdefaulttimeout()
     host, port = address
-    source, source_port = source_address or (None, 0)
+    # One of IPv6 may have more parts.
+    source, source_port = (source_address or (None, 0))[:2]
     call = Call(
         host=None if host is None else _octets(_dotted(host)),
         # As getaddrinfo has it for no host: this machine.
         addresses=[b"::1", b"127.0.0.1"],
-        port=_port(port),
+        port=_destination(port),
         milliseconds=_milliseconds(timeout),
+        family=_family(family),
         source=_octets(source) if source else None,
         source_port=_port(source_port),
         memory=None if memory is None else memory._handle,
@@ -99,7 +103,7 @@ def finish(
 def _dotted(host: Host) -> Host:
     """`127.1` and its like, which the C library takes for an IPv4 address, in four numbers."""
     text = host.decode("latin-1") if isinstance(host, bytes) else host
-    if text and re.fullmatch(r"\d[\dA-Fa-fXx.]*", text) and text.count(".") < 3:
+    if text and re.fullmatch(r"\d[\dA-Fa-fXx.]*", text):
         try:
             return socket.inet_ntoa(socket.inet_aton(text))
         except OSError:
@@ -120,6 +124,22 @@ def _octets(host: Host) -> bytes:
     return bytes(host)
 
 
+def _family(family: int) -> int:
+    try:
+        return {socket.AF_UNSPEC: 0, socket.AF_INET: 4, socket.AF_INET6: 6}[socket.AddressFamily(family)]
+    except (KeyError, ValueError):
+        raise socket.gaierror(socket.EAI_FAMILY, f"no addresses of the family {family}") from None
+
+
+def _destination(port: Port) -> int:
+    number = -1 if isinstance(port, int) and port < 0 else _port(port)
+    if number < 0:
+        raise socket.gaierror(socket.EAI_SERVICE, f"unknown service {port!r}")
+    if number == 0:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "nothing listens on port 0")
+    return number
+
+
 def _port(port: Port) -> int:
     if isinstance(port, (bytes, bytearray)):
         port = port.decode("ascii")
@@ -130,6 +150,8 @@ def _port(port: Port) -> int:
             raise socket.gaierror(socket.EAI_SERVICE, f"unknown service {port!r}") from None
     if port is None:
         port = 0
+    if not isinstance(port, int):
+        raise OSError(f"a port is an int, a str, bytes or None, not {type(port).__name__}")
     if not 0 <= port <= 65535:
         raise OverflowError(f"a port is between 0 and 65535, not {port}")
     return port

@@ -32,7 +32,7 @@ class HTTPSConnection(http.client.HTTPSConnection):
             super().connect()
         except OSError as error:
             # Through a proxy the address is the proxy's, which did its part.
-            if self.sock is not None and not self._tunnel_host and is_tls_failure(error):
+            if self.sock is not None and not getattr(self, "_tunnel_host", None) and is_tls_failure(error):
                 report(self.sock, Verdict.TLS_FAILED)
             raise
 

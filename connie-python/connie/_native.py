@@ -78,6 +78,8 @@ class Call(typing.NamedTuple):
     addresses: typing.Sequence[bytes]
     port: int
     milliseconds: int
+    # 4 or 6 where it has to be one of them, else 0.
+    family: int
     source: typing.Optional[bytes]
     source_port: int
     memory: typing.Optional[Handle]
@@ -89,8 +91,9 @@ class Call(typing.NamedTuple):
             _check(_library.connie_options_set_cancel_fd(options, cancel))
             # As for sockets of Python's: the program turns it on where it wants it.
             _check(_library.connie_options_set_nodelay(options, 0))
-            if self.source is not None:
-                _check(_library.connie_options_set_source(options, self.source))
+            _check(_library.connie_options_set_family(options, self.family))
+            for address in _addresses_of(self.source):
+                _check(_library.connie_options_set_source(options, address))
             if self.source_port:
                 _check(_library.connie_options_set_local_ports(options, self.source_port, self.source_port))
             if self.memory is not None:
@@ -98,7 +101,9 @@ class Call(typing.NamedTuple):
             fd = ctypes.c_int(-1)
             rest = (self.port, self.milliseconds, ctypes.byref(fd))
             if self.host is not None:
-                _check(_library.connie_connect_with(options, self.host, *rest))
+                # All else that an argument can be was looked at before, so this is the host.
+                error = _library.connie_connect_with(options, self.host, *rest)
+                _check(error, invalid=(socket.gaierror, socket.EAI_NONAME))
             else:
                 array = (ctypes.c_char_p * len(self.addresses))(*self.addresses)
                 _check(_library.connie_connect_addresses_with(options, array, len(self.addresses), *rest))
@@ -107,11 +112,20 @@ class Call(typing.NamedTuple):
             _library.connie_options_free(options)
 
 
-def _check(error: int) -> None:
+def _addresses_of(source: typing.Optional[bytes]) -> typing.Iterable[bytes]:
+    """The first of each family, since it is not known yet which one will be needed. As for bind, it may be a name."""
+    if source is None:
+        return ()
+    found = socket.getaddrinfo(source, None, type=socket.SOCK_STREAM)
+    first = {family: str(address[0]) for family, _, _, _, address in reversed(found)}
+    return [address.encode() for address in first.values()]
+
+
+def _check(error: int, invalid: typing.Tuple[typing.Type[OSError], int] = _ERRORS[0]) -> None:
     if error:
         message = ctypes.create_string_buffer(_library.connie_last_error(None, 0) + 1)
         _library.connie_last_error(message, len(message))
-        kind, number = _ERRORS[-error - 1]
+        kind, number = invalid if error == -1 else _ERRORS[-error - 1]
         # An OSError with a number becomes the subclass for it: ConnectionRefusedError, TimeoutError and the like.
         exception = kind(number, message.value.decode())
         setattr(exception, FAILURES, list(_failures()))
@@ -155,6 +169,7 @@ def _load() -> ctypes.CDLL:
         "connie_options_free": (None, [handle]),
         "connie_options_set_cancel_fd": (number, [handle, number]),
         "connie_options_set_nodelay": (number, [handle, number]),
+        "connie_options_set_family": (number, [handle, ctypes.c_uint32]),
         "connie_options_set_source": (number, [handle, text]),
         "connie_options_set_local_ports": (number, [handle, ctypes.c_uint16, ctypes.c_uint16]),
         "connie_options_set_memory": (number, [handle, handle]),

@@ -108,7 +108,7 @@ def by_aiohttp(url):
         async def close(self):
             pass
 
-    class RaceDriver(aiohttp.TCPConnector):
+    class RaceConnector(aiohttp.TCPConnector):
         async def _wrap_create_connection(self, *args, addr_infos, req, timeout, client_error, **kwargs):
             host, port = addr_infos[0][4][:2]
             # All of its addresses have been tried when this fails.
@@ -125,7 +125,7 @@ def by_aiohttp(url):
             )
 
     async def get():
-        connector = RaceDriver(resolver=Resolver(), use_dns_cache=False)
+        connector = RaceConnector(resolver=Resolver(), use_dns_cache=False)
         async with aiohttp.ClientSession(connector=connector) as session:
             async with session.get(url, timeout=aiohttp.ClientTimeout(total=10)) as response:
                 return await response.read()

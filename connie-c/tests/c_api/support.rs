@@ -112,7 +112,7 @@ impl World {
         lab.set(v4(4), Behaviour::unreachable(Unreachable::Host, ms(10)));
         set_up_names(
             "10.9.0.1 many.test\n10.9.0.2 many.test\n10.9.0.2 live.test\n10.9.0.1 four.test\n10.9.0.6 four.test\n10.9.0.2 four.test\n10.9.0.7 four.test\n10.9.0.1 dead.test\n\
-             10.9.0.3 refused.test\n10.9.0.4 far.test\n10.9.0.4 mixed.test\n10.9.0.3 mixed.test\n",
+             10.9.0.3 refused.test\n10.9.0.4 far.test\n10.9.0.4 mixed.test\n10.9.0.3 mixed.test\n127.0.0.2 local.test\n",
         );
         let authority = Authority::new();
         let identity = authority.certify(&["many.test"]);
