@@ -1,5 +1,6 @@
-//! What the driver of a [`ResponseRace`](crate::ResponseRace) needs of a connection between a request and the first byte of its answer: to
-//! look for that byte, to send the same request over another socket, and to go on over whichever socket answers.
+//! What the driver of a [`ResponseRace`](crate::ResponseRace) needs of a connection between a request and the
+//! first byte of its answer: to look for that byte, to send the same request over another socket, and to go
+//! on over whichever socket answers.
 
 use connie_core::embedded_nal::nb;
 use connie_core::{Instant, Poller, RaceStack};
@@ -17,12 +18,13 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: OpenConnection<S, W>,
 {
-    /// The last request as it was sent, head and body, where it can be sent over another socket too: it is complete, all of it is still
-    /// in the buffer, it was sent once, and not a byte of an answer has been received. `body` is the length of the body, which the caller knows.
+    /// The last request as it was sent, head and body, where it can be sent over another socket too: it is
+    /// complete, all of it is still in the buffer, it was sent once, and not a byte of an answer has been
+    /// received. `body` is the length of the body, which the caller knows.
     ///
-    /// `None` otherwise, and always for a request that a second server must not see: CONNECT, one that asks for another protocol
-    /// (RFC 9110 section 7.8) or for a 100 before its body, and any through a [tunnel](Self::set_tunnel). Whether the method allows it is
-    /// the caller's decision.
+    /// `None` otherwise, and always for a request that a second server must not see: CONNECT, one that asks
+    /// for another protocol (RFC 9110 section 7.8) or for a 100 before its body, and any through a
+    /// [tunnel](Self::set_tunnel). Whether the method allows it is the caller's decision.
     #[must_use]
     pub fn sent_request(&self, body: usize) -> Option<&[u8]> {
         let is_plain = self.exchange.may_be_shared() && self.exchange.kind() != RequestKind::Connect;
@@ -34,12 +36,14 @@ where
         room.get(..head.checked_add(body)?)
     }
 
-    /// Receives without waiting, while an answer is awaited. `Ok`: the first byte is here, and [`response`](Self::response) goes on from there.
+    /// Receives without waiting, while an answer is awaited. `Ok`: the first byte is here, and
+    /// [`response`](Self::response) goes on from there.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`; [`HttpError::EmptyReply`] and [`HttpError::Receive`] where the connection has ended without a byte. It counts as open
-    /// until [`lose`](Self::lose) or [`swap_socket`](Self::swap_socket) is called. [`HttpError::ResponseNotReady`] where no answer is awaited.
+    /// `WouldBlock`; [`HttpError::EmptyReply`] and [`HttpError::Receive`] where the connection has ended
+    /// without a byte. It counts as open until [`lose`](Self::lose) or [`swap_socket`](Self::swap_socket) is
+    /// called. [`HttpError::ResponseNotReady`] where no answer is awaited.
     pub fn poll_first_byte(&mut self) -> nb::Result<(), HttpError> {
         if !self.exchange.is_waiting() {
             return Err(nb::Error::Other(HttpError::ResponseNotReady));
@@ -61,15 +65,16 @@ where
         }
     }
 
-    /// Whether [`lose`](Self::lose) sends the request once more: its connection had served one before, so that the server may have closed it
-    /// meanwhile, and the method is idempotent.
+    /// Whether [`lose`](Self::lose) sends the request once more: its connection had served one before, so
+    /// that the server may have closed it meanwhile, and the method is idempotent.
     #[must_use]
     pub fn repeats_when_lost(&self) -> bool {
         self.state.may_repeat() && self.receive_buffer.is_empty() && !self.exchange.has_interim()
     }
 
-    /// Does what [`response`](Self::response) does where the connection ends by `error` before the first byte: sends the request once more
-    /// where it was lost with a kept connection and may be repeated, and gives the connection up otherwise.
+    /// Does what [`response`](Self::response) does where the connection ends by `error` before the first
+    /// byte: sends the request once more where it was lost with a kept connection and may be repeated, and
+    /// gives the connection up otherwise.
     ///
     /// # Errors
     ///
@@ -92,7 +97,8 @@ where
         (&mut self.link.stack, &mut self.link.poller, &mut self.opener)
     }
 
-    /// When a wait that begins now has to be over: the earlier of the [deadline](Self::set_deadline) and the [time-out](Self::set_timeout).
+    /// When a wait that begins now has to be over: the earlier of the [deadline](Self::set_deadline) and the
+    /// [time-out](Self::set_timeout).
     ///
     /// # Errors
     ///
@@ -101,8 +107,8 @@ where
         self.link.limit()
     }
 
-    /// Exchanges the socket for another one that was sent the same request: the answer is awaited there from now on. The caller has the
-    /// other one then. Does nothing where there is no socket.
+    /// Exchanges the socket for another one that was sent the same request: the answer is awaited there from
+    /// now on. The caller has the other one then. Does nothing where there is no socket.
     pub fn swap_socket(&mut self, other: &mut S::TcpSocket) {
         if let Some((_, _, own)) = self.link.parts() {
             core::mem::swap(own, other);
@@ -114,13 +120,14 @@ where
         self.state.on_sent_again();
     }
 
-    /// Lends the socket to the caller while an answer is awaited: it has to be [given back](Self::give_back_socket) before anything else
-    /// is asked of the connection.
+    /// Lends the socket to the caller while an answer is awaited: it has to be [given
+    /// back](Self::give_back_socket) before anything else is asked of the connection.
     pub fn lend_socket(&mut self) -> Option<S::TcpSocket> {
         self.link.take()
     }
 
-    /// Takes back a socket that was [lent](Self::lend_socket), with the first bytes of the answer where the caller has received some.
+    /// Takes back a socket that was [lent](Self::lend_socket), with the first bytes of the answer where the
+    /// caller has received some.
     pub fn give_back_socket(&mut self, socket: S::TcpSocket, received: &[u8]) {
         self.link.attach(socket);
         let end = self.capacity();

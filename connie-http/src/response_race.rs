@@ -1,9 +1,11 @@
-//! The race to the first byte of an answer: the finish line `Response`. All of its state, and every transition.
+//! The race to the first byte of an answer: the finish line `Response`. All of its state, and every
+//! transition.
 //!
-//! A plain value without a socket, a buffer or a clock. A server can complete the handshakes and then say nothing: the process behind
-//! it hangs, or a middlebox accepts every connection. Who races to the handshake has then chosen the wrong address, and never tries
-//! another. [`ResponseRace`] goes on where that race ended. A client asks it [what to do](ResponseRace::poll_output), does it, and
-//! reports what happened by the methods that begin with `handle_`.
+//! A plain value without a socket, a buffer or a clock. A server can complete the handshakes and then say
+//! nothing: the process behind it hangs, or a middlebox accepts every connection. Who races to the handshake
+//! has then chosen the wrong address, and never tries another. [`ResponseRace`] goes on where that race
+//! ended. A client asks it [what to do](ResponseRace::poll_output), does it, and reports what happened by the
+//! methods that begin with `handle_`.
 //!
 //! ```
 //! use connie_http::{ResponseOutput, ResponseRace, ResponseRaceConfig, RetryBucket, Side};
@@ -35,23 +37,25 @@
 //! ```
 //!
 //! 1. **The first** connection has been sent the request when the race begins. It has its patience to answer.
-//! 2. **The second** leads to another address. It is called for when the patience has passed, or when the first was lost: reset,
-//!    closed or refused by an alert before the first byte of an answer.
-//! 3. **A warm spare**, where it is asked for, is the second opened at once. The request goes over it when it is called for, and not
-//!    before.
-//! 4. **The first byte** ends the race, whoever sends it and whatever it is the beginning of: half a status line, a status of 503. Its
-//!    connection is kept, and the other one is reset.
-//! 5. **One request more** at most, and only for a request that may be repeated: see [`is_safe_to_race`](crate::is_safe_to_race).
-//! 6. **A bucket** pays for it: each request brings a tenth of one more, and three can be saved. What was paid for and not sent is
-//!    paid back. Where the bucket is empty the first is waited for alone.
-//! 7. **The end** without an answer is when the first is lost and there is no second, or no more. How long all may take is the
-//!    caller's matter, who [gives up](ResponseRace::handle_given_up).
+//! 2. **The second** leads to another address. It is called for when the patience has passed, or when the
+//!    first was lost: reset, closed or refused by an alert before the first byte of an answer.
+//! 3. **A warm spare**, where it is asked for, is the second opened at once. The request goes over it when it
+//!    is called for, and not before.
+//! 4. **The first byte** ends the race, whoever sends it and whatever it is the beginning of: half a status
+//!    line, a status of 503. Its connection is kept, and the other one is reset.
+//! 5. **One request more** at most, and only for a request that may be repeated: see
+//!    [`is_safe_to_race`](crate::is_safe_to_race).
+//! 6. **A bucket** pays for it: each request brings a tenth of one more, and three can be saved. What was
+//!    paid for and not sent is paid back. Where the bucket is empty the first is waited for alone.
+//! 7. **The end** without an answer is when the first is lost and there is no second, or no more. How long
+//!    all may take is the caller's matter, who [gives up](ResponseRace::handle_given_up).
 //!
 //! # The laws
 //!
 //! They hold after every event. The tests walk every state that any sequence of events can reach.
 //!
-//! 1. The request is sent once more at most, over a second connection that is open, and only where it may be repeated.
+//! 1. The request is sent once more at most, over a second connection that is open, and only where it may be
+//!    repeated.
 //! 2. It is sent once more only when the patience has passed or the first was lost.
 //! 3. At most one second connection is opened.
 //! 4. The bucket pays for each request more exactly once, and for nothing else.
@@ -96,7 +100,8 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseOutput {
     /// Open a connection to another address than that of the first. Report
-    /// [`handle_second_opened`](ResponseRace::handle_second_opened) or [`handle_second_failed`](ResponseRace::handle_second_failed).
+    /// [`handle_second_opened`](ResponseRace::handle_second_opened) or
+    /// [`handle_second_failed`](ResponseRace::handle_second_failed).
     OpenSecond,
     /// Send the request over the second connection.
     SendSecond,
@@ -155,8 +160,8 @@ impl ResponseRace {
         }
     }
 
-    /// What is to be done at this moment. Ask again after each thing done, and after each event; and report first what has come by then, so
-    /// that an answer which is there is not asked for twice.
+    /// What is to be done at this moment. Ask again after each thing done, and after each event; and report
+    /// first what has come by then, so that an answer which is there is not asked for twice.
     pub fn poll_output(&mut self, bucket: &mut RetryBucket, now: Instant) -> ResponseOutput {
         let output = self.decide(bucket, now);
         let is_of_no_use = self.end.is_some() || self.second == Second::Gone;
@@ -199,7 +204,8 @@ impl ResponseRace {
         ResponseOutput::Wait(None)
     }
 
-    /// The second connection is open, and leads to its server as the first one does: through TLS where that is spoken.
+    /// The second connection is open, and leads to its server as the first one does: through TLS where that
+    /// is spoken.
     pub fn handle_second_opened(&mut self) {
         if self.second == Second::Opening && self.end.is_none() {
             self.second = Second::Open;
@@ -213,7 +219,8 @@ impl ResponseRace {
         }
     }
 
-    /// The first byte of an answer has come. What a server says before it was asked is no answer: that connection is of no use.
+    /// The first byte of an answer has come. What a server says before it was asked is no answer: that
+    /// connection is of no use.
     pub fn handle_first_byte(&mut self, side: Side) {
         if self.end.is_some() {
             return;
@@ -244,7 +251,8 @@ impl ResponseRace {
     }
 }
 
-/// What pays for requests more: each request brings a tenth of one, and three can be saved. Many races can share one.
+/// What pays for requests more: each request brings a tenth of one, and three can be saved. Many races can
+/// share one.
 ///
 /// Without it a service that is overloaded, and so answers late, would have twice as much to do from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

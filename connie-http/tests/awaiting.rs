@@ -1,4 +1,5 @@
-//! A connection between a request and the first byte of its answer: what a driver of a `ResponseRace` finds there.
+//! A connection between a request and the first byte of its answer: what a driver of a `ResponseRace` finds
+//! there.
 
 mod support;
 use support::{Clock, Say, Script, bytes, connect, opening};

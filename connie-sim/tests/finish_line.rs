@@ -1,5 +1,5 @@
-//! The race to the first byte of an answer in virtual time: `ResponseRace` over two connections of the simulated internet. All
-//! moments are exact.
+//! The race to the first byte of an answer in virtual time: `ResponseRace` over two connections of the
+//! simulated internet. All moments are exact.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -240,7 +240,8 @@ fn a_slow_page_is_asked_for_once_with_one_address_and_twice_with_two() {
     assert_eq!(client.had(&["4b", "4c"]).iter().sum::<usize>(), 1);
 }
 
-/// The answer is there a microsecond before the patience has passed, at that moment, and a microsecond after it.
+/// The answer is there a microsecond before the patience has passed, at that moment, and a microsecond after
+/// it.
 #[test]
 fn an_answer_at_the_end_of_the_patience() {
     for (micros, requests) in [(-1, 1), (0, 1), (1, 2)] {

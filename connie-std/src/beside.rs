@@ -9,7 +9,8 @@ pub(crate) trait Beside: Send {
     /// What to look for in `poll`.
     fn poll_need(&self) -> PollNeed<'_>;
 
-    /// Looks at the connection, and returns whether the wait is to end, and with it whatever it was for: it is then canceled.
+    /// Looks at the connection, and returns whether the wait is to end, and with it whatever it was for: it
+    /// is then canceled.
     fn look(&mut self) -> bool;
 }
 

@@ -1,5 +1,5 @@
-//! The finish line `Response`, on loopback: two servers of one host, of which the first wins the race of the handshakes. Each counts the
-//! requests that it gets.
+//! The finish line `Response`, on loopback: two servers of one host, of which the first wins the race of the
+//! handshakes. Each counts the requests that it gets.
 #![cfg(all(target_os = "linux", feature = "tls"))]
 
 use std::io::{self, Read as _, Write as _};
@@ -260,7 +260,8 @@ fn hello() -> (u16, String) {
     (200, "hello".to_owned())
 }
 
-/// What `first` does beside a server that is live: the page comes after the patience, or at once where the first connection was lost.
+/// What `first` does beside a server that is live: the page comes after the patience, or at once where the
+/// first connection was lost.
 #[track_caller]
 fn second_answers<T: Transport>(site: &Site, connection: &mut Client<T>, waits: bool)
 where

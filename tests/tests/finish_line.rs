@@ -1,5 +1,6 @@
-//! After the handshake, over the kernel's own sockets behind a router with delays: servers that shake hands and say nothing, or
-//! break off, and how soon the page comes all the same. Each server counts the requests that it gets.
+//! After the handshake, over the kernel's own sockets behind a router with delays: servers that shake hands
+//! and say nothing, or break off, and how soon the page comes all the same. Each server counts the requests
+//! that it gets.
 #![cfg(target_os = "linux")]
 
 use std::io::{self, Read, Write};
@@ -184,7 +185,8 @@ const LONG: Duration = Duration::from_secs(10);
 /// How often it is tried where the machine is busy.
 const RUNS: usize = 4;
 
-/// {first, live}: the page within this long of the live one's own time on the first visit, and within 60 ms on the second.
+/// {first, live}: the page within this long of the live one's own time on the first visit, and within 60 ms
+/// on the second.
 #[track_caller]
 fn beside_live(first: Front, secure: bool, extra: Duration, had: [usize; 2]) {
     in_namespace(move |lab| {
@@ -379,7 +381,8 @@ mod table {
         took
     }
 
-    /// FINISH_LINE_ROUNDS=9 measures: then the quickest of nine is at most 1 ms above the quickest of nine without.
+    /// FINISH_LINE_ROUNDS=9 measures: then the quickest of nine is at most 1 ms above the quickest of nine
+    /// without.
     #[test]
     fn no_network_of_the_table_is_slower_or_asks_twice() {
         let rounds = std::env::var("FINISH_LINE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);

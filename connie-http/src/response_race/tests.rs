@@ -1,4 +1,5 @@
-//! The race at its boundaries; every state that any sequence of events can reach, with the laws; and long random ones over a bucket.
+//! The race at its boundaries; every state that any sequence of events can reach, with the laws; and long
+//! random ones over a bucket.
 
 extern crate std;
 use super::*;

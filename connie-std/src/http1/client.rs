@@ -240,10 +240,10 @@ where
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), ClientError> {
-        self.begun(method);
+        self.on_request_begun(method);
         let result = self.prepared().request(method, target, headers, body);
         self.with_report(result)?;
-        self.sent(body.len());
+        self.on_request_sent(body.len());
         Ok(())
     }
 
@@ -305,7 +305,7 @@ where
     /// As the [core's](connie_http::HttpConnection::put_request).
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), ClientError> {
-        self.begun(method);
+        self.on_request_begun(method);
         let result = self.prepared().put_request(method, target);
         self.with_report(result)
     }
@@ -316,7 +316,7 @@ where
     ///
     /// As the [core's](connie_http::HttpConnection::put_request_for).
     pub fn put_request_for(&mut self, method: &str, target: &str, host: &str) -> Result<(), ClientError> {
-        self.begun(method);
+        self.on_request_begun(method);
         let result = self.prepared().put_request_for(method, target, host);
         self.with_report(result)
     }
@@ -341,7 +341,7 @@ where
         let result = self.prepared().end_headers(body);
         self.with_report(result)?;
         if matches!(body, RequestBody::None | RequestBody::Length(0)) {
-            self.sent(0);
+            self.on_request_sent(0);
         }
         Ok(())
     }
@@ -557,13 +557,13 @@ where
     }
 
     /// A request with this method begins.
-    fn begun(&mut self, method: &str) {
+    fn on_request_begun(&mut self, method: &str) {
         (self.pending, self.response_record) = (None, None);
         self.may_repeat = self.response_finish.as_ref().is_some_and(|finish| finish.allows(method));
     }
 
     /// The request was sent, with a body of this length.
-    fn sent(&mut self, body: usize) {
+    fn on_request_sent(&mut self, body: usize) {
         if let Some(finish) = &self.response_finish {
             // What has a body is an upload, whatever its method.
             let may_repeat = self.may_repeat && (body == 0 || finish.allows_bodies());

@@ -1,4 +1,5 @@
-//! Drives a [`ResponseRace`]: waits for the first byte of an answer on one connection, and on a second one where it is called for.
+//! Drives a [`ResponseRace`]: waits for the first byte of an answer on one connection, and on a second one
+//! where it is called for.
 
 use std::time::Duration;
 
@@ -60,8 +61,8 @@ impl<'c, T: Transport> FirstByte<'c, T>
 where
     OsPoller: Poller<T>,
 {
-    /// Waits for the first byte of the answer to the request that `pending` is about, where a race to it is possible. Leaves all else to
-    /// [`connie_http::HttpConnection::response`].
+    /// Waits for the first byte of the answer to the request that `pending` is about, where a race to it is
+    /// possible. Leaves all else to [`connie_http::HttpConnection::response`].
     pub(super) fn run(inner: &'c mut Inner<T>, finish: &ResponseFinish, pending: Pending) -> Ended {
         match Self::begin(inner, finish, pending) {
             Some(mut this) => Ended { result: this.drive(), record: Some(this.record) },
@@ -71,7 +72,7 @@ where
 
     fn begin(inner: &'c mut Inner<T>, finish: &ResponseFinish, pending: Pending) -> Option<Self> {
         inner.sent_request(pending.body)?;
-        // The caller hears of a time that is up from the connection itself.
+        // The connection itself reports a time that is up.
         let limit = inner.wait_limit().ok()?;
         let opening = inner.opener().record.as_ref()?;
         let first = opening.destination?;
@@ -155,9 +156,9 @@ where
         if let Some((Some(socket), received, lost)) = watched {
             self.inner.give_back_socket(socket, &received);
             if !received.is_empty() {
-                self.first_byte_came(Side::First);
+                self.on_first_byte(Side::First);
             } else if let Some(error) = lost {
-                self.lost(Side::First, error);
+                self.on_lost(Side::First, error);
             }
         }
         opened
@@ -174,7 +175,7 @@ where
     fn send_second(&mut self) -> Result<(), ClientError> {
         let request = self.inner.sent_request(self.pending.body).map(<[u8]>::to_vec);
         let Some(request) = request else {
-            self.lost(Side::Second, HttpError::ResponseNotReady);
+            self.on_lost(Side::Second, HttpError::ResponseNotReady);
             return Ok(());
         };
         self.inner.mark_sent_again();
@@ -196,7 +197,7 @@ where
                 }
                 Err(nb::Error::Other(error)) => {
                     let error = HttpError::Send(stack.attempt_error(&error));
-                    self.lost(Side::Second, error);
+                    self.on_lost(Side::Second, error);
                     return Ok(());
                 }
             }
@@ -215,7 +216,8 @@ where
         Ok(())
     }
 
-    /// One wait for the first connection, and for the second where there is one, to have what `interest` says.
+    /// One wait for the first connection, and for the second where there is one, to have what `interest`
+    /// says.
     fn wait_for(&mut self, interest: Interest, until: Option<Instant>) -> Result<(), ClientError> {
         let now = self.now();
         if self.limit.is_some_and(|limit| now >= limit) {
@@ -239,14 +241,15 @@ where
             return false;
         }
         match self.inner.poll_first_byte() {
-            Ok(()) => self.first_byte_came(Side::First),
-            Err(nb::Error::Other(error)) => self.lost(Side::First, error),
+            Ok(()) => self.on_first_byte(Side::First),
+            Err(nb::Error::Other(error)) => self.on_lost(Side::First, error),
             Err(nb::Error::WouldBlock) => return false,
         }
         true
     }
 
-    /// Whether something became of the second connection. It takes the place of the first where its answer has begun.
+    /// Whether something became of the second connection. It takes the place of the first where its answer
+    /// has begun.
     fn look_at_second(&mut self) -> bool {
         let was_sent = self.record.second.as_ref().is_some_and(|second| second.sent.is_some());
         let Some(second) = &mut self.second else { return false };
@@ -256,31 +259,31 @@ where
             if matches!(stack.receive(&mut second.socket, &mut [0]), Err(nb::Error::WouldBlock)) {
                 return false;
             }
-            self.lost(Side::Second, HttpError::Stale);
+            self.on_lost(Side::Second, HttpError::Stale);
             return true;
         }
         self.inner.swap_socket(&mut second.socket);
         let polled = self.inner.poll_first_byte();
         if let Ok(()) = polled {
-            self.first_byte_came(Side::Second);
+            self.on_first_byte(Side::Second);
             return true;
         }
         self.inner.swap_socket(&mut second.socket);
         match polled {
             Err(nb::Error::Other(error)) => {
-                self.lost(Side::Second, error);
+                self.on_lost(Side::Second, error);
                 true
             }
             _ => false,
         }
     }
 
-    fn first_byte_came(&mut self, side: Side) {
+    fn on_first_byte(&mut self, side: Side) {
         self.record.first_byte = Some(self.now());
         self.race.handle_first_byte(side);
     }
 
-    fn lost(&mut self, side: Side, error: HttpError) {
+    fn on_lost(&mut self, side: Side, error: HttpError) {
         match side {
             Side::First => {
                 self.record.first_error = Some(error);
@@ -293,7 +296,7 @@ where
                 if let Some(second) = self.second.take() {
                     self.inner.parts_mut().0.abort(second.socket);
                     let verdict = verdict_on_lost(&error);
-                    tell(&second.opening, verdict.filter(|_| error != HttpError::Stale));
+                    report_verdict(&second.opening, verdict.filter(|_| error != HttpError::Stale));
                 }
             }
         }
@@ -325,7 +328,8 @@ where
         }
     }
 
-    /// Leaves the request to the connection, which sends it once more over a new one, as it does without a race.
+    /// Leaves the request to the connection, which sends it once more over a new one, as it does without a
+    /// race.
     fn hand_over(&mut self, error: HttpError) -> Result<(), ClientError> {
         self.end_race();
         if let Some(second) = self.second.take() {
@@ -352,7 +356,8 @@ where
         Err(self.failure(first))
     }
 
-    /// Waits no longer. The connection is kept that may still answer, so that the caller can go on waiting for it.
+    /// Waits no longer. The connection is kept that may still answer, so that the caller can go on waiting
+    /// for it.
     fn give_up(&mut self, error: HttpError) -> ClientError {
         self.end_race();
         let now = self.now();
@@ -362,7 +367,7 @@ where
         if let Some(mut second) = self.second.take() {
             let sent = self.record.second.as_ref().and_then(|second| second.sent);
             let is_silent = sent.is_some_and(|sent| now.duration_since(sent) >= SILENCE);
-            tell(&second.opening, verdict_on(&error, is_silent));
+            report_verdict(&second.opening, verdict_on(&error, is_silent));
             if self.record.first_error.is_some() && sent.is_some() {
                 self.inner.swap_socket(&mut second.socket);
                 self.inner.opener_mut().replace_by_second(second.opening, None);
@@ -398,7 +403,8 @@ fn handshake(opening: &OpeningRecord) -> Duration {
     winner.and_then(|winner| Some(winner.ended?.saturating_sub(winner.started))).unwrap_or_default()
 }
 
-/// What the end of a connection that was sent a request says of its address, when another one has answered or was tried.
+/// What the end of a connection that was sent a request says of its address, when another one has answered or
+/// was tried.
 fn verdict_on_lost(error: &HttpError) -> Option<Verdict> {
     let is_tls = |error: AttemptErrorKind| matches!(error, AttemptErrorKind::Tls(_));
     match error {
@@ -409,7 +415,7 @@ fn verdict_on_lost(error: &HttpError) -> Option<Verdict> {
     }
 }
 
-fn tell(opening: &OpeningRecord, verdict: Option<Verdict>) {
+fn report_verdict(opening: &OpeningRecord, verdict: Option<Verdict>) {
     if let (Some(report), Some(verdict)) = (&opening.report, verdict) {
         report.tell_memory(verdict);
     }

@@ -12,11 +12,12 @@ use crate::error::ConnectError;
 
 /// The finish line `Response`: the race for a connection goes on until the first byte of an answer.
 ///
-/// A server that completes its handshakes and then says nothing has won the race all the same. With this the request is sent to another
-/// address as well, when the first has been silent for longer than this host's answers take; or at once, where the first connection was
-/// lost. The first to answer is kept, and the other connection is reset. It is one request more at most, for GET, HEAD and OPTIONS alone
-/// unless [`any_method`](Self::any_method) says otherwise, and never for a body that goes out in pieces, CONNECT, an upgrade, a request
-/// that expects a 100, or through a tunnel. [`connie_http::ResponseRace`] has the rules.
+/// A server that completes its handshakes and then says nothing has won the race all the same. With this the
+/// request is sent to another address as well, when the first has been silent for longer than this host's
+/// answers take; or at once, where the first connection was lost. The first to answer is kept, and the other
+/// connection is reset. It is one request more at most, for GET, HEAD and OPTIONS alone unless
+/// [`any_method`](Self::any_method) says otherwise, and never for a body that goes out in pieces, CONNECT, an
+/// upgrade, a request that expects a 100, or through a tunnel. [`connie_http::ResponseRace`] has the rules.
 ///
 /// ```no_run
 /// use connie_std::http1::{HttpsConnection, ResponseFinish};
@@ -42,25 +43,25 @@ impl ResponseFinish {
         Self::default()
     }
 
-    /// How long the first connection has for the first byte. Default: twice what the host's answers take, as far as the
-    /// [memory](crate::Options::memory) knows that, and at least 300 ms; one second where it does not; and
-    /// never less than two handshakes with the address take.
+    /// How long the first connection has for the first byte. Default: twice what the host's answers take, as
+    /// far as the [memory](crate::Options::memory) knows that, and at least 300 ms; one second where it does
+    /// not; and never less than two handshakes with the address take.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
     }
 
-    /// Whether a second connection is opened as soon as the request is sent, to be ready when it is called for. It is closed at the first
-    /// byte of the answer. Default: no.
+    /// Whether a second connection is opened as soon as the request is sent, to be ready when it is called
+    /// for. It is closed at the first byte of the answer. Default: no.
     #[must_use]
     pub fn warm_spare(mut self, warm_spare: bool) -> Self {
         self.warm_spare = warm_spare;
         self
     }
 
-    /// Whether requests with any method, and with a body that is sent in one call, may be sent to two servers: the caller knows that it does
-    /// no harm. Default: no.
+    /// Whether requests with any method, and with a body that is sent in one call, may be sent to two
+    /// servers: the caller knows that it does no harm. Default: no.
     #[must_use]
     pub fn any_method(mut self, any_method: bool) -> Self {
         self.any_method = any_method;
@@ -90,12 +91,15 @@ impl ResponseFinish {
         self.any_method
     }
 
-    /// The patience with a host whose answers take as long as `known`, at an address whose handshake took as long as `handshake`.
+    /// The patience with a host whose answers take as long as `known`, at an address whose handshake took as
+    /// long as `handshake`.
     pub(super) fn patience_with(&self, known: Option<Duration>, handshake: Duration) -> Duration {
-        // No packet that was lost and is sent again is taken for silence: the kernel's first time-out is 200 ms and more.
+        // No packet that was lost and is sent again is taken for silence: the kernel's first time-out is
+        // 200 ms and more.
         const LEAST: Duration = Duration::from_millis(300);
         let usual = known.map_or(DEFAULT_RESPONSE_PATIENCE, |measure| measure.saturating_mul(2).max(LEAST));
-        // No answer comes sooner than a round trip, and this address may be farther away than those that have answered.
+        // No answer comes sooner than a round trip, and this address may be farther away than those that have
+        // answered.
         self.patience.unwrap_or_else(|| usual.max(handshake.saturating_mul(2)))
     }
 }
@@ -129,7 +133,8 @@ impl fmt::Debug for RetryBudget {
     }
 }
 
-/// What is known of a race to the first byte of an answer. Its moments are those of [`Client::now`](super::Client::now).
+/// What is known of a race to the first byte of an answer. Its moments are those of
+/// [`Client::now`](super::Client::now).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResponseRecord {
@@ -214,7 +219,8 @@ impl NoResponse {
         self.first
     }
 
-    /// The address that was asked as well, and what became of it; `None` where no connection to another could be opened.
+    /// The address that was asked as well, and what became of it; `None` where no connection to another could
+    /// be opened.
     #[must_use]
     pub fn second(&self) -> Option<(SocketAddr, HttpError)> {
         match &self.second {
