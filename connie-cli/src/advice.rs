@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use connie_core::verdict::ErrorKind;
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 use connie_http::HttpError;
+use connie_http::parts::Socks5Error;
 use connie_std::{FailedQuery, SetupStep};
 use connie_web::Proxy;
 
@@ -30,6 +31,21 @@ pub struct ExchangeRoute<'a> {
     pub kept: bool,
     /// Whether what has come is in a file, so that the rest can be asked for.
     pub resumes: bool,
+}
+
+/// For a SOCKS5 proxy that has not connected.
+pub fn socks5(error: Socks5Error) -> &'static str {
+    match error {
+        Socks5Error::NoAcceptableMethod { .. } | Socks5Error::LoginRefused => {
+            "log in to it with -U USER:PASSWORD"
+        }
+        Socks5Error::InvalidLogin => "check what -U or the proxy's URL says",
+        Socks5Error::NotSocks5 => "check that the port belongs to a SOCKS5 proxy",
+        Socks5Error::Refused { reply: 3..=6 } => "check the host and its port; it is the proxy that connects",
+        Socks5Error::Refused { reply: 8 } => "let the proxy look the name up: socks5h in place of socks5",
+        Socks5Error::InvalidName => "check the name",
+        _ => "try again, or use another proxy",
+    }
 }
 
 /// For an exchange that failed; empty where there is nothing to add.

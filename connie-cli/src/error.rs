@@ -10,9 +10,10 @@ use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
 #[cfg(feature = "gzip")]
 use connie_http::TransferCoding;
+use connie_http::parts::Socks5Error;
 #[cfg(feature = "gzip")]
 use connie_std::http1::Decoded;
-use connie_std::http1::{ClientError, NoResponse};
+use connie_std::http1::{AnyConnection, ClientError, NoResponse};
 use connie_std::{ConnectError, ConnectErrorKind, Report};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
@@ -115,6 +116,13 @@ impl Error {
             }
         };
         Error::new(exit_code::RECEIVE, line)
+    }
+
+    /// Why a SOCKS5 proxy has not connected to the host.
+    pub fn socks5(error: Socks5Error, proxy: &Proxy, client: &AnyConnection) -> Self {
+        let (host, port) = (client.host(), client.port());
+        let line = format!("no connection through the proxy {proxy} to {host} port {port}: {error}");
+        Error::new(exit_code::PROXY, format!("{line}; {}", advice::socks5(error)))
     }
 
     /// Why a connection to `host` cannot even be tried.

@@ -27,6 +27,7 @@ pub const CERTIFICATE: u8 = 60;
 pub const CODING: u8 = 61;
 pub const TOO_LARGE: u8 = 63;
 pub const REWIND: u8 = 65;
+pub const PROXY: u8 = 97;
 #[cfg(feature = "tls")]
 pub const CA_FILE: u8 = 77;
 

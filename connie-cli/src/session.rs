@@ -1,12 +1,14 @@
 //! The connections of a run of the program: where they lead, and which are kept for the next request.
 
-use connie_std::Options;
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
-use connie_std::http1::{AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord};
+use connie_std::http1::{
+    AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord, Socks5Proxy,
+};
+use connie_std::{ConnectError, Options};
 #[cfg(feature = "tls")]
 use connie_std::{TlsConnector, TlsOptions};
-use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
+use connie_web::{Credentials, NoProxy, Proxies, Proxy, ProxyKind, Scheme, Url};
 
 use crate::advice::ExchangeRoute;
 use crate::args::{FinishLineName, Get};
@@ -30,7 +32,7 @@ pub struct Route {
     /// Who answers: the server, or the proxy that is asked for its answer.
     end: (String, u16),
     proxy: Option<Proxy>,
-    /// Whether the proxy opens a tunnel, and does not know what is asked.
+    /// Whether the proxy opens a tunnel, as all of SOCKS5 do, and does not know what is asked.
     tunnels: bool,
     /// The host whose certificate is wanted, where another one answers for it.
     certified: Option<String>,
@@ -80,6 +82,12 @@ pub struct KeptConnection {
 }
 
 impl KeptConnection {
+    /// Whether the error is of the look-up of the host, which this proxy leaves to the client.
+    fn is_of_host(&self, error: &ConnectError, proxy: &Proxy) -> bool {
+        let host = (self.client.host(), self.client.port());
+        proxy.kind == ProxyKind::Socks5 && (error.host(), error.port()) == host && host != self.client.hop()
+    }
+
     /// The error for a failed exchange. `reused` says whether the connection had served another before.
     pub fn error(&self, error: ClientError, reused: bool) -> Error {
         let tunneled = self.client.opening().is_some_and(|opening| opening.tunneled.is_some());
@@ -97,7 +105,11 @@ impl KeptConnection {
             (ClientError::Connect(error), Some(proxy)) if tunneled => {
                 Error::from(&*error).through_proxy(proxy)
             }
+            (ClientError::Connect(error), Some(proxy)) if self.is_of_host(&error, proxy) => {
+                Error { code: exit_code::PROXY, ..Error::from(&*error) }
+            }
             (ClientError::Connect(error), Some(proxy)) => Error::connect(&error).of_proxy(proxy),
+            (ClientError::Socks5(error), Some(proxy)) => Error::socks5(error, proxy, &self.client),
             (ClientError::Connect(error), None) => Error::connect(&error),
             (ClientError::Tunnel(error), Some(proxy)) => {
                 Error::tunnel(error, proxy, self.client.host(), self.client.port())
@@ -107,10 +119,20 @@ impl KeptConnection {
     }
 }
 
+/// A proxy of SOCKS5 as a connection takes it.
+fn socks5(proxy: &Proxy) -> Socks5Proxy {
+    let socks5 = Socks5Proxy::new(proxy.host.as_str(), proxy.port);
+    let socks5 = socks5.resolve_here(proxy.kind == ProxyKind::Socks5);
+    match &proxy.credentials {
+        Some(Credentials { user, password }) => socks5.login(user.as_str(), password.as_str()),
+        None => socks5,
+    }
+}
+
 impl<'a> Session<'a> {
     pub fn new(args: &'a Get) -> Result<Self, Error> {
-        let proxies = args.proxy.as_deref().map_or_else(Proxies::from_env, |proxy| {
-            Proxies::all(proxy).except(Proxies::from_env().exceptions().clone())
+        let proxies = args.proxy().map_or_else(Proxies::from_env, |proxy| {
+            Proxies::all(&proxy).except(Proxies::from_env().exceptions().clone())
         });
         let proxies = match &args.noproxy {
             Some(list) => proxies.except(NoProxy::new(list)),
@@ -146,7 +168,7 @@ impl<'a> Session<'a> {
     pub fn route(&self, url: &Url) -> Result<Route, Error> {
         let mut proxy = self.proxies.select(url)?;
         if let Some(proxy) = &mut proxy {
-            if proxy.scheme == Scheme::Https {
+            if proxy.kind == ProxyKind::Https {
                 let line = format!("TLS to the proxy {proxy} is not supported: give an http proxy");
                 return Err(Error::new(exit_code::CONNECT, line));
             }
@@ -155,8 +177,10 @@ impl<'a> Session<'a> {
             }
         }
         let elsewhere = self.args.connect_to.iter().find_map(|entry| entry.apply(&url.host, url.port));
+        let is_socks5 = proxy.as_ref().is_some_and(|proxy| proxy.kind.is_socks5());
         // As curl has it, a proxy that is not to know where the URL leads is not asked for it.
-        let tunnels = url.scheme == Scheme::Https || self.args.proxytunnel || elsewhere.is_some();
+        let tunnels =
+            url.scheme == Scheme::Https || self.args.proxytunnel || elsewhere.is_some() || is_socks5;
         let end = match (&proxy, elsewhere) {
             (Some(proxy), _) if !tunnels => (proxy.host.clone(), proxy.port),
             (_, Some(elsewhere)) => elsewhere,
@@ -216,8 +240,10 @@ impl<'a> Session<'a> {
             client.options_mut().memory = None;
         }
         client.set_response_finish(self.response_finish.clone());
-        if let Some(proxy) = route.proxy.as_ref().filter(|_| route.tunnels) {
-            self.tunnel(&mut client, proxy)?;
+        match route.proxy.as_ref().filter(|_| route.tunnels) {
+            Some(proxy) if proxy.kind.is_socks5() => client.set_socks5_proxy(socks5(proxy)),
+            Some(proxy) => self.tunnel(&mut client, proxy)?,
+            None => {}
         }
         Ok(KeptConnection { client, route, room, told: 0 })
     }

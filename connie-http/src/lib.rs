@@ -100,6 +100,7 @@ mod request;
 mod response_head;
 mod response_race;
 mod sending;
+mod socks5;
 mod status;
 mod syntax;
 mod transfer_coding;

@@ -3,7 +3,8 @@
 //!
 //! [`RequestHead`] writes the head of a request. [`HeadScanner`] finds the end of a response's head as its
 //! octets arrive, [`ResponseHead::parse`] reads it, and its [`framing`](ResponseHead::framing) says how the
-//! body ends. [`BodyDecoder`] then finds the body in what follows.
+//! body ends. [`BodyDecoder`] then finds the body in what follows. [`Socks5Handshake`] leads a connection through
+//! a SOCKS5 proxy, before anything else is sent.
 //!
 //! ```
 //! use connie_http::ResponseHead;
@@ -30,3 +31,4 @@ use crate::ResponseHead;
 pub use crate::body_decoder::{BodyDecoder, BodyPart, BodyStep};
 pub use crate::request::{RequestHead, RequestKind};
 pub use crate::response_head::{BodyFraming, HeadScanner, ParsedHead};
+pub use crate::socks5::{Socks5Error, Socks5Handshake, Socks5Host, Socks5Output};

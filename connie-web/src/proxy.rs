@@ -6,13 +6,51 @@ use std::net::IpAddr;
 use crate::credentials::Credentials;
 use crate::url::{InUrl, Scheme, Url, UrlError};
 
-/// An HTTP proxy: `http://host:port` or `https://host:port`.
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyKind {
+    /// HTTP.
+    Http,
+    /// HTTP within TLS.
+    Https,
+    /// SOCKS5 (RFC 1928), with names looked up before the proxy is asked: `socks5`.
+    Socks5,
+    /// SOCKS5 with names that the proxy looks up: `socks5h`.
+    Socks5Hostname,
+}
+
+impl ProxyKind {
+    /// The name that a URL begins with.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProxyKind::Http => "http",
+            ProxyKind::Https => "https",
+            ProxyKind::Socks5 => "socks5",
+            ProxyKind::Socks5Hostname => "socks5h",
+        }
+    }
+
+    /// Whether it is SOCKS5 of either kind.
+    #[must_use]
+    pub const fn is_socks5(self) -> bool {
+        matches!(self, ProxyKind::Socks5 | ProxyKind::Socks5Hostname)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let kinds = [ProxyKind::Http, ProxyKind::Https, ProxyKind::Socks5, ProxyKind::Socks5Hostname];
+        kinds.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A proxy: `http://host:port`, `https://host:port`, `socks5://host:port` or `socks5h://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxy {
     /// How the proxy itself is spoken to.
-    pub scheme: Scheme,
-    /// For `Proxy-Authorization`.
+    pub kind: ProxyKind,
+    /// What logs in to it.
     pub credentials: Option<Credentials>,
     /// Its name or address, IPv6 without brackets.
     pub host: String,
@@ -24,7 +62,7 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// It is of another kind, such as SOCKS.
+    /// It is of another kind, such as SOCKS4.
     UnsupportedScheme(String),
     /// It is not a URL.
     Malformed(String),
@@ -34,7 +72,7 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProxyError::UnsupportedScheme(scheme) => {
-                write!(f, "proxies of type {scheme:?} are not supported: use an http proxy")
+                write!(f, "proxies of type {scheme:?} are not supported: use http, https, socks5 or socks5h")
             }
             ProxyError::Malformed(reason) => write!(f, "not a valid proxy: {reason}"),
         }
@@ -45,32 +83,35 @@ impl std::error::Error for ProxyError {}
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme.name(), InUrl(&self.host), self.port)
+        write!(f, "{}://{}:{}", self.kind.name(), InUrl(&self.host), self.port)
     }
 }
 
 impl Proxy {
-    /// The port of an `http` proxy that names none, as for curl.
+    /// The port of a proxy that names none and is not an `https` one, as for curl.
     pub const DEFAULT_PORT: u16 = 1080;
 
-    /// Reads `[http[s]://][user[:password]@]host[:port]`.
+    /// Reads `[KIND://][user[:password]@]host[:port]`, in which KIND is the [name](ProxyKind::name) of one and
+    /// `http` where it is missing.
     ///
     /// # Errors
     ///
     /// [`ProxyError`].
     pub fn parse(text: &str) -> Result<Self, ProxyError> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        let default_port = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Self::DEFAULT_PORT,
-            "https" => Scheme::Https.default_port(),
-            other => return Err(ProxyError::UnsupportedScheme(other.to_owned())),
+        let Some(kind) = ProxyKind::parse(scheme) else {
+            return Err(ProxyError::UnsupportedScheme(scheme.to_ascii_lowercase()));
         };
-        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| match error {
+        let default_port = match kind {
+            ProxyKind::Https => Scheme::Https.default_port(),
+            _ => Self::DEFAULT_PORT,
+        };
+        let url = Url::parse(&format!("http://{rest}")).map_err(|error| match error {
             UrlError::Malformed(reason) => ProxyError::Malformed(reason),
             UrlError::UnsupportedScheme(scheme) => ProxyError::UnsupportedScheme(scheme),
         })?;
         let port = if has_port(rest) { url.port } else { default_port };
-        Ok(Proxy { scheme: url.scheme, credentials: url.credentials, host: url.host, port })
+        Ok(Proxy { kind, credentials: url.credentials, host: url.host, port })
     }
 }
 
@@ -237,22 +278,24 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn is(text: &str, scheme: Scheme, host: &str, port: u16) {
+    fn is(text: &str, kind: ProxyKind, host: &str, port: u16) {
         let proxy = Proxy::parse(text).unwrap();
-        assert_eq!((proxy.scheme, proxy.host.as_str(), proxy.port), (scheme, host, port), "{text}");
+        assert_eq!((proxy.kind, proxy.host.as_str(), proxy.port), (kind, host, port), "{text}");
     }
 
     #[test]
     fn a_proxy_is_a_url_of_which_much_may_be_left_out() {
-        is("http://p.test:3128", Scheme::Http, "p.test", 3128);
-        is("http://p.test:3128/", Scheme::Http, "p.test", 3128);
-        is("p.test:3128", Scheme::Http, "p.test", 3128);
-        is("p.test", Scheme::Http, "p.test", 1080);
-        is("http://p.test:80", Scheme::Http, "p.test", 80);
-        is("HTTPS://p.test", Scheme::Https, "p.test", 443);
-        is("[::1]:8080", Scheme::Http, "::1", 8080);
-        is("[::1]", Scheme::Http, "::1", 1080);
-        is("u:p@p.test", Scheme::Http, "p.test", 1080);
+        is("http://p.test:3128", ProxyKind::Http, "p.test", 3128);
+        is("http://p.test:3128/", ProxyKind::Http, "p.test", 3128);
+        is("p.test:3128", ProxyKind::Http, "p.test", 3128);
+        is("p.test", ProxyKind::Http, "p.test", 1080);
+        is("http://p.test:80", ProxyKind::Http, "p.test", 80);
+        is("HTTPS://p.test", ProxyKind::Https, "p.test", 443);
+        is("socks5://p.test", ProxyKind::Socks5, "p.test", 1080);
+        is("SOCKS5H://u@[::1]:9050/", ProxyKind::Socks5Hostname, "::1", 9050);
+        is("[::1]:8080", ProxyKind::Http, "::1", 8080);
+        is("[::1]", ProxyKind::Http, "::1", 1080);
+        is("u:p@p.test", ProxyKind::Http, "p.test", 1080);
         let proxy = Proxy::parse("http://u:p%40@p.test:1/").unwrap();
         assert_eq!(proxy.credentials.as_ref().unwrap().password, "p@");
         assert_eq!(proxy.to_string(), "http://p.test:1");
@@ -263,6 +306,8 @@ mod tests {
         for (text, printed) in [
             ("p.test", "http://p.test:1080"),
             ("https://p.test", "https://p.test:443"),
+            ("https://p.test:80", "https://p.test:80"),
+            ("socks5h://p.test", "socks5h://p.test:1080"),
             ("[::1]:8080", "http://[::1]:8080"),
             ("[fe80::1%25251]:8080", "http://[fe80::1%25251]:8080"),
             ("[fe80::1%eth0]:8080", "http://[fe80::1%25eth0]:8080"),
@@ -275,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_is_no_proxy() {
-        for scheme in ["socks5", "socks5h", "socks4", "ftp"] {
+        for scheme in ["socks4", "socks4a", "socks", "ftp"] {
             let error = Proxy::parse(&format!("{scheme}://p.test")).unwrap_err();
             assert_eq!(error, ProxyError::UnsupportedScheme(scheme.to_owned()));
         }
@@ -364,6 +409,6 @@ mod tests {
         let proxies = Proxies::all("p.test").except(NoProxy::new("h"));
         assert_eq!(proxies.select(&url), Ok(None));
         assert!(proxies.exceptions().covers("h"));
-        assert!(Proxies::all("socks5://p").select(&url).is_err());
+        assert!(Proxies::all("socks4://p").select(&url).is_err());
     }
 }

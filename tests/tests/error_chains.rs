@@ -24,6 +24,7 @@ use connie_core::{
     AttemptError, AttemptErrorKind, Config, Failure, Input, Instant, Output, Race, TlsFailure,
 };
 use connie_http::HttpError;
+use connie_http::parts::Socks5Error;
 use connie_servers::{BlackHole, closed_port};
 use connie_std::dns::Dns;
 use connie_std::http1::{ClientError, DecodeError, Decoded};
@@ -355,6 +356,20 @@ fn http_errors() -> Vec<HttpError> {
     errors
 }
 
+fn socks5_errors() -> impl Iterator<Item = Socks5Error> {
+    let errors = [
+        Socks5Error::InvalidName,
+        Socks5Error::InvalidLogin,
+        Socks5Error::NotSocks5,
+        Socks5Error::NoAcceptableMethod { login: false },
+        Socks5Error::NoAcceptableMethod { login: true },
+        Socks5Error::LoginRefused,
+        Socks5Error::Closed,
+    ];
+    let refused = (1..10).map(|reply| Socks5Error::Refused { reply });
+    errors.into_iter().chain(refused).chain(attempt_errors().map(Socks5Error::Lost))
+}
+
 fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
     use connie_web::{ByteRange, Proxy, RedirectError, ResumeError, Url, UrlError};
     let urls = || {
@@ -363,7 +378,7 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
     let redirects =
         [RedirectError::TooMany { limit: 3 }, RedirectError::Loop { url: "http://a/".to_owned() }];
     let redirects = redirects.into_iter().chain(urls().map(RedirectError::Url));
-    let proxies = ["socks5://a", "http://a b", ""].map(|text| Proxy::parse(text).unwrap_err());
+    let proxies = ["socks4://a", "http://a b", ""].map(|text| Proxy::parse(text).unwrap_err());
     let asked = ByteRange::From { first: 5, last: None };
     let resumed = [
         ResumeError::Unsupported,
@@ -384,6 +399,7 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
         ("connie-dns NameServerError", all(servers)),
         ("connie-dns ServiceBindingError", all(bindings)),
         ("connie-http HttpError", all(http_errors())),
+        ("connie-http Socks5Error", all(socks5_errors())),
         (
             "connie-web UrlError",
             all(urls().into_iter().chain([UrlError::Malformed("the URL has no host".to_owned())])),

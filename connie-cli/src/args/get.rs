@@ -29,7 +29,8 @@ resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 p
 22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
 failed, 45 cannot bind as --interface and the like ask, 47 too many redirects, 52 empty reply,
 55 send failure, 56 receive failure or a proxy that refuses, 60 bad certificate, 61 bad
-compression, 65 data that cannot be sent again, 77 unusable CA certificates. Of several URLs the last one counts.";
+compression, 65 data that cannot be sent again, 77 unusable CA certificates, 97 no
+connection through a SOCKS5 proxy. Of several URLs the last one counts.";
 
 /// `connie get`.
 #[derive(Debug, Args)]
@@ -132,11 +133,24 @@ pub struct Get {
     /// same one
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", value_parser = connect_to)]
     pub connect_to: Vec<ConnectTo>,
-    /// Use this HTTP proxy; an empty value for none. The default is from http_proxy, https_proxy and
-    /// all_proxy
-    #[arg(short = 'x', long, value_name = "[http://][USER:PASSWORD@]HOST[:PORT]")]
+    /// Use this proxy, of KIND http, socks5 or socks5h (which looks names up itself); an empty value for none.
+    /// The default is from http_proxy, https_proxy and all_proxy
+    #[arg(
+        short = 'x', long, value_name = "[KIND://][USER:PASSWORD@]HOST[:PORT]",
+        overrides_with_all = ["proxy", "socks5", "socks5_hostname"]
+    )]
     pub proxy: Option<String>,
-    /// Log in to the proxy with the Basic scheme
+    /// Use this SOCKS5 proxy, like -x socks5://
+    #[arg(
+        long, value_name = "HOST[:PORT]", overrides_with_all = ["proxy", "socks5", "socks5_hostname"]
+    )]
+    pub socks5: Option<String>,
+    /// Use this SOCKS5 proxy, which looks names up itself, like -x socks5h://
+    #[arg(
+        long, value_name = "HOST[:PORT]", overrides_with_all = ["proxy", "socks5", "socks5_hostname"]
+    )]
+    pub socks5_hostname: Option<String>,
+    /// Log in to the proxy: with the Basic scheme, or as SOCKS5 has it
     #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
     pub proxy_user: Option<String>,
     /// Tunnel through the proxy also for http
@@ -254,6 +268,19 @@ impl Get {
             },
             ..connie_std::TlsOptions::default()
         }
+    }
+
+    /// The proxy that the options name.
+    pub fn proxy(&self) -> Option<String> {
+        let of = |kind: &str, text: &String| match text.split_once("://") {
+            // What curl takes for no kind at all here.
+            Some((http, rest)) if http.eq_ignore_ascii_case("http") => format!("{kind}://{rest}"),
+            Some(_) => text.clone(),
+            None => format!("{kind}://{text}"),
+        };
+        let socks5 = self.socks5.as_ref().map(|text| of("socks5", text));
+        let hostname = self.socks5_hostname.as_ref().map(|text| of("socks5h", text));
+        self.proxy.clone().or(socks5).or(hostname)
     }
 
     /// Whether the server may compress the body.

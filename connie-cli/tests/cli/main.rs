@@ -29,6 +29,7 @@ mod retries;
 mod server;
 mod several;
 mod site;
+mod socks5;
 mod streams;
 mod support;
 mod terminal;

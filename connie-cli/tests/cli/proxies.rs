@@ -99,7 +99,9 @@ fn a_proxy_that_is_not_there_is_an_error() {
     };
     fails("http://no-such-host.invalid:3128", 5, "could not resolve no-such-host.invalid");
     fails("127.0.0.1:1", 7, "127.0.0.1:1: connection refused");
-    fails("socks5://127.0.0.1", 7, "socks5");
+    fails("socks4://127.0.0.1", 7, "socks4");
+    fails("socks5://127.0.0.1:1", 7, "could not reach the proxy socks5://127.0.0.1:1");
+    fails("socks5h://no-such-host.invalid", 5, "could not resolve no-such-host.invalid");
     fails("127.0.0.1:x", 5, "not a port");
 }
 

@@ -211,21 +211,24 @@ fn reply_with(stream: &mut TcpStream, reply: Reply) -> bool {
         }
         Reply::Tunnel(bytes, to) => {
             let _ = stream.write_all(&bytes);
-            let (Ok(server), Ok(mut back)) = (TcpStream::connect(to), stream.try_clone()) else {
-                return false;
-            };
-            let Ok(mut answers) = server.try_clone() else { return false };
-            let away = std::thread::spawn(move || {
-                let _ = std::io::copy(&mut answers, &mut back);
-                let _ = back.shutdown(Shutdown::Write);
-            });
-            let mut server = server;
-            let _ = std::io::copy(stream, &mut server);
-            let _ = server.shutdown(Shutdown::Write);
-            let _ = away.join();
+            let _ = relay(stream, to);
             false
         }
     }
+}
+
+/// Passes on what either side says, until both have said all.
+pub fn relay(stream: &mut TcpStream, to: SocketAddr) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(to)?;
+    let (mut back, mut answers) = (stream.try_clone()?, server.try_clone()?);
+    let away = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut answers, &mut back);
+        let _ = back.shutdown(Shutdown::Write);
+    });
+    let _ = std::io::copy(stream, &mut server);
+    let _ = server.shutdown(Shutdown::Write);
+    let _ = away.join();
+    Ok(())
 }
 
 /// What a connection has sent and nobody has read.

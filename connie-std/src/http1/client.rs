@@ -14,6 +14,7 @@ use super::first_byte::{FirstByte, Pending};
 use super::race_connect::{OpeningRecord, RaceConnect};
 use super::response::Response;
 use super::response_race::{ResponseFinish, ResponseRecord};
+use super::socks5::Socks5Proxy;
 use super::transport::Transport;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
@@ -489,6 +490,18 @@ where
         self.set_tunnel(&host, of_host, headers)?;
         self.inner.opener_mut().hop = (proxy.to_owned(), port);
         Ok(())
+    }
+
+    /// Makes the connection lead to the host that it was made for through this SOCKS5 proxy, to which each
+    /// connection is opened by a race. TLS, where that is spoken, begins with the host. A connection that is
+    /// open already is closed.
+    ///
+    /// What goes wrong between proxy and host is [`ClientError::Socks5`].
+    pub fn set_socks5_proxy(&mut self, proxy: Socks5Proxy) {
+        self.inner.close();
+        let opener = self.inner.opener_mut();
+        opener.hop = (proxy.host.clone(), proxy.port);
+        opener.socks5 = Some(proxy);
     }
 
     /// The host that requests are for: with a tunnel, the one at its end.

@@ -5,6 +5,7 @@ use std::io;
 
 use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
+use connie_http::parts::Socks5Error;
 
 use super::response_race::NoResponse;
 use crate::error::ConnectError;
@@ -17,6 +18,8 @@ pub enum ClientError {
     Connect(Box<ConnectError>),
     /// The proxy has opened no tunnel: it refused, did not answer in time, or answered as no proxy does.
     Tunnel(HttpError),
+    /// The SOCKS5 proxy has not connected to the host.
+    Socks5(Socks5Error),
     /// All that can go wrong with an exchange.
     Http(HttpError),
     /// Two addresses were tried for the request, and neither has answered: see
@@ -50,7 +53,7 @@ impl ClientError {
             ClientError::Http(error) | ClientError::Tunnel(error) => {
                 matches!(error, HttpError::Canceled | HttpError::Connect(Failure::Canceled))
             }
-            ClientError::NoResponse(_) | ClientError::Body(_) => false,
+            ClientError::Socks5(_) | ClientError::NoResponse(_) | ClientError::Body(_) => false,
             #[cfg(feature = "tls")]
             ClientError::Tls(_) => false,
         }
@@ -74,6 +77,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClientError::Connect(error) => error.fmt(f),
+            ClientError::Socks5(error) => error.fmt(f),
             ClientError::Http(error) => error.fmt(f),
             ClientError::NoResponse(both) => both.fmt(f),
             ClientError::Tunnel(error) => write!(f, "could not open a tunnel through the proxy: {error}"),
@@ -89,6 +93,7 @@ impl std::error::Error for ClientError {
         match self {
             ClientError::Connect(error) => error.source(),
             ClientError::Http(error) | ClientError::Tunnel(error) => error.source(),
+            ClientError::Socks5(error) => error.source(),
             ClientError::NoResponse(_) => None,
             ClientError::Body(error) => error.source(),
             #[cfg(feature = "tls")]
@@ -101,6 +106,7 @@ impl From<ClientError> for io::Error {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Connect(error) => (*error).into(),
+            ClientError::Socks5(error) => io::Error::other(error),
             ClientError::Http(error) => io::Error::new(kind(&error), error),
             ClientError::Tunnel(ref inner) => io::Error::new(kind(inner), error),
             ClientError::NoResponse(both) => io::Error::new(kind(both.error()), both),

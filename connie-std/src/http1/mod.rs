@@ -26,10 +26,12 @@ mod client;
 #[cfg(feature = "gzip")]
 mod decode;
 mod error;
+mod first_address;
 mod first_byte;
 mod race_connect;
 mod response;
 mod response_race;
+mod socks5;
 mod transport;
 
 #[cfg(feature = "tls")]
@@ -43,6 +45,7 @@ pub use error::ClientError;
 pub use race_connect::OpeningRecord;
 pub use response::Response;
 pub use response_race::{NoResponse, ResponseFinish, ResponseRecord, RetryBudget, SecondRecord};
+pub use socks5::Socks5Proxy;
 pub use transport::Transport;
 
 /// A stack of either kind, of which there is one without the feature `tls`.

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use connie_core::resolution::Host;
 use connie_core::{AttemptErrorKind, Config, Failure, Instant, Poller};
+use connie_http::parts::Socks5Error;
 use connie_http::{HttpError, OpenConnection, OpenContext};
 
 use super::error::ClientError;
+use super::first_address::first_address;
+use super::socks5::{Socks5Failure, Socks5Proxy, pass};
 use super::transport::{Sealed, TlsFacts};
 use crate::connect::failed;
 use crate::error::{ConnectError, ConnectErrorKind};
@@ -90,6 +93,8 @@ pub(super) struct RaceConnect {
     pub(super) hop: (String, u16),
     /// The server that requests are for.
     pub(super) server: (String, u16),
+    /// What that proxy is, where it speaks SOCKS5.
+    pub(super) socks5: Option<Socks5Proxy>,
     pub(super) options: Options,
     pub(super) record: Option<OpeningRecord>,
     /// How many openings there have been.
@@ -103,6 +108,8 @@ pub(super) struct RaceConnect {
     has_no_other: bool,
     /// Why the last one failed, until it is told.
     error: Option<Box<ConnectError>>,
+    /// The same, where a SOCKS5 proxy is the cause.
+    socks5_error: Option<Socks5Error>,
 }
 
 /// Where a second connection leads: not to the address of the first.
@@ -123,6 +130,7 @@ impl RaceConnect {
         RaceConnect {
             server: hop.clone(),
             hop,
+            socks5: None,
             options,
             record: None,
             count: 0,
@@ -131,6 +139,7 @@ impl RaceConnect {
             first_use: FirstUse::Over,
             has_no_other: false,
             error: None,
+            socks5_error: None,
         }
     }
 
@@ -190,6 +199,9 @@ impl RaceConnect {
         let awaited_tunnel = std::mem::take(&mut self.awaits_tunnel);
         match (error, self.error.take()) {
             (HttpError::Connect(_), Some(why)) => ClientError::Connect(why),
+            (HttpError::Connect(_), None) if self.socks5_error.is_some() => {
+                self.socks5_error.take().map_or(ClientError::Http(error), ClientError::Socks5)
+            }
             (error, _) if awaited_tunnel => ClientError::Tunnel(error),
             (error, _) => ClientError::Http(error),
         }
@@ -282,7 +294,7 @@ impl RaceConnect {
     where
         OsPoller: Poller<T>,
     {
-        self.error = None;
+        (self.error, self.socks5_error) = (None, None);
         self.awaits_tunnel = false;
         self.first_use = FirstUse::Over;
         let now = poller.now();
@@ -299,6 +311,8 @@ impl RaceConnect {
         };
         let mut watch = RaceObservation::begin(target, &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.config()));
+        // By either kind of proxy.
+        let tunnel = tunnel || self.socks5.is_some();
         stack.prepare(&options, tunnel);
         let finish = stack.finish();
         let raced = stack.race(poller, target, finish, &options);
@@ -340,10 +354,104 @@ impl RaceConnect {
         }
         self.awaits_tunnel = tunnel;
         self.first_use = FirstUse::Pending;
+        if let Some(proxy) = self.socks5.clone() {
+            return self.pass_socks5(stack, poller, socket, &proxy, until);
+        }
         if !tunnel {
             record.is_ready(poller.now(), stack.facts(&socket));
         }
         Ok(socket)
+    }
+
+    /// Has the SOCKS5 proxy that `socket` leads to connect to the host, and begins what is spoken with that.
+    fn pass_socks5<T: Sealed>(
+        &mut self,
+        stack: &mut T,
+        poller: &mut OsPoller,
+        mut socket: T::TcpSocket,
+        proxy: &Socks5Proxy,
+        until: Option<Instant>,
+    ) -> Result<T::TcpSocket, Failure>
+    where
+        OsPoller: Poller<T>,
+    {
+        let passed = self.lead_to_host(stack, poller, &mut socket, proxy, until);
+        match passed.and_then(|()| self.begin_within(stack, poller, &mut socket, until)) {
+            Ok(()) => Ok(socket),
+            Err(failure) => {
+                stack.abort(socket);
+                Err(failure)
+            }
+        }
+    }
+
+    fn lead_to_host<T: Sealed>(
+        &mut self,
+        stack: &mut T,
+        poller: &mut OsPoller,
+        socket: &mut T::TcpSocket,
+        proxy: &Socks5Proxy,
+        until: Option<Instant>,
+    ) -> Result<(), Failure>
+    where
+        OsPoller: Poller<T>,
+    {
+        let mut address = None;
+        if proxy.resolves_here {
+            let mut options = self.options.clone();
+            let now = poller.now();
+            options.deadline = until.map(|until| until.duration_since(now));
+            let target = Target::Host(&self.server.0, self.server.1);
+            match first_address(poller, target, &options) {
+                Ok(first) => address = Some(first.ip()),
+                Err(kind) => return Err(self.record_failure_of_host(kind)),
+            }
+        }
+        let (host, port) = &self.server;
+        pass((stack, poller, socket), proxy, (host, *port, address), until).map_err(|failure| match failure {
+            Socks5Failure::Ended(failure) => failure,
+            Socks5Failure::Proxy(error) => {
+                self.awaits_tunnel = false;
+                self.socks5_error = Some(error);
+                Failure::AllAttemptsFailed
+            }
+        })
+    }
+
+    /// Begins what is spoken within the tunnel that a proxy has opened.
+    fn begin_within<T: Sealed>(
+        &mut self,
+        stack: &mut T,
+        poller: &mut OsPoller,
+        socket: &mut T::TcpSocket,
+        until: Option<Instant>,
+    ) -> Result<(), Failure>
+    where
+        OsPoller: Poller<T>,
+    {
+        self.awaits_tunnel = false;
+        // Nothing is known about a socket that was attached. What is meant for the host must be kept from the
+        // proxy anyway.
+        let destination = self.record.as_ref().and_then(|record| record.destination);
+        let tunneled = poller.now();
+        let entered = stack.enter_tunnel(poller, socket, destination, until);
+        if let Some(record) = &mut self.record {
+            record.tunneled = Some(tunneled);
+            if entered.is_ok() {
+                record.is_ready(poller.now(), stack.facts(socket));
+            }
+        }
+        entered.map_err(|kind| self.record_failure(kind, true))
+    }
+
+    /// The host's name could not be looked up, though the proxy was reached.
+    fn record_failure_of_host(&mut self, kind: ConnectErrorKind) -> Failure {
+        self.awaits_tunnel = false;
+        // The record is of the race to the proxy.
+        let record = self.record.take();
+        let failure = self.record_failure(kind, true);
+        self.record = record;
+        failure
     }
 }
 
@@ -368,19 +476,7 @@ where
         socket: &mut T::TcpSocket,
         context: OpenContext,
     ) -> Result<(), Failure> {
-        self.awaits_tunnel = false;
-        // Nothing is known about a socket that was attached. What is meant for the host must be kept from the
-        // proxy anyway.
-        let destination = self.record.as_ref().and_then(|record| record.destination);
-        let tunneled = poller.now();
-        let entered = stack.enter_tunnel(poller, socket, destination, context.until);
-        if let Some(record) = &mut self.record {
-            record.tunneled = Some(tunneled);
-            if entered.is_ok() {
-                record.is_ready(poller.now(), stack.facts(socket));
-            }
-        }
-        entered.map_err(|kind| self.record_failure(kind, true))
+        self.begin_within(stack, poller, socket, context.until)
     }
 
     fn tunnel_until(&self) -> Option<Instant> {
