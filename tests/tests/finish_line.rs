@@ -415,7 +415,8 @@ mod table {
                 // The quickest: what else the machine does makes none quicker.
                 let [without, with] = times.map(|times| times.into_iter().min().expect("a round"));
                 println!("{:<28} {without:>12.1?} {with:>12.1?}", network.name);
-                let most = if rounds > 4 { ms(1) } else { ms(150) };
+                // A busy machine makes one round late by chance; what is asked for twice is counted below.
+                let most = if rounds > 4 { ms(1) } else { ms(250) };
                 assert!(with <= without + most, "{}: {with:?}, without {without:?}", network.name);
             }
             let asked = requests.load(Ordering::SeqCst);
