@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the wheel into a fresh environment, and fetches a page with it by each HTTP client of examples/python/clients.py, from a host whose first
-# address is dead.
+# Installs the wheel into a fresh environment, checks its type hints, and fetches a page with it by each HTTP client of
+# examples/python/clients.py, from a host whose first address is dead.
 #
 #   packaging/try_wheel.sh WHEEL [CLIENTS]     or the folder that has it alone; the clients come from where pip finds packages
 #
@@ -18,7 +18,23 @@ python3 -m venv "$here/environment"
 # In a folder of its own, so that what is imported is the wheel's.
 cd "$here"
 "$here/environment/bin/python" -I -c 'import connie; connie.create_connection; print("connie", connie.__version__)'
-"$here/environment/bin/pip" install -q urllib3==2.* requests==2.* httpx==0.28.* aiohttp==3.*
+"$here/environment/bin/pip" install -q urllib3==2.* requests==2.* httpx==0.28.* aiohttp==3.* mypy==2.*
+# As a program's own check reads the hints of what is installed.
+cat >typed.py <<'END'
+import socket
+import connie
+
+async def page() -> bytes:
+    reader, writer = await connie.open_connection("name.test", 80, timeout=10, local_addr=("127.0.0.1", 0))
+    writer.close()
+    return await reader.read()
+
+def raced(memory: connie.Memory) -> socket.socket:
+    return connie.create_connection(("name.test", "http"), 10, ("127.0.0.1", 0), all_errors=True, memory=memory)
+
+connie.create_connection("name.test")  # type: ignore[arg-type]
+END
+"$here/environment/bin/mypy" --strict --cache-dir=/dev/null -p connie -m typed
 printf '127.0.0.2 name.test\n127.0.0.1 name.test\n' >"$here/hosts"
 printf 'multi on\n' >"$here/host.conf"
 printf 'hosts: files\n' >"$here/nsswitch.conf"

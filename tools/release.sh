@@ -19,6 +19,14 @@ crates() {
     # What cargo has unpacked of the same versions in an earlier run it would take for what is packed now.
     local unpacked="${CARGO_HOME:-$HOME/.cargo}/registry"
     rm -rf "$unpacked"/src/-*/connie-*-"$version" "$unpacked"/cache/-*/connie-*-"$version".crate
+    # The same holds for what it has compiled of them.
+    local built="${CARGO_TARGET_DIR:-target}/debug" old hash
+    for old in "$built"/deps/connie_*.d; do
+        if grep -qsF "$unpacked/src/-" "$old"; then
+            hash="${old##*-}"
+            rm -rf "$built"/.fingerprint/connie-*-"${hash%.d}"
+        fi
+    done
     cargo publish --workspace --dry-run --locked "$@"
     # A dependency by path alone is not in what is packed, so what needs it cannot be there either.
     for folder in target/package/connie-*-"$version"; do
