@@ -82,10 +82,11 @@ fn negatable(command: clap::Command, name: &str) -> clap::Command {
 
 /// What `-V` prints: the version, and what this program was built with, in a line of each kind.
 pub fn version() -> String {
-    const FEATURES: [(&str, bool); 6] = [
+    const FEATURES: [(&str, bool); 7] = [
         ("br", cfg!(feature = "br")),
         ("dns", cfg!(feature = "dns")),
         ("gzip", cfg!(feature = "gzip")),
+        ("idna", cfg!(feature = "idna")),
         ("progress", cfg!(feature = "progress")),
         ("tls", cfg!(feature = "tls")),
         ("zstd", cfg!(feature = "zstd")),

@@ -19,6 +19,8 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+#[cfg(feature = "idna")]
+mod idn;
 mod pattern;
 mod proxy;
 mod redirect;

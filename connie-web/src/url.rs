@@ -1,7 +1,8 @@
 //! Splits `http` and `https` URLs into what a request needs: scheme, host, port and target.
 //!
-//! Written here because the `url` crate brings the tables of internationalised names along, a third of a
-//! megabyte. Names have to come in their ASCII form.
+//! Written here because the `url` crate brings the tables of internationalised names along, which not every
+//! program wants. With the feature `idna` names of other scripts are read; otherwise they have to come in their
+//! ASCII form.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -388,8 +389,8 @@ fn split_authority(authority: &str, percent: Percent) -> Result<(String, Option<
         Some((_, rest)) if rest.contains(':') => {
             malformed(format!("{authority:?} is not a host: write an IPv6 address in brackets"))
         }
-        Some((host, port)) => Ok((name(host)?, parse_port(port)?)),
-        None => Ok((name(authority)?, None)),
+        Some((host, port)) => Ok((name(host, percent)?, parse_port(port)?)),
+        None => Ok((name(authority, percent)?, None)),
     }
 }
 
@@ -431,14 +432,32 @@ fn is_zone(zone: &str) -> bool {
     !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
-/// A host's name, or an IPv4 address.
-fn name(text: &str) -> Result<String, UrlError> {
+/// A host's name, or an IPv4 address. In a URL it may be percent-encoded (RFC 3986 section 3.2.2).
+fn name(text: &str, percent: Percent) -> Result<String, UrlError> {
     if text.is_empty() {
         return malformed("the URL has no host");
     }
-    if !text.is_ascii() {
-        return malformed(format!("{text:?} is not ASCII: write the name in its xn-- form"));
+    let plain = if percent == Percent::Escapes && text.contains('%') { decoded(text) } else { None };
+    let plain = plain.unwrap_or_else(|| text.to_owned());
+    match plain.is_ascii() {
+        true => ascii_name(&plain),
+        false => ascii_name(&to_ascii(&plain)?),
     }
+}
+
+/// The `xn--` form of a name of another script.
+#[cfg(feature = "idna")]
+fn to_ascii(name: &str) -> Result<String, UrlError> {
+    let ascii = crate::idn::to_ascii(name);
+    ascii.map_or_else(|| malformed(format!("{name:?} is not a host name in any script")), Ok)
+}
+
+#[cfg(not(feature = "idna"))]
+fn to_ascii(name: &str) -> Result<String, UrlError> {
+    malformed(format!("{name:?} is not ASCII: write the name in its xn-- form"))
+}
+
+fn ascii_name(text: &str) -> Result<String, UrlError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(other) = text.chars().find(|c| !allowed(*c)) {
         return malformed(format!("a host name cannot contain {other:?}"));
@@ -594,6 +613,7 @@ mod tests {
         splits("http://127.1/", "127.1", 80, "/");
         splits("http://under_score.test/", "under_score.test", 80, "/");
         splits("http://xn--bcher-kva.example/", "xn--bcher-kva.example", 80, "/");
+        splits("http://n%61me.test/", "name.test", 80, "/");
         splits("http://example.org./", "example.org.", 80, "/");
     }
 
@@ -645,6 +665,7 @@ mod tests {
         splits("http://h/bücher?q=ü", "h", 80, "/b%C3%BCcher?q=%C3%BC");
         splits("http://h/%20%zz", "h", 80, "/%20%zz");
         splits("http://h/{a}|b", "h", 80, "/{a}|b");
+        #[cfg(not(feature = "idna"))]
         refuses("http://bücher.example/", "xn--");
     }
 
@@ -670,7 +691,11 @@ mod tests {
         refuses("http://a..b/", "two dots");
         refuses("http://./", "two dots");
         refuses("http://.a/", "two dots");
-        refuses("http://a%41/", "'%'");
+        refuses("http://a%2Fb/", "cannot contain '/'");
+        refuses("http://a%40b/", "cannot contain '@'");
+        refuses("http://a%00b/", "cannot contain");
+        refuses("http://a%4/", "%");
+        refuses("http://a%ff/", "%");
         refuses("http://a\\b/", "'\\\\'");
         refuses("http://a,b/", "','");
         refuses("http://user@/", "no host");
@@ -876,5 +901,34 @@ mod tests {
         advises("[::1]", "give [::1]:80");
         advises("h:", "give h:80");
         advises(":80", "\":80\" has no host");
+    }
+
+    #[cfg(feature = "idna")]
+    #[test]
+    fn a_name_of_another_script_is_written_as_the_dns_has_it() {
+        for (typed, host) in [
+            ("http://bücher.example/", "xn--bcher-kva.example"),
+            ("http://BÜCHER.Example", "xn--bcher-kva.example"),
+            ("http://b%C3%BCcher.example/", "xn--bcher-kva.example"),
+            // It is a letter of its own.
+            ("http://fäß.test/", "xn--f-qfao.test"),
+            // The same letter as two characters.
+            ("http://bu\u{308}cher.example/", "xn--bcher-kva.example"),
+            ("http://例え。テスト/", "xn--r8jz45g.xn--zckzah"),
+            ("http://☃.test./", "xn--n3h.test."),
+            ("http://１２７.0.0.1/", "127.0.0.1"),
+        ] {
+            assert_eq!(Url::parse(typed).unwrap().host, host, "{typed}");
+        }
+        assert_eq!(parse_host_port("bücher.example:80"), Ok(("xn--bcher-kva.example".to_owned(), 80)));
+        let page = Url::parse("http://name.test/").unwrap();
+        assert_eq!(page.join("//bücher.example/a").unwrap().to_string(), "http://xn--bcher-kva.example/a");
+        refuses("http://-ä.test/", "in any script");
+        refuses("http://xn--ä.test/", "in any script");
+        refuses("http://a\u{ad}\u{200d}.test/", "in any script");
+        refuses("http://ä／b.test/", "cannot contain '/'");
+        refuses("http://ä＠b.test/", "cannot contain '@'");
+        refuses("http://ä..test/", "nothing between two dots");
+        refuses(&format!("http://{}.test/", "ä".repeat(64)), "63");
     }
 }

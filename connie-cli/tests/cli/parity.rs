@@ -18,6 +18,8 @@ use crate::support::{Ran, fresh_path, program, run};
 fn curl(arguments: &[String]) -> Ran {
     let mut command = Command::new("curl");
     command.arg("-q").args(arguments);
+    // In which encoding it takes hosts of other scripts.
+    command.env("LC_ALL", "C.UTF-8");
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
         command.env_remove(name).env_remove(name.to_ascii_uppercase());
     }

@@ -90,6 +90,14 @@ fn elsewhere(table: &mut Table) {
     for (entry, url) in [
         ("::{}", "http://name.test/a"),
         ("name.test:80:{}", "http://name.test/b"),
+        ("::{}", "http://n%61me.test/"),
+        ("::{}", "http://bücher.test/"),
+        ("::{}", "http://BU\u{308}CHER.test/"),
+        ("::{}", "http://fäß.test/"),
+        ("xn--bcher-kva.test::{}", "http://b%C3%BCcher.test/"),
+        ("::{}", "http://例え。テスト/"),
+        ("::{}", "http://１２７.0.0.1/"),
+        ("::{}", "http://-ä.test/"),
         ("NAME.test::{}", "http://name.test:81/"),
         (":81:{}", "http://name.test:81/"),
     ] {
