@@ -6,20 +6,20 @@ use std::time::Duration;
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 
-use super::names::{Asked, NameQuery};
-use super::patient::Patient;
-use super::probe::{Probe, Step, Trouble};
+use super::names::{NameQuery, QueriedResolver};
+use super::probe::{Probe, ProbeError, ProbeStep};
+use super::target::DoctorTarget;
 use super::words::{listed, time};
 
-/// An answer of a name server that is later than this is felt.
+/// An answer of a name server that takes longer than this is reported as slow.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
 
-/// Something that is to be said.
+/// One finding: a fault, or a remark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Its name in JSON.
     pub name: &'static str,
-    /// Whether something is wrong; otherwise it is good to know.
+    /// Whether something is wrong. Otherwise it is a remark.
     pub is_fault: bool,
     /// The addresses, of the host or of name servers, that it is about.
     pub addresses: Vec<SocketAddr>,
@@ -27,13 +27,13 @@ pub struct Finding {
     pub text: String,
 }
 
-/// All that is to be said, the most important first.
-pub fn of(patient: &Patient, queries: &[NameQuery], probes: &[Probe], limit: Duration) -> Vec<Finding> {
+/// All findings, the most important first.
+pub fn find(target: &DoctorTarget, queries: &[NameQuery], probes: &[Probe], limit: Duration) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     findings.families(probes);
-    findings.dead_addresses(patient, probes, limit);
+    findings.dead_addresses(target, probes, limit);
     findings.tls(probes, limit);
-    findings.responses(patient, probes, limit);
+    findings.responses(target, probes, limit);
     findings.names(queries);
     findings.0
 }
@@ -49,7 +49,7 @@ impl Findings {
         self.0.push(Finding { name, is_fault: false, addresses, text });
     }
 
-    fn has_said(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.0.iter().any(|finding| finding.name == name)
     }
 
@@ -76,49 +76,49 @@ impl Findings {
                 let name = if family == "IPv6" { "ipv6_broken" } else { "ipv4_broken" };
                 let sources = own.iter().filter_map(|probe| probe.source).next();
                 let from = sources.map_or(String::new(), |source| format!(" It sends from {source}."));
-                let how = match own.iter().any(|probe| probe.tcp.result == Err(Trouble::Unreachable)) {
-                    true => "a router on the way says that it cannot get there",
+                let how = match own.iter().any(|probe| probe.tcp.result == Err(ProbeError::Unreachable)) {
+                    true => "a router on the route reports that it is unreachable",
                     false => "nothing comes back",
                 };
                 let text = format!(
                     "{family} is broken between this machine and the host: this machine has an {family} address and a \
-                     route, and {how}.{from} If another host with {family} fares the same, the fault is on this side: \
-                     mend {family} here or turn it off. Otherwise it is on the host's."
+                     route, and {how}.{from} If other hosts with {family} fail too, the fault is on this side: \
+                     repair {family} here or turn it off. Otherwise it is on the host's side."
                 );
                 self.fault(name, addresses, text);
             }
         }
     }
 
-    fn dead_addresses(&mut self, patient: &Patient, probes: &[Probe], limit: Duration) {
-        let of = |trouble: &Trouble| {
-            let dead = probes.iter().filter(|probe| probe.tcp.result.as_ref() == Err(trouble));
+    fn dead_addresses(&mut self, target: &DoctorTarget, probes: &[Probe], limit: Duration) {
+        let of = |error: &ProbeError| {
+            let dead = probes.iter().filter(|probe| probe.tcp.result.as_ref() == Err(error));
             dead.map(|probe| probe.address).collect::<Vec<_>>()
         };
-        let port = patient.port;
-        // A single address that is dead is no matter of the DNS.
+        let port = target.port;
+        // A single dead address cannot be taken out of the DNS.
         let has_others = probes.len() > 1;
-        let refused = of(&Trouble::Refused);
+        let refused = of(&ProbeError::Refused);
         if !refused.is_empty() {
-            let (is, them) = number(&refused, "refuses", "refuse");
+            let (is, them) = verb_and_pronoun(&refused, "refuses", "refuse");
             let text = format!(
                 "{} {is} connections to port {port}: the machine is there, and nothing listens on that port, or a \
-                 firewall says no. Start the server there{}.",
+                 firewall rejects them. Start the server there{}.",
                 listed(&refused),
                 if has_others { format!(", or take {them} out of the DNS") } else { String::new() }
             );
             self.fault("refused", refused, text);
         }
-        let silent = of(&Trouble::Silent);
+        let silent = of(&ProbeError::Silent);
         if !silent.is_empty() {
-            let (is, them) = number(&silent, "is silent", "are silent");
+            let (is, them) = verb_and_pronoun(&silent, "is silent", "are silent");
             let text = format!(
                 "{} {is}: no answer to a SYN for {}. The machine is down, a firewall drops what is sent to it, or the \
                  route is broken.{}",
                 listed(&silent),
                 time(limit),
                 if has_others {
-                    format!(" Until that is mended, take {them} out of the DNS.")
+                    format!(" Until that is repaired, take {them} out of the DNS.")
                 } else {
                     String::new()
                 }
@@ -127,18 +127,20 @@ impl Findings {
         }
         let unreachable: Vec<_> = probes
             .iter()
-            .filter(|probe| probe.tcp.result == Err(Trouble::Unreachable) && probe.source.is_some())
+            .filter(|probe| probe.tcp.result == Err(ProbeError::Unreachable) && probe.source.is_some())
             .map(|probe| probe.address)
             .collect();
-        if !unreachable.is_empty() && !self.has_said("ipv6_broken") && !self.has_said("ipv4_broken") {
-            let (is, _) = number(&unreachable, "is", "are");
-            let text =
-                format!("{} {is} unreachable: a router says that there is no way.", listed(&unreachable));
+        if !unreachable.is_empty() && !self.has("ipv6_broken") && !self.has("ipv4_broken") {
+            let (is, _) = verb_and_pronoun(&unreachable, "is", "are");
+            let text = format!(
+                "{} {is} unreachable: a router reports that there is no route.",
+                listed(&unreachable)
+            );
             self.fault("unreachable", unreachable, text);
         }
         for probe in probes {
-            if let Err(trouble @ (Trouble::Closed | Trouble::Other(_))) = &probe.tcp.result {
-                let text = format!("{} takes no connection: {}.", probe.address.ip(), words(trouble));
+            if let Err(error @ (ProbeError::Closed | ProbeError::Other(_))) = &probe.tcp.result {
+                let text = format!("{} does not accept connections: {}.", probe.address.ip(), words(error));
                 self.fault("no_connection", vec![probe.address], text);
             }
         }
@@ -152,78 +154,80 @@ impl Findings {
             match &step.result {
                 Ok(()) => {}
                 Err(_) if probe.is_plain => plain.push(probe.address),
-                Err(Trouble::NotTls) => {
-                    let text =
-                        format!("{ip} does not speak TLS on this port: check the port, or ask it by http.");
+                Err(ProbeError::NotTls) => {
+                    let text = format!("{ip} does not speak TLS on this port: check the port, or use http.");
                     self.fault("no_tls", address, text);
                 }
-                Err(Trouble::Silent) => {
+                Err(ProbeError::Silent) => {
                     let text = format!(
-                        "{ip} takes TCP connections and never begins TLS, for {}: a front, a load balancer say, takes \
-                         them for a back end that is dead or has hung.",
+                        "{ip} accepts TCP connections, but did not begin TLS within {}: a front end, such as a load \
+                         balancer, accepts them for a back end that is dead or hangs.",
                         time(limit)
                     );
                     self.fault("front_without_back_end", address, text);
                 }
-                Err(Trouble::Closed) => {
+                Err(ProbeError::Closed) => {
                     let text = format!(
-                        "{ip} takes TCP connections and closes them before TLS: a front with no back end behind it, or \
-                         a port that is for something else."
+                        "{ip} accepts TCP connections and closes them before TLS: a front end without a back end, or a \
+                         port for something else."
                     );
                     self.fault("front_without_back_end", address, text);
                 }
-                Err(trouble) => {
+                Err(error) => {
                     let text = format!(
-                        "{ip} fails at TLS: {}. Where other addresses do better, this one has an old certificate or \
+                        "{ip} fails at TLS: {}. If other addresses work, this one has an old certificate or \
                          configuration.",
-                        words(trouble)
+                        words(error)
                     );
                     self.fault("tls_failure", address, text);
                 }
             }
         }
         if !plain.is_empty() {
-            let text = format!("{} does not speak TLS on this port; it was asked by http.", listed(&plain));
+            let text =
+                format!("{} does not speak TLS on this port; it was asked by http instead.", listed(&plain));
             self.remark("plain_http", plain, text);
         }
     }
 
-    fn responses(&mut self, patient: &Patient, probes: &[Probe], limit: Duration) {
+    fn responses(&mut self, target: &DoctorTarget, probes: &[Probe], limit: Duration) {
         for probe in probes {
             let Some(step) = &probe.response else { continue };
             let (ip, address) = (probe.address.ip(), vec![probe.address]);
             match (&step.result, &probe.status) {
                 (Ok(()), Some((status, reason))) if probe.is_gateway_error() => {
-                    let said = format!("{status} {reason}");
+                    let status_line = format!("{status} {reason}");
                     let text = format!(
-                        "{ip} answers {}: the front is alive, and what is behind it is not. A client that takes the \
-                         first connection stays with it.",
-                        said.trim_end()
+                        "{ip} answers {}: the front end works, and its back end does not. A client that takes the first \
+                         connection stays with it.",
+                        status_line.trim_end()
                     );
                     self.fault("front_without_back_end", address, text);
                 }
                 (Ok(()), Some((status @ 500.., _))) => {
-                    let text =
-                        format!("{ip} answers {status} to HEAD {}: the server has a fault.", patient.target);
+                    let text = format!(
+                        "{ip} answers {status} to HEAD {}: the server has an error.",
+                        target.request_target
+                    );
                     self.fault("server_error", address, text);
                 }
                 (Ok(()), _) => {}
-                (Err(Trouble::Silent), _) => {
+                (Err(ProbeError::Silent), _) => {
                     let text = format!(
-                        "{ip} takes the connection and the request, and says nothing for {}: a front whose back end \
-                         is dead or has hung.",
+                        "{ip} accepts the connection and the request, and does not answer within {}: a front end whose \
+                         back end is dead or hangs.",
                         time(limit)
                     );
                     self.fault("front_without_back_end", address, text);
                 }
-                (Err(Trouble::Closed), _) => {
+                (Err(ProbeError::Closed), _) => {
                     let text = format!(
-                        "{ip} takes the connection and closes it without an answer: a front with no back end behind it."
+                        "{ip} accepts the connection and closes it without an answer: a front end without a back end."
                     );
                     self.fault("front_without_back_end", address, text);
                 }
-                (Err(trouble), _) => {
-                    let text = format!("{ip} gives no answer that can be understood: {}.", words(trouble));
+                (Err(error), _) => {
+                    let text = format!("the answer of {ip} could not be understood: {}.", words(error));
                     self.fault("bad_answer", address, text);
                 }
             }
@@ -234,25 +238,25 @@ impl Findings {
         let is_unknown =
             |query: &NameQuery| matches!(&query.answer, Err(error) if error.kind == QueryError::NoSuchName);
         if !queries.is_empty() && queries.iter().all(is_unknown) {
-            let text = "Nobody knows the name: it is misspelt, it has expired, or it is known in another network only.";
+            let text = "The name does not exist: it is misspelt, it has expired, or it exists in another network only.";
             self.fault("no_such_name", Vec::new(), text.to_owned());
             return;
         }
         for (index, query) in queries.iter().enumerate() {
             let (who, servers) = match query.asked {
-                Asked::System => ("The system's resolver".to_owned(), Vec::new()),
-                Asked::Server(server) => (format!("The name server {server}"), vec![server]),
+                QueriedResolver::System => ("The system's resolver".to_owned(), Vec::new()),
+                QueriedResolver::Server(server) => (format!("The name server {server}"), vec![server]),
             };
             let beside =
                 queries.iter().enumerate().filter(|(other, it)| *other != index && it.asked == query.asked);
-            let (mut records, mut is_told) = (record_type(query.family), false);
+            let (mut records, mut is_reported) = (record_type(query.family), false);
             for (other, it) in beside {
                 if it.answer == query.answer && it.answer.is_err() {
-                    (records, is_told) = ("AAAA and A", other < index);
+                    (records, is_reported) = ("AAAA and A", other < index);
                 }
             }
             match &query.answer {
-                Err(_) if is_told => {}
+                Err(_) if is_reported => {}
                 Err(error) => {
                     let text = format!(
                         "{who} has no answer for {records} records: {error}. Clients wait for it, or for the next one \
@@ -278,7 +282,7 @@ impl Findings {
         for family in [Family::V6, Family::V4] {
             let answers: Vec<_> = queries
                 .iter()
-                .filter(|query| query.family == family && query.asked != Asked::System)
+                .filter(|query| query.family == family && query.asked != QueriedResolver::System)
                 .filter_map(|query| {
                     let mut addresses = query.answer.as_ref().ok()?.clone();
                     addresses.sort();
@@ -289,12 +293,12 @@ impl Findings {
             if others.iter().any(|(_, addresses)| addresses != first) {
                 let text = format!(
                     "The name servers know different {} records: one of them may be out of date, or the answers differ \
-                     by place or by turn.",
+                     by region or from query to query.",
                     record_type(family)
                 );
                 let servers = answers.iter().filter_map(|(asked, _)| match asked {
-                    Asked::Server(server) => Some(*server),
-                    Asked::System => None,
+                    QueriedResolver::Server(server) => Some(*server),
+                    QueriedResolver::System => None,
                 });
                 self.remark("name_servers_disagree", servers.collect(), text);
             }
@@ -302,14 +306,18 @@ impl Findings {
     }
 }
 
-/// Whether anything came back.
-fn is_answered(step: &Step) -> bool {
-    !matches!(step.result, Err(Trouble::Silent | Trouble::Unreachable | Trouble::Other(_)))
+/// Whether an answer came, be it a refusal.
+fn is_answered(step: &ProbeStep) -> bool {
+    !matches!(step.result, Err(ProbeError::Silent | ProbeError::Unreachable | ProbeError::Other(_)))
 }
 
-/// The verb for one or for several, and the word for them.
-fn number(of: &[SocketAddr], one: &'static str, several: &'static str) -> (&'static str, &'static str) {
-    if of.len() == 1 { (one, "it") } else { (several, "them") }
+/// The verb, and the pronoun, for one address or for several.
+fn verb_and_pronoun(
+    addresses: &[SocketAddr],
+    one: &'static str,
+    several: &'static str,
+) -> (&'static str, &'static str) {
+    if addresses.len() == 1 { (one, "it") } else { (several, "them") }
 }
 
 pub fn record_type(family: Family) -> &'static str {
@@ -319,14 +327,14 @@ pub fn record_type(family: Family) -> &'static str {
     }
 }
 
-/// A trouble in the middle of a sentence.
-pub fn words(trouble: &Trouble) -> &str {
-    match trouble {
-        Trouble::Refused => "refused",
-        Trouble::Silent => "silent",
-        Trouble::Unreachable => "unreachable",
-        Trouble::Closed => "closed",
-        Trouble::NotTls => "no TLS",
-        Trouble::Tls(words) | Trouble::Other(words) => words,
+/// The error, as it stands in a sentence.
+pub fn words(error: &ProbeError) -> &str {
+    match error {
+        ProbeError::Refused => "refused",
+        ProbeError::Silent => "silent",
+        ProbeError::Unreachable => "unreachable",
+        ProbeError::Closed => "closed",
+        ProbeError::NotTls => "no TLS",
+        ProbeError::Tls(words) | ProbeError::Other(words) => words,
     }
 }

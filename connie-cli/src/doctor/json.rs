@@ -5,17 +5,17 @@ use std::time::Duration;
 use connie_web::Scheme;
 use serde_json::{Value, json};
 
-use super::examination::Examination;
+use super::diagnosis::Diagnosis;
 use super::findings::{record_type, words};
-use super::names::Asked;
-use super::probe::{Probe, Step, Trouble};
+use super::names::QueriedResolver;
+use super::probe::{Probe, ProbeError, ProbeStep};
 
-pub fn json(examination: &Examination) -> Value {
-    let Examination { patient, queries, probes, waits, findings } = examination;
+pub fn json(diagnosis: &Diagnosis) -> Value {
+    let Diagnosis { target, queries, probes, waits, findings } = diagnosis;
     let queries = queries.iter().map(|query| {
         let server = match query.asked {
-            Asked::System => Value::Null,
-            Asked::Server(server) => server.to_string().into(),
+            QueriedResolver::System => Value::Null,
+            QueriedResolver::Server(server) => server.to_string().into(),
         };
         let addresses = query.answer.iter().flatten().map(|address| address.ip().to_string());
         json!({
@@ -59,9 +59,9 @@ pub fn json(examination: &Examination) -> Value {
         })
     });
     json!({
-        "host": patient.host,
-        "port": patient.port,
-        "scheme": patient.scheme.map(Scheme::name),
+        "host": target.host,
+        "port": target.port,
+        "scheme": target.scheme.map(Scheme::name),
         "names": queries.collect::<Vec<_>>(),
         "addresses": addresses.collect::<Vec<_>>(),
         "waits": waits.collect::<Vec<_>>(),
@@ -69,23 +69,23 @@ pub fn json(examination: &Examination) -> Value {
     })
 }
 
-fn step(step: Option<&Step>) -> Value {
-    let Some(Step { elapsed, result }) = step else { return Value::Null };
+fn step(step: Option<&ProbeStep>) -> Value {
+    let Some(ProbeStep { elapsed, result }) = step else { return Value::Null };
     let error = result.as_ref().err();
-    let detail = error.filter(|error| matches!(error, Trouble::Tls(_) | Trouble::Other(_))).map(words);
+    let detail = error.filter(|error| matches!(error, ProbeError::Tls(_) | ProbeError::Other(_))).map(words);
     json!({ "elapsed_us": micros(*elapsed), "error": error.map(name), "detail": detail })
 }
 
 /// Its name, which does not change.
-fn name(trouble: &Trouble) -> &'static str {
-    match trouble {
-        Trouble::Refused => "refused",
-        Trouble::Silent => "silent",
-        Trouble::Unreachable => "unreachable",
-        Trouble::Closed => "closed",
-        Trouble::Tls(_) => "tls",
-        Trouble::NotTls => "not_tls",
-        Trouble::Other(_) => "other",
+fn name(error: &ProbeError) -> &'static str {
+    match error {
+        ProbeError::Refused => "refused",
+        ProbeError::Silent => "silent",
+        ProbeError::Unreachable => "unreachable",
+        ProbeError::Closed => "closed",
+        ProbeError::Tls(_) => "tls",
+        ProbeError::NotTls => "not_tls",
+        ProbeError::Other(_) => "other",
     }
 }
 

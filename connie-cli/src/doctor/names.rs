@@ -1,4 +1,4 @@
-//! What each name server says of a host, for each family.
+//! What each name server answers for a host, for each family.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use connie_std::http1::connect_plain_socket;
 use connie_std::resolve::{Resolver, ResolverError};
 use connie_std::{AddressFilter, ConnectErrorKind, Network, Options, OsClock};
 
-use super::patient::Patient;
 use super::probe::source;
+use super::target::DoctorTarget;
 use crate::args::Doctor;
 
-/// Who was asked.
+/// The resolver that was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// What this machine resolves names by: its files and its resolver.
+pub enum QueriedResolver {
+    /// The system's: its files and its resolver.
     System,
     /// A name server, directly.
     #[cfg_attr(not(feature = "dns"), expect(dead_code, reason = "asked by the DNS client alone"))]
@@ -28,17 +28,16 @@ pub enum Asked {
 /// A question for the addresses of one family, and its answer.
 #[derive(Clone, Debug)]
 pub struct NameQuery {
-    pub asked: Asked,
+    pub asked: QueriedResolver,
     pub family: Family,
     pub elapsed: Duration,
     /// No addresses where the name has none of the family; otherwise why there is no answer.
     pub answer: Result<Vec<SocketAddr>, ResolverError>,
 }
 
-/// Asks all that can be asked, and says which addresses to try, in the order in which a plain client has
-/// them.
-pub fn ask(args: &Doctor, patient: &Patient, limit: Duration) -> (Vec<NameQuery>, Vec<SocketAddr>) {
-    let Patient { host, port, .. } = patient;
+/// Asks every resolver, and returns the addresses to try, in the order in which a plain client tries them.
+pub fn ask(args: &Doctor, target: &DoctorTarget, limit: Duration) -> (Vec<NameQuery>, Vec<SocketAddr>) {
+    let DoctorTarget { host, port, .. } = target;
     let given =
         args.resolve.iter().rfind(|entry| entry.port == *port && entry.host.eq_ignore_ascii_case(host));
     let given = given.or_else(|| args.resolve.iter().rfind(|entry| entry.port == *port && entry.host == "*"));
@@ -52,7 +51,7 @@ pub fn ask(args: &Doctor, patient: &Patient, limit: Duration) -> (Vec<NameQuery>
             let addresses = LOOPBACK.iter().map(|ip| SocketAddr::new(*ip, *port));
             return (Vec::new(), addresses.collect());
         }
-        // Nobody is asked for these.
+        // These are not looked up.
         Ok(Host::Nowhere) => return (Vec::new(), Vec::new()),
         // With its zone, as the system reads that.
         Ok(Host::Address(_)) => {
@@ -66,21 +65,22 @@ pub fn ask(args: &Doctor, patient: &Patient, limit: Duration) -> (Vec<NameQuery>
     let queries: Vec<NameQuery> = std::thread::scope(|scope| {
         let asked: Vec<_> = questions
             .map(|((asked, resolver), family)| {
-                scope.spawn(move || query(*asked, resolver, family, patient, limit))
+                scope.spawn(move || query(*asked, resolver, family, target, limit))
             })
             .collect();
         asked.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
-    let addresses = in_order(patient, &queries);
+    let addresses = in_order(target, &queries);
     (queries, addresses)
 }
 
 /// The resolvers to ask.
-fn resolvers(args: &Doctor, limit: Duration) -> Vec<(Asked, Resolver)> {
+fn resolvers(args: &Doctor, limit: Duration) -> Vec<(QueriedResolver, Resolver)> {
     #[cfg(feature = "dns")]
     {
         let own = args.dns_server.clone();
-        let system = if own.is_empty() { vec![(Asked::System, Resolver::System)] } else { Vec::new() };
+        let system =
+            if own.is_empty() { vec![(QueriedResolver::System, Resolver::System)] } else { Vec::new() };
         let conf = Dns::system().unwrap_or_else(|_| Dns::new([]));
         let servers = if own.is_empty() { conf.servers.clone() } else { own };
         let servers = servers.into_iter().map(|server| {
@@ -93,20 +93,26 @@ fn resolvers(args: &Doctor, limit: Duration) -> Vec<(Asked, Resolver)> {
                 ndots: conf.ndots,
                 ..Dns::new([server])
             };
-            (Asked::Server(server), dns.into())
+            (QueriedResolver::Server(server), dns.into())
         });
         system.into_iter().chain(servers).collect()
     }
     #[cfg(not(feature = "dns"))]
     {
         let _ = (args, limit);
-        vec![(Asked::System, Resolver::System)]
+        vec![(QueriedResolver::System, Resolver::System)]
     }
 }
 
-/// One question. It is that of a race which may try none of the addresses, so that the answer is what a race
-/// would have.
-fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, limit: Duration) -> NameQuery {
+/// One query. A race asks it that may try none of the addresses, so that the answer is the one that a race
+/// would get.
+fn query(
+    asked: QueriedResolver,
+    resolver: &Resolver,
+    family: Family,
+    target: &DoctorTarget,
+    limit: Duration,
+) -> NameQuery {
     let everything = [(IpAddr::from(Ipv4Addr::UNSPECIFIED), 0), (Ipv6Addr::UNSPECIFIED.into(), 0)];
     let everything = everything.into_iter().filter_map(|(prefix, length)| Network::new(prefix, length));
     let options = Options::new()
@@ -116,7 +122,7 @@ fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, l
         .resolver(resolver.clone())
         .filter(everything.fold(AddressFilter::default(), AddressFilter::deny));
     let clock = OsClock::start();
-    let connected = connect_plain_socket((patient.host.as_str(), patient.port), &options);
+    let connected = connect_plain_socket((target.host.as_str(), target.port), &options);
     let elapsed = clock.now().duration_since(Instant::ZERO);
     let answer = match connected {
         // None may be tried.
@@ -135,25 +141,25 @@ fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, l
 
 /// The addresses of the answers: as the system orders them, where it was asked, and then those that only
 /// others know.
-fn in_order(patient: &Patient, queries: &[NameQuery]) -> Vec<SocketAddr> {
+fn in_order(target: &DoctorTarget, queries: &[NameQuery]) -> Vec<SocketAddr> {
     let answers = |wanted: fn(&NameQuery) -> bool| {
         let queries = queries.iter().filter(move |query| wanted(query));
         queries.filter_map(|query| query.answer.as_ref().ok()).flatten().copied()
     };
     let mut addresses = Vec::new();
-    let system: Vec<_> = answers(|query| query.asked == Asked::System).collect();
+    let system: Vec<_> = answers(|query| query.asked == QueriedResolver::System).collect();
     if !system.is_empty() {
         // getaddrinfo has them in the order of RFC 6724. It has just been asked, and answers at once or not
         // at all.
-        let ordered = (patient.host.as_str(), patient.port).to_socket_addrs().into_iter().flatten();
+        let ordered = (target.host.as_str(), target.port).to_socket_addrs().into_iter().flatten();
         addresses.extend(ordered.filter(|address| system.contains(address)));
     }
     addresses.extend(system);
-    // Of a name server: those first that there is a way to, and IPv6 before IPv4, as the order of RFC 6724 is
-    // for nearly all.
-    let others: Vec<_> = answers(|query| query.asked != Asked::System).collect();
-    let has_way = |address: &&SocketAddr| source(**address).is_some();
-    addresses.extend(others.iter().filter(has_way));
+    // Of a name server: those first that there is a route to, and IPv6 before IPv4, as the order of RFC 6724
+    // is for nearly all.
+    let others: Vec<_> = answers(|query| query.asked != QueriedResolver::System).collect();
+    let has_route = |address: &&SocketAddr| source(**address).is_some();
+    addresses.extend(others.iter().filter(has_route));
     addresses.extend(&others);
     let mut seen = Vec::new();
     addresses.retain(|address| {

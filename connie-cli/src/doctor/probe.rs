@@ -15,7 +15,7 @@ use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket};
 use connie_std::{TlsConnector, TlsOptions};
 use connie_web::Scheme;
 
-use super::patient::Patient;
+use super::target::DoctorTarget;
 use crate::args::{Doctor, DoctorLine};
 use crate::error::Error;
 
@@ -23,41 +23,41 @@ use crate::error::Error;
 const AT_ONCE: usize = 16;
 /// Room for the head of an answer.
 const HEAD_ROOM: usize = 64 * 1024;
-/// What it says it is.
+/// The `User-Agent` of its requests.
 const AGENT: &str = concat!("connie/", env!("CARGO_PKG_VERSION"));
 
-/// What came of an address.
+/// The result of trying one address.
 #[derive(Clone, Debug)]
 pub struct Probe {
     pub address: SocketAddr,
-    /// What this machine sends from; `None` where it has no way there.
+    /// What this machine sends from; `None` where it has no route there.
     pub source: Option<IpAddr>,
-    pub tcp: Step,
+    pub tcp: ProbeStep,
     /// `None` where it was not tried: TCP failed, or TLS is not wanted.
-    pub tls: Option<Step>,
+    pub tls: Option<ProbeStep>,
     /// `None` where it was not tried.
-    pub response: Option<Step>,
+    pub response: Option<ProbeStep>,
     /// The status and reason of the answer.
     pub status: Option<(u16, String)>,
-    /// Whether TLS was tried and is not spoken, so that it was asked without.
+    /// Whether TLS was tried in vain, and the request was then sent without it.
     pub is_plain: bool,
 }
 
 /// A step of a connection.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ProbeStep {
     pub elapsed: Duration,
-    pub result: Result<(), Trouble>,
+    pub result: Result<(), ProbeError>,
 }
 
 /// What can go wrong in a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The port is closed, or a firewall says so.
+pub enum ProbeError {
+    /// The port is closed, or a firewall rejects the connection.
     Refused,
     /// Nothing came back in the time allowed.
     Silent,
-    /// There is no way there, or a router says so.
+    /// There is no route there, or a router reports so.
     Unreachable,
     /// The other side closed or reset the connection.
     Closed,
@@ -72,15 +72,15 @@ pub enum Trouble {
 }
 
 impl Probe {
-    /// Whether all that was tried went well, and the answer, if one was wanted, does not say that the server
-    /// is broken.
+    /// Whether all that was tried went well, and the answer, if one was wanted, does not report that the
+    /// back end is broken.
     pub fn serves(&self) -> bool {
         let steps = [Some(&self.tcp), self.tls.as_ref().filter(|_| !self.is_plain), self.response.as_ref()];
         let well = steps.into_iter().flatten().all(|step| step.result.is_ok());
         well && !self.is_gateway_error()
     }
 
-    /// Whether the answer is that of a front which has nothing behind it (RFC 9110 sections 15.6.3
+    /// Whether the answer is that of a front end without a back end (RFC 9110 sections 15.6.3
     /// to 15.6.5).
     pub fn is_gateway_error(&self) -> bool {
         matches!(self.status, Some((502..=504, _)))
@@ -106,7 +106,7 @@ pub fn source(address: SocketAddr) -> Option<IpAddr> {
 
 /// Tries addresses.
 pub struct Prober<'a> {
-    patient: &'a Patient,
+    target: &'a DoctorTarget,
     line: DoctorLine,
     options: Options,
     limit: Duration,
@@ -115,11 +115,11 @@ pub struct Prober<'a> {
 }
 
 impl<'a> Prober<'a> {
-    pub fn new(args: &Doctor, patient: &'a Patient, limit: Duration) -> Result<Self, Error> {
+    pub fn new(args: &Doctor, target: &'a DoctorTarget, limit: Duration) -> Result<Self, Error> {
         let defaults = Options::default();
         let race = defaults.race.clone().deadline(Some(limit));
         Ok(Prober {
-            patient,
+            target,
             line: args.finish_line,
             options: defaults.race(race),
             limit,
@@ -147,7 +147,7 @@ impl<'a> Prober<'a> {
         let mut probe =
             Probe { address, source, tcp, tls: None, response: None, status: None, is_plain: false };
         let Some(socket) = socket else { return probe };
-        match self.patient.scheme {
+        match self.target.scheme {
             Some(Scheme::Http) => self.plain(socket, &mut probe),
             scheme => {
                 self.secure(socket, &mut probe);
@@ -159,9 +159,11 @@ impl<'a> Prober<'a> {
         probe
     }
 
-    /// Nobody has said that TLS is spoken there: what does not begin it may be asked without.
+    /// The user did not ask for https: an address that does not begin TLS is asked without it.
     fn try_plain(&self, probe: &mut Probe) {
-        let Some(Step { result: Err(Trouble::NotTls | Trouble::Silent | Trouble::Closed), .. }) = probe.tls
+        let Some(ProbeStep {
+            result: Err(ProbeError::NotTls | ProbeError::Silent | ProbeError::Closed), ..
+        }) = probe.tls
         else {
             return;
         };
@@ -173,22 +175,22 @@ impl<'a> Prober<'a> {
         }
     }
 
-    fn tcp(&self, address: SocketAddr) -> (Step, Option<OsSocket>) {
+    fn tcp(&self, address: SocketAddr) -> (ProbeStep, Option<OsSocket>) {
         let clock = OsClock::start();
         let connected = connect_plain_socket(address, &self.options);
         let elapsed = clock.now().duration_since(Instant::ZERO);
         match connected {
-            Ok((socket, ..)) => (Step { elapsed, result: Ok(()) }, Some(socket)),
-            Err(error) => (Step { elapsed, result: Err(of_connect(&error)) }, None),
+            Ok((socket, ..)) => (ProbeStep { elapsed, result: Ok(()) }, Some(socket)),
+            Err(error) => (ProbeStep { elapsed, result: Err(from_connect_error(&error)) }, None),
         }
     }
 
-    /// Asks without TLS, where an answer is wanted.
+    /// Sends the request without TLS, where an answer is wanted.
     fn plain(&self, socket: OsSocket, probe: &mut Probe) {
         if self.line < DoctorLine::Response {
             return;
         }
-        let (host, port) = (self.patient.host.as_str(), self.patient.port);
+        let (host, port) = (self.target.host.as_str(), self.target.port);
         let client = AnyConnection::http(host, port, self.options.clone(), vec![0; HEAD_ROOM]);
         #[cfg(feature = "tls")]
         let socket = AnySocket::Plain(socket);
@@ -201,18 +203,18 @@ impl<'a> Prober<'a> {
         );
     }
 
-    /// TLS, and then the same.
+    /// TLS first, then the request, where an answer is wanted.
     #[cfg(feature = "tls")]
     fn secure(&self, socket: OsSocket, probe: &mut Probe) {
         if self.line < DoctorLine::Tls {
             return;
         }
-        let (host, port) = (self.patient.host.as_str(), self.patient.port);
+        let (host, port) = (self.target.host.as_str(), self.target.port);
         let clock = OsClock::start();
         let secured = self.tls.secure((host, port), socket, &self.options);
         let elapsed = clock.now().duration_since(Instant::ZERO);
-        let result = secured.as_ref().map(|_| ()).map_err(of_connect);
-        probe.tls = Some(Step { elapsed, result });
+        let result = secured.as_ref().map(|_| ()).map_err(from_connect_error);
+        probe.tls = Some(ProbeStep { elapsed, result });
         let Ok((_, socket)) = secured else { return };
         if self.line < DoctorLine::Response {
             return;
@@ -238,58 +240,64 @@ impl<'a> Prober<'a> {
         let answer = client.and_then(|mut client| {
             client.set_auto_open(false);
             client.set_deadline(Some(self.limit));
-            client.request("HEAD", &self.patient.target, &[("User-Agent", AGENT), ("Accept", "*/*")], b"")?;
+            client.request(
+                "HEAD",
+                &self.target.request_target,
+                &[("User-Agent", AGENT), ("Accept", "*/*")],
+                b"",
+            )?;
             let response = client.response()?;
             Ok((response.status(), response.reason().to_owned()))
         });
         let elapsed = clock.now().duration_since(Instant::ZERO);
-        probe.response = Some(Step { elapsed, result: answer.as_ref().map(|_| ()).map_err(of_client) });
+        probe.response =
+            Some(ProbeStep { elapsed, result: answer.as_ref().map(|_| ()).map_err(from_client_error) });
         probe.status = answer.ok();
     }
 }
 
-/// What a failed connect says of its only address.
-fn of_connect(error: &ConnectError) -> Trouble {
+/// Why the only address of a failed connect failed.
+fn from_connect_error(error: &ConnectError) -> ProbeError {
     #[cfg(feature = "tls")]
     if let Some(failure) = error.tls_failure() {
         return match failure {
-            TlsFailure::NotTls => Trouble::NotTls,
-            TlsFailure::ClosedEarly | TlsFailure::Truncated => Trouble::Closed,
-            failure => Trouble::Tls(failure.to_string()),
+            TlsFailure::NotTls => ProbeError::NotTls,
+            TlsFailure::ClosedEarly | TlsFailure::Truncated => ProbeError::Closed,
+            failure => ProbeError::Tls(failure.to_string()),
         };
     }
     let kind = match error.kind() {
-        ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => return Trouble::Silent,
+        ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => return ProbeError::Silent,
         ConnectErrorKind::Race(_, report) => report.timeline().most_telling().map(|(_, error)| error.kind()),
         #[cfg(feature = "tls")]
         ConnectErrorKind::Tls(_, error) => Some(error.attempt_error().kind()),
         _ => None,
     };
     match kind {
-        Some(kind) => of_attempt(kind, || error.to_string()),
-        None => Trouble::Other(error.to_string()),
+        Some(kind) => from_attempt_error(kind, || error.to_string()),
+        None => ProbeError::Other(error.to_string()),
     }
 }
 
-fn of_client(error: &ClientError) -> Trouble {
+fn from_client_error(error: &ClientError) -> ProbeError {
     match error {
-        ClientError::Http(HttpError::TimedOut) => Trouble::Silent,
+        ClientError::Http(HttpError::TimedOut) => ProbeError::Silent,
         ClientError::Http(HttpError::EmptyReply | HttpError::IncompleteHead | HttpError::Stale) => {
-            Trouble::Closed
+            ProbeError::Closed
         }
         ClientError::Http(HttpError::Receive(attempt) | HttpError::Send(attempt)) => {
-            of_attempt(attempt.kind(), || error.to_string())
+            from_attempt_error(attempt.kind(), || error.to_string())
         }
-        error => Trouble::Other(error.to_string()),
+        error => ProbeError::Other(error.to_string()),
     }
 }
 
-fn of_attempt(kind: AttemptErrorKind, words: impl FnOnce() -> String) -> Trouble {
+fn from_attempt_error(kind: AttemptErrorKind, words: impl FnOnce() -> String) -> ProbeError {
     match kind {
-        AttemptErrorKind::Refused => Trouble::Refused,
-        AttemptErrorKind::Unreachable => Trouble::Unreachable,
-        AttemptErrorKind::TimedOut => Trouble::Silent,
-        AttemptErrorKind::Reset => Trouble::Closed,
-        _ => Trouble::Other(words()),
+        AttemptErrorKind::Refused => ProbeError::Refused,
+        AttemptErrorKind::Unreachable => ProbeError::Unreachable,
+        AttemptErrorKind::TimedOut => ProbeError::Silent,
+        AttemptErrorKind::Reset => ProbeError::Closed,
+        _ => ProbeError::Other(words()),
     }
 }

@@ -4,14 +4,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::probe::{Probe, Trouble};
+use super::probe::{Probe, ProbeError};
 
 /// Between two attempts of Happy Eyeballs (RFC 8305 section 8).
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// A way to go through addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Client {
+pub enum ComparedClient {
     /// The first address, and the next when that has failed.
     Plain,
     /// Both families in turn, an attempt every 250 ms, and the first TCP handshake wins.
@@ -20,15 +20,16 @@ pub enum Client {
     Connie,
 }
 
-impl Client {
-    pub const ALL: [Client; 3] = [Client::Plain, Client::HappyEyeballs, Client::Connie];
+impl ComparedClient {
+    pub const ALL: [ComparedClient; 3] =
+        [ComparedClient::Plain, ComparedClient::HappyEyeballs, ComparedClient::Connie];
 
     /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
-            Client::Plain => "plain",
-            Client::HappyEyeballs => "happy_eyeballs",
-            Client::Connie => "connie",
+            ComparedClient::Plain => "plain",
+            ComparedClient::HappyEyeballs => "happy_eyeballs",
+            ComparedClient::Connie => "connie",
         }
     }
 }
@@ -36,7 +37,7 @@ impl Client {
 /// What a user of this client meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    pub client: Client,
+    pub client: ComparedClient,
     pub elapsed: Duration,
     /// The address that it ends at; `None` where no address takes a connection.
     pub address: Option<SocketAddr>,
@@ -47,13 +48,13 @@ pub struct Wait {
 /// One for each client.
 pub fn all(probes: &[Probe]) -> Vec<Wait> {
     let patience = system_patience();
-    Client::ALL
+    ComparedClient::ALL
         .into_iter()
         .filter(|_| !probes.is_empty())
         .map(|client| match client {
-            Client::Plain => plain(probes, patience),
-            Client::HappyEyeballs => happy_eyeballs(probes, patience),
-            Client::Connie => connie(probes, patience),
+            ComparedClient::Plain => plain(probes, patience),
+            ComparedClient::HappyEyeballs => happy_eyeballs(probes, patience),
+            ComparedClient::Connie => connie(probes, patience),
         })
         .collect()
 }
@@ -74,13 +75,13 @@ fn system_patience() -> Duration {
 /// How long an attempt goes on that gets no connection.
 fn until_failure(probe: &Probe, patience: Duration) -> Duration {
     match probe.tcp.result {
-        Err(Trouble::Silent) => patience,
+        Err(ProbeError::Silent) => patience,
         _ => probe.tcp.elapsed,
     }
 }
 
 /// The client goes on with this address, which took the connection after `connected`.
-fn ends_at(client: Client, connected: Duration, probe: &Probe) -> Wait {
+fn ends_at(client: ComparedClient, connected: Duration, probe: &Probe) -> Wait {
     let rest = probe.elapsed().saturating_sub(probe.tcp.elapsed);
     Wait { client, elapsed: connected + rest, address: Some(probe.address), serves: probe.serves() }
 }
@@ -89,15 +90,15 @@ fn plain(probes: &[Probe], patience: Duration) -> Wait {
     let mut waited = Duration::ZERO;
     for probe in probes {
         if probe.tcp.result.is_ok() {
-            return ends_at(Client::Plain, waited + probe.tcp.elapsed, probe);
+            return ends_at(ComparedClient::Plain, waited + probe.tcp.elapsed, probe);
         }
         waited += until_failure(probe, patience);
     }
-    Wait { client: Client::Plain, elapsed: waited, address: None, serves: false }
+    Wait { client: ComparedClient::Plain, elapsed: waited, address: None, serves: false }
 }
 
 fn happy_eyeballs(probes: &[Probe], patience: Duration) -> Wait {
-    let client = Client::HappyEyeballs;
+    let client = ComparedClient::HappyEyeballs;
     let mut start = Duration::ZERO;
     let mut best: Option<(Duration, &Probe)> = None;
     let mut last_failure = Duration::ZERO;
@@ -138,7 +139,7 @@ fn interleaved(probes: &[Probe]) -> Vec<&Probe> {
 }
 
 fn connie(probes: &[Probe], patience: Duration) -> Wait {
-    let client = Client::Connie;
+    let client = ComparedClient::Connie;
     let serving = probes.iter().filter(|probe| probe.serves()).min_by_key(|probe| probe.elapsed());
     let connecting = || {
         let connected = probes.iter().filter(|probe| probe.tcp.result.is_ok());
@@ -156,12 +157,12 @@ fn connie(probes: &[Probe], patience: Duration) -> Wait {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::probe::Step;
+    use crate::doctor::probe::ProbeStep;
 
     const PATIENCE: Duration = Duration::from_secs(127);
 
-    fn probe(address: &str, millis: u64, result: Result<(), Trouble>) -> Probe {
-        let step = |result| Step { elapsed: Duration::from_millis(millis), result };
+    fn probe(address: &str, millis: u64, result: Result<(), ProbeError>) -> Probe {
+        let step = |result| ProbeStep { elapsed: Duration::from_millis(millis), result };
         Probe {
             address: address.parse().unwrap(),
             source: None,
@@ -173,8 +174,8 @@ mod tests {
         }
     }
 
-    const SILENT: Result<(), Trouble> = Err(Trouble::Silent);
-    const REFUSED: Result<(), Trouble> = Err(Trouble::Refused);
+    const SILENT: Result<(), ProbeError> = Err(ProbeError::Silent);
+    const REFUSED: Result<(), ProbeError> = Err(ProbeError::Refused);
 
     #[track_caller]
     fn feels(probes: &[Probe], plain_ms: u64, eyeballs_ms: u64, connie_ms: u64) {

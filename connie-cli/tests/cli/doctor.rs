@@ -135,9 +135,9 @@ fn addresses_that_are_dead_each_in_its_way() {
             "1 of 7 addresses serves: 10.9.0.7.",
             "10.9.0.1 refuses connections to port 80",
             "10.9.0.2 is silent: no answer to a SYN for 500 ms.",
-            "10.9.0.3 answers 502 Bad Gateway: the front is alive, and what is behind it is not.",
-            "10.9.0.4 takes the connection and the request, and says nothing for 500 ms",
-            "10.9.0.5 takes the connection and closes it without an answer",
+            "10.9.0.3 answers 502 Bad Gateway: the front end works, and its back end does not.",
+            "10.9.0.4 accepts the connection and the request, and does not answer within 500 ms",
+            "10.9.0.5 accepts the connection and closes it without an answer",
             "10.9.0.6 is unreachable",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");

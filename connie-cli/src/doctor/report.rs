@@ -1,23 +1,23 @@
-//! The findings as a letter.
+//! The diagnosis as text.
 
 use std::fmt;
 
-use super::examination::Examination;
+use super::diagnosis::Diagnosis;
 use super::findings::{record_type, words};
-use super::names::{Asked, NameQuery};
-use super::probe::{Probe, Step};
-use super::waiting::{Client, Wait};
+use super::names::{NameQuery, QueriedResolver};
+use super::probe::{Probe, ProbeStep};
+use super::waiting::{ComparedClient, Wait};
 use super::words::{listed, time};
 
 /// How wide the lines are.
 const WIDTH: usize = 90;
 
-pub struct Letter<'a>(pub &'a Examination);
+pub struct TextReport<'a>(pub &'a Diagnosis);
 
-impl fmt::Display for Letter<'_> {
+impl fmt::Display for TextReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Examination { patient, queries, probes, waits, findings } = self.0;
-        writeln!(f, "{} port {}, seen from this machine", patient.host, patient.port)?;
+        let Diagnosis { target, queries, probes, waits, findings } = self.0;
+        writeln!(f, "{} port {}, seen from this machine", target.host, target.port)?;
         if !queries.is_empty() {
             writeln!(f, "\nNames")?;
             table(f, queries.iter().map(name_row))?;
@@ -42,12 +42,12 @@ impl fmt::Display for Letter<'_> {
 }
 
 /// The first sentence.
-fn summary(examination: &Examination) -> String {
-    let Examination { patient, probes, findings, .. } = examination;
+fn summary(diagnosis: &Diagnosis) -> String {
+    let Diagnosis { target, probes, findings, .. } = diagnosis;
     let serving: Vec<_> = probes.iter().filter(|probe| probe.serves()).map(|probe| probe.address).collect();
     let faults = findings.iter().filter(|finding| finding.is_fault).count();
     match (serving.len(), probes.len()) {
-        (_, 0) => format!("{} has no address that can be tried: check the name.", patient.host),
+        (_, 0) => format!("{} has no address that can be tried: check the name.", target.host),
         (0, 1) => "The only address does not serve.".to_owned(),
         (0, all) => format!("None of the {all} addresses serves."),
         (1, 1) if faults == 0 => "All is well: the only address serves.".to_owned(),
@@ -62,8 +62,8 @@ fn summary(examination: &Examination) -> String {
 
 fn name_row(query: &NameQuery) -> [String; 4] {
     let asked = match query.asked {
-        Asked::System => "system".to_owned(),
-        Asked::Server(server) => server.to_string(),
+        QueriedResolver::System => "system".to_owned(),
+        QueriedResolver::Server(server) => server.to_string(),
     };
     let answer = match &query.answer {
         Ok(addresses) if addresses.is_empty() => "no address".to_owned(),
@@ -75,10 +75,10 @@ fn name_row(query: &NameQuery) -> [String; 4] {
 }
 
 fn row(probe: &Probe) -> [String; 4] {
-    let step = |step: Option<&Step>| match step {
+    let step = |step: Option<&ProbeStep>| match step {
         None => "-".to_owned(),
-        Some(Step { elapsed, result: Ok(()) }) => time(*elapsed),
-        Some(Step { result: Err(trouble), .. }) => words(trouble).to_owned(),
+        Some(ProbeStep { elapsed, result: Ok(()) }) => time(*elapsed),
+        Some(ProbeStep { result: Err(error), .. }) => words(error).to_owned(),
     };
     let answer = match (&probe.status, &probe.response) {
         (Some((status, _)), Some(response)) => format!("{status} in {}", time(response.elapsed)),
@@ -89,9 +89,9 @@ fn row(probe: &Probe) -> [String; 4] {
 
 fn wait_row(wait: &Wait) -> [String; 4] {
     let client = match wait.client {
-        Client::Plain => "a plain client, one address after the other",
-        Client::HappyEyeballs => "Happy Eyeballs, an address every 250 ms",
-        Client::Connie => "connie, all addresses at once",
+        ComparedClient::Plain => "a plain client, one address after the other",
+        ComparedClient::HappyEyeballs => "Happy Eyeballs, an address every 250 ms",
+        ComparedClient::Connie => "connie, all addresses at once",
     };
     let end = match wait.address {
         Some(address) if wait.serves => address.ip().to_string(),

@@ -1,16 +1,16 @@
-//! All that was seen of a host, and what it means.
+//! Everything that was observed of a host, and what it means.
 
 use super::findings::Finding;
 use super::names::NameQuery;
-use super::patient::Patient;
 use super::probe::Probe;
+use super::target::DoctorTarget;
 use super::waiting::Wait;
 use crate::error::Error;
 use crate::exit_code;
 
-/// All that was seen.
-pub struct Examination {
-    pub patient: Patient,
+/// Everything that was observed.
+pub struct Diagnosis {
+    pub target: DoctorTarget,
     pub queries: Vec<NameQuery>,
     /// The addresses in the order in which a plain client has them.
     pub probes: Vec<Probe>,
@@ -18,10 +18,10 @@ pub struct Examination {
     pub findings: Vec<Finding>,
 }
 
-impl Examination {
-    /// What the exit code says.
+impl Diagnosis {
+    /// The error that becomes the exit code.
     pub fn result(&self) -> Result<(), Error> {
-        let Patient { host, port, .. } = &self.patient;
+        let DoctorTarget { host, port, .. } = &self.target;
         if self.probes.is_empty() {
             return Err(Error::new(exit_code::RESOLVE, format!("{host} has no address that can be tried")));
         }

@@ -1,4 +1,4 @@
-//! What is looked at: a host, a port, and how it is asked.
+//! What is examined: a host, a port, and how it is asked.
 
 use std::net::Ipv6Addr;
 
@@ -6,17 +6,18 @@ use connie_web::{Scheme, Url, parse_host_port};
 
 use crate::error::Error;
 
-/// What is looked at.
-pub struct Patient {
+/// What is examined.
+pub struct DoctorTarget {
     pub host: String,
     pub port: u16,
-    /// How requests are sent; `None` where TLS is tried first, and plain HTTP where that is not spoken.
+    /// How requests are sent; `None` where TLS is tried first, and plain HTTP where the host does not speak
+    /// it.
     pub scheme: Option<Scheme>,
-    /// What is asked for.
-    pub target: String,
+    /// The path and query of the request.
+    pub request_target: String,
 }
 
-impl Patient {
+impl DoctorTarget {
     /// Reads `HOST`, `HOST:PORT` or a URL.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (url, scheme) = if text.contains("://") {
@@ -31,8 +32,8 @@ impl Patient {
         } else {
             (Url::parse(&format!("https://{text}"))?, None)
         };
-        let Url { host, port, target, .. } = url;
-        Ok(Patient { host, port, scheme, target })
+        let Url { host, port, target: request_target, .. } = url;
+        Ok(DoctorTarget { host, port, scheme, request_target })
     }
 }
 
@@ -43,8 +44,8 @@ mod tests {
     #[test]
     fn what_is_looked_at_is_a_host_or_a_url() {
         let parse = |text: &str| {
-            let patient = Patient::parse(text).unwrap();
-            (patient.host, patient.port, patient.scheme, patient.target)
+            let target = DoctorTarget::parse(text).unwrap();
+            (target.host, target.port, target.scheme, target.request_target)
         };
         let is = |host: &str, port, scheme, target: &str| (host.to_owned(), port, scheme, target.to_owned());
         assert_eq!(parse("name.test"), is("name.test", 443, None, "/"));
@@ -57,7 +58,7 @@ mod tests {
         assert_eq!(parse("http://name.test/a?b"), is("name.test", 80, Some(Scheme::Http), "/a?b"));
         assert_eq!(parse("https://name.test:1/"), is("name.test", 1, Some(Scheme::Https), "/"));
         for text in ["", ":80", "name.test:x", "ftp://name.test/", "a b"] {
-            assert!(Patient::parse(text).is_err(), "{text:?}");
+            assert!(DoctorTarget::parse(text).is_err(), "{text:?}");
         }
     }
 }
