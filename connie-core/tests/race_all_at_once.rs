@@ -234,15 +234,19 @@ fn a_stack_that_is_gone_ends_the_race_without_walking_the_list() {
 
 #[test]
 fn a_clock_that_runs_backwards_stands_still() {
-    let mut race = Bench::<16, 4>::new(Config::all_at_once().deadline(Some(ms(100))));
-    race.advance(50);
-    race.addresses("a");
-    race.expect_all("start a, wait 100");
-    let earlier = connie_core::Instant::from_millis(1);
-    assert_eq!(
-        race.race.poll_output(earlier),
-        connie_core::Output::WaitUntil(connie_core::Instant::from_millis(1_000_100))
-    );
+    let mut race = bench::<4>();
+    race.resolved("a");
+    race.expect("start a");
+    race.advance(100);
+    race.expect("wait");
+    // What comes by a clock that is behind counts as at 100.
+    race.set_back(40);
+    race.resolved("A");
+    race.expect_all("start A, wait");
+    race.advance(90);
+    race.succeeds("A");
+    race.expect_all("cancel a, established A");
+    race.expect_timeline(&["a 0..100 canceled", "A 100..100 established"]);
 }
 
 #[test]

@@ -96,6 +96,13 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
         self.now = Instant::from_millis(1_000_000 + millis);
     }
 
+    /// Sets the clock back to `millis` after the race's start.
+    #[track_caller]
+    pub fn set_back(&mut self, millis: u64) {
+        assert!(millis < self.time(), "an earlier time");
+        self.now = Instant::from_millis(1_000_000 + millis);
+    }
+
     /// Moves on to `micros` after the race's start, and does what falls due on the way.
     #[track_caller]
     pub fn at(&mut self, micros: u64) -> &mut Self {
