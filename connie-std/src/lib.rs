@@ -53,14 +53,15 @@
 //! [`Options::deadline`] limits all of it: resolution, the race and, with TLS, the handshake. What comes after, such as an answer of HTTP, has limits of
 //! its own.
 //!
-//! | who connects | unless told otherwise | told by |
+//! | what connects | default | set by |
 //! |---|---|---|
 //! | [`connect`](connect()), `tokio_net::connect`, both `TlsConnector`s, in WASI too | 30 s | [`Options::deadline`], `None` for no limit |
 //! | [`HttpConnection`], `HttpsConnection`, `http1::AnyConnection` | 30 s for each connection that they open | the same, and `set_deadline`: the sooner counts |
 //! | `connie-hyper` | 30 s | the same; a time-out of the client around it drops the race |
 //! | `connie-ureq` | 30 s | the same, and the agent's `timeout_connect` and others: the sooner counts |
 //! | `tokio_net::OrderedResolver` | 5 s for a race of its own | a deadline that is sooner |
-//! | `connie-core`, `connie-smoltcp`, `connie-async`, `connie-wasi` | no limit | `Config::deadline`, which [`Options::race`](Options::race()) takes over here |
+//! | `connie-async`, `connie-wasi` | 30 s | their `Options::deadline` |
+//! | `connie-core`, `connie-smoltcp` | no limit | `Config::deadline`, which [`Options::race`](Options::race()) takes over here |
 //! | C | no default: each call takes it | `timeout_ms`, 0 for no limit |
 //! | Python | none, as `socket.create_connection` | `timeout=`, `socket.setdefaulttimeout` |
 //! | `connie`, the program | 300 s, as curl | `--connect-timeout`, `-m` |
@@ -83,7 +84,7 @@
 //! - Only a completed handshake wins: writable with an error pending is a failure.
 //! - Losers are aborted: a peer that has completed its handshake is sent a reset, and neither side is left in TIME-WAIT.
 
-// One function is allowed to: `sent_again`, which asks the kernel what no library asks it safely.
+// One function is allowed to: `was_retransmitted`, which asks the kernel what no library asks it safely.
 #![deny(unsafe_code)]
 // The documentation that is published says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,5 +1,5 @@
-//! What docs/never-stuck.md and docs/history.md name is there: a proof about code that was renamed proves
-//! nothing, nor does a test that is gone.
+//! What the pages name exists: a proof about code that was renamed proves nothing, nor does a test that is
+//! gone, and a new name that does not exist is no help.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -196,6 +196,140 @@ fn every_test_that_stands_beside_a_clause_is_there() {
     for (file, name) in all {
         let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(has_word(&text, &format!("fn {name}")), "docs/history.md: {file} has no test `{name}`");
+    }
+}
+
+/// Every page of the repository, but those about earlier states of it: mutants and names of the past.
+fn pages(path: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && !name.starts_with('.') && !matches!(name, "target" | "node_modules" | "venv") {
+            pages(&path, found);
+        } else if name.ends_with(".md") && !matches!(name, "checks.md" | "names.md" | "CHANGELOG.md") {
+            found.push(path);
+        }
+    }
+}
+
+/// All Rust files below `path`.
+fn rust_files(path: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && !name.starts_with('.') && name != "target" {
+            rust_files(&path, found);
+        } else if name.ends_with(".rs") {
+            found.push(path.to_str().unwrap_or_default().replace('\\', "/"));
+        }
+    }
+}
+
+#[test]
+fn every_rust_file_that_a_page_names_is_there() {
+    let (mut all, mut found) = (Vec::new(), Vec::new());
+    pages(&root(), &mut all);
+    rust_files(&root(), &mut found);
+    let (mut seen, mut missing) = (0, Vec::new());
+    for path in all {
+        let page = fs::read_to_string(&path).unwrap();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '-' | '.');
+        // Neither a pattern such as `race_*.rs` nor a placeholder such as `race_NAME.rs`.
+        let is_file = |word: &&str| {
+            word.ends_with(".rs")
+                && word.len() > 3
+                && !word.contains(char::is_uppercase)
+                && !word.contains("docs.rs")
+        };
+        for file in page.split(|c| !is_part(c)).filter(is_file) {
+            let tail = format!("/{}", file.trim_start_matches("../").trim_start_matches('/'));
+            seen += 1;
+            if !found.iter().any(|path| path.ends_with(&tail)) {
+                missing.push(format!("{}: {file}", path.display()));
+            }
+        }
+    }
+    assert!(seen >= 200, "the pages name {seen} files");
+    assert!(missing.is_empty(), "pages name files that are not there: {missing:#?}");
+}
+
+/// The new names of the public tables of docs/names.md, each with the crate of its table.
+fn new_names(page: &str) -> Vec<(&str, &str)> {
+    let public = page.split("\n## Private names").next().unwrap_or_default();
+    let (mut names, mut place) = (Vec::new(), "");
+    for line in public.lines() {
+        if let Some(head) = line.strip_prefix("### ") {
+            place = head;
+        } else if line.starts_with("| `") {
+            let new = line.split(" | ").nth(1).and_then(|cell| cell.split('`').nth(1));
+            names.push((place, new.unwrap_or_else(|| panic!("docs/names.md: no new name in {line:?}"))));
+        }
+    }
+    names
+}
+
+/// Whether the code of `place` has `new`: a path of Rust, of which the last name is declared in the crate and
+/// its owner too where that is a type; or, of the program, an option or a field of JSON.
+fn is_new_name(place: &str, files: &[String], new: &str) -> bool {
+    if place == "The program connie" {
+        let has = |word: &str| {
+            let name = word.trim_start_matches('-').replace('-', "_");
+            files.iter().any(|file| has_word(file, &name))
+        };
+        return new.split_whitespace().all(has);
+    }
+    // Without arguments. A setter stands for all of them.
+    let path = new.split(['(', ' ']).next().unwrap_or_default();
+    let mut names: Vec<_> = path.split("::").collect();
+    let last = names.pop().unwrap_or_default();
+    let is_there = |name: &str| {
+        // Or a crate that is passed on, or a constant of the C header.
+        let passed_on =
+            [format!("pub use {name};"), format!("pub use {name}::{{self,"), format!("  {name} = ")];
+        is_declared(files, name)
+            || files.iter().any(|file| passed_on.iter().any(|text| file.contains(text.as_str())))
+    };
+    let owners = names.into_iter().filter(|owner| owner.starts_with(char::is_uppercase));
+    is_there(last) && owners.into_iter().all(is_there)
+}
+
+#[test]
+fn every_new_name_of_a_public_table_is_declared_in_its_crate() {
+    let page = page("docs/names.md");
+    let names = new_names(&page);
+    assert!(names.len() >= 120, "docs/names.md has {} public names", names.len());
+    let (mut place, mut files) = ("", Vec::new());
+    let mut missing = Vec::new();
+    for (crate_of, new) in names {
+        if crate_of != place {
+            place = crate_of;
+            let folder = if place == "The program connie" { "connie-cli" } else { place };
+            files.clear();
+            sources(&root().join(folder).join("src"), &mut files);
+            let header = root().join(folder).join("include/connie.h");
+            files.extend(fs::read_to_string(header));
+            assert!(!files.is_empty(), "docs/names.md has a table for {place}, which is not there");
+        }
+        if !is_new_name(place, &files, new) {
+            missing.push(format!("{place}: {new}"));
+        }
+    }
+    assert!(missing.is_empty(), "docs/names.md has new names that do not exist: {missing:#?}");
+}
+
+#[test]
+fn a_new_name_is_the_second_of_its_row_in_a_public_table() {
+    let page = "## Public names\n\n### a\n\n| old | new |\n|---|---|\n| `B` | `c::D` |\n| `--e` | `--f`; or e |\n\
+                \n## Private names\n\n### a\n\n| `G` | `H` |\n";
+    assert_eq!(new_names(page), [("a", "c::D"), ("a", "--f")]);
+    let files = ["pub struct D;\n\nimpl D {\n    pub fn go(&self) {}\n}\npub use other;\n".to_owned()];
+    for new in ["D", "c::D", "D::go", "D::go(x, &D::new())", "c::other"] {
+        assert!(is_new_name("a", &files, new), "{new}");
+    }
+    assert!(is_new_name("The program connie", &files, "go --other"));
+    assert!(!is_new_name("The program connie", &files, "go --another"));
+    for new in ["E", "E::go", "D::gone", "another"] {
+        assert!(!is_new_name("a", &files, new), "{new}");
     }
 }
 

@@ -1,10 +1,10 @@
 //! How a race paces its attempts: the whole of each pacing stands here.
 //!
 //! To add one: a variant of [`Pacing`] here, with its place in [`Pacing::ALL`] and an arm in each `match` of
-//! this file; its preset in `config.rs`, which `Config::from` a pacing answers; a file of tests beside
+//! this file; its preset in `config.rs`, and its arm in `From<Pacing>` there; a file of tests beside
 //! `tests/race_one_by_one.rs`; its line in the README's table; and a word in the help of `--pacing`
-//! (`args/racing.rs` of connie-cli). The program's values and errors, qlog, the simulation's words and its
-//! referee come by themselves, from [`Pacing::ALL`], its name and [`Pacing::contends`].
+//! (`args/connect_args.rs` of connie-cli). The program's values and errors, qlog, the simulation's texts and
+//! its referee follow from [`Pacing::ALL`], its name and [`Pacing::contends`].
 
 use core::fmt;
 use core::str::FromStr;
@@ -24,11 +24,11 @@ pub(super) const MIN_SHARE: Duration = Duration::from_secs(2);
 
 /// When the next attempt starts.
 ///
-/// There may be more ways one day; programs choose one, and hardly ever match on it.
+/// Later versions may add variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pacing {
-    /// At once, as long as a socket is free: connie's own scheme, and the default.
+    /// At once, as long as a socket is free: connie's default.
     ///
     /// RFC 8305 section 5 says that attempts "SHOULD NOT be made simultaneously". This departs from it on
     /// purpose: waiting 250 ms for each dead address is the delay that connie is there to remove. The price
@@ -97,7 +97,7 @@ impl fmt::Display for Pacing {
     }
 }
 
-/// A text that names no [`Pacing`].
+/// A text that is not the name of a [`Pacing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownPacing;
 
