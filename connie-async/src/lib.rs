@@ -34,7 +34,7 @@
 //!
 //! - **A lookup** asks for both families side by side. It answers when both have, or
 //!   [`resolution_delay`](RaceConnect::with_resolution_delay) (15 ms) after the first that brought an
-//!   address. A family that fails is no failure of the name.
+//!   address. A family that fails does not make the name fail.
 //! - **A connect** to an address that stands for a name races all addresses of the name, to whatever port it
 //!   was asked for. A family whose answer had not come is asked for again meanwhile, and joins. The zone of
 //!   an address (`fe80::1%2`), which the traits' own cannot carry, is kept with what it stands for.
@@ -42,8 +42,8 @@
 //!   attempt where the first stays silent.
 //! - **Two names with an address in common** are distinguished by standing behind different addresses. Where
 //!   that cannot be, since all addresses of one stand for others, only what the names have in common is
-//!   raced: nobody is led to a server of another name. What a program connects to without having looked it up
-//!   cannot be distinguished from a name's address.
+//!   raced: no program is led to a server of another name. What a program connects to without having looked
+//!   it up cannot be distinguished from a name's address.
 //!
 //! [`RaceConnect::connect`] does both in one call, for programs that need not go through the traits. To call
 //! the trait's own method name the trait: `TcpConnect::connect(&net, address)`.
@@ -55,9 +55,9 @@
 //! # Giving up
 //!
 //! Dropping the future of a connect drops the futures of all its attempts, and with them their sockets. So
-//! losers end as well. What their peers see is the stack's doing. embassy-net (0.9) forgets such a socket and
-//! says nothing: a SYN-ACK that comes later is answered with a reset, and a peer whose handshake was complete
-//! learns of it when it next sends. On an operating system the socket is closed.
+//! losers end as well. What their peers see depends on the stack. embassy-net (0.9) forgets such a socket and
+//! sends nothing: a SYN-ACK that comes later is answered with a reset, and a peer whose handshake was
+//! complete learns of it when it next sends. On an operating system the socket is closed.
 //!
 //! # Sharing
 //!

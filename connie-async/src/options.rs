@@ -15,14 +15,14 @@ use connie_core::{Config, Pacing};
 /// assert_eq!(options.race.max_in_flight, 2);
 /// ```
 ///
-/// What is optional is taken as it is, or as an `Option`: `deadline(None)` is no deadline.
+/// Optional values are taken as they are, or as an `Option`: `deadline(None)` means no deadline.
 #[must_use]
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long all of the connect may take: the lookups and the race. Default:
-    /// [`Options::DEFAULT_DEADLINE`], 30 seconds. `None` is no limit but the stack's own; a stack for
-    /// microcontrollers has mostly none.
+    /// [`Options::DEFAULT_DEADLINE`], 30 seconds. With `None` only the stack's own limit counts, and most
+    /// stacks for microcontrollers have none.
     pub deadline: Option<Duration>,
     /// The race. Default: every address at once, over as many attempts in flight as there are `SOCKETS`.
     ///
@@ -32,8 +32,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// How long a connect may take unless the program says otherwise: long enough for two lost SYNs on a slow
-    /// path.
+    /// How long a connect may take by default: long enough for two lost SYNs on a slow path.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
     /// The default.

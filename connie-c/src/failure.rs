@@ -1,4 +1,4 @@
-//! What a call of C asks for, and what it is told when that fails.
+//! What a call of C asks for, and the error that it gets when that fails.
 
 use std::ffi::{CStr, c_int};
 use std::io;

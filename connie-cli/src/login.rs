@@ -1,4 +1,4 @@
-//! The passwords that `-u` and `-U` leave away.
+//! The passwords that `-u` and `-U` do not give.
 
 use std::io::{self, IsTerminal};
 

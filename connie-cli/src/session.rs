@@ -82,7 +82,7 @@ pub struct KeptConnection {
 }
 
 impl KeptConnection {
-    /// Whether the error is of the look-up of the host, which this proxy leaves to the client.
+    /// Whether the error is of the lookup of the host, which this proxy leaves to the client.
     fn is_of_host(&self, error: &ConnectError, proxy: &Proxy) -> bool {
         let host = (self.client.host(), self.client.port());
         proxy.kind == ProxyKind::Socks5 && (error.host(), error.port()) == host && host != self.client.hop()
@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
         let room = size + HEAD_ROOM;
         // A head of the request and one of the answer are never there at the same time, but for CONNECT.
         let buffer = vec![0; room + HEAD_ROOM];
-        // One limit for all that comes before the first request: the look-up, the race, the tunnel and TLS
+        // One limit for all that comes before the first request: the lookup, the race, the tunnel and TLS
         // within it.
         let options = self.args.race.options(None);
         let (host, port) = &route.end;

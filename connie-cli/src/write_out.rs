@@ -1,4 +1,4 @@
-//! `-w`: what is told of a transfer when it is over, in the words of curl.
+//! `-w`: what is printed about a transfer when it is over, with curl's variables.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write as _};
@@ -32,10 +32,10 @@ pub fn format(argument: &str) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-/// Tells of `done` as `format` asks. What is no variable is told on stderr, and stands for nothing.
+/// Prints `format` for `done`. An unknown variable is reported on stderr, and is empty.
 pub fn print_format(format: &[u8], done: &FinishedTransfer<'_>) -> Result<(), Error> {
     let texts = render(format, done);
-    // Without a stderr there is nobody to tell.
+    // Without a stderr the report is dropped.
     let _ = io::stderr().lock().write_all(&texts.stderr);
     print_bytes(&texts.stdout)
 }

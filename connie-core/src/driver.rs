@@ -263,7 +263,8 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.machine.handle_input(Input::Resolved { family, addresses }, now);
     }
 
-    /// Tells the race that something happened; attempts are its own affair. See [`Race::handle_input`].
+    /// Reports an input to the race, other than the results of attempts: the driver reports those itself. See
+    /// [`Race::handle_input`].
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.machine.handle_input(input, now);
     }

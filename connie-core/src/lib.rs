@@ -6,8 +6,8 @@
 //! socket and no clock. Its user reports what happened ([`handle_input`](Race::handle_input)), asks what to
 //! do ([`poll_output`](Race::poll_output)) until the answer [ends the drain](Output::ends_drain), and then
 //! sleeps until the time that the answer named or until something happens. Time only comes in as an argument.
-//! Waking late, early or for nothing is just another poll; results that come late, twice or out of nowhere
-//! change nothing; a race with a deadline ends by it, and one that has ended leaves no attempt open.
+//! Waking late, early or for nothing is just another poll; results that come late, twice or for unknown
+//! attempts change nothing; a race with a deadline ends by it, and one that has ended leaves no attempt open.
 //!
 //! ```
 //! use connie_core::{AttemptId, Config, Failure, Input, Instant, Output, Race};
@@ -53,7 +53,7 @@
 //! | [`Race`] | decides; its [module](race) has the rules, the laws and the state diagram |
 //! | [`Connect`] | a race from a host's text on: what is asked for a name, and what answers mean; its [module](connect) has the rules |
 //! | [`RaceDriver`], [`ConnectDriver`] | drive a race, or a connect, over a TCP stack, and own its sockets |
-//! | [`RaceStack`], [`Poller`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
+//! | [`RaceStack`], [`Poller`] | what a TCP stack must promise, and what the program provides: a clock and a wait over sockets |
 //! | [`NalCompat`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
 //! | [`Memory`](memory::Memory) | what races have learnt: with it one SYN is enough on every visit but the first; its [module](memory) has the rules |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |

@@ -1,4 +1,4 @@
-//! What a race asks of a TCP stack, and what the program lends it: a clock and a way to wait.
+//! What a race needs of a TCP stack and of the program: sockets, a clock, and a way to wait.
 //!
 //! `embedded-nal`'s [`TcpClientStack`] is the trait that the embedded world writes network programs against.
 //! A race needs four promises that it does not make, so [`RaceStack`] extends it. [`NalCompat`] wraps a stack
@@ -26,8 +26,8 @@ use crate::time::Instant;
 ///   one.
 /// - **A socket that was aborted or closed is free** for the next `socket` call, even where the stack still
 ///   has a segment to send for it.
-/// - **A connection that broke while sending may be received from.** What the peer said before it is still to
-///   be had, or the error is reported again.
+/// - **A connection that broke while sending may be received from.** It returns what the peer sent before,
+///   or the error again.
 /// - `receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is
 ///   [`TcpErrorKind::PipeClosed`], when the peer has closed its side and everything it sent has been read.
 ///
@@ -103,7 +103,7 @@ pub enum PollResult {
     Canceled,
 }
 
-/// A clock and a way to wait, which a program gives to a race and to the HTTP connection on its winner.
+/// A clock and a wait over sockets, which a program gives to a race and to the HTTP connection on its winner.
 ///
 /// On an operating system `wait` is one `poll` over all sockets; on a microcontroller it serves the network
 /// interface and sleeps until an interrupt or the time.

@@ -1,5 +1,5 @@
-//! One question put to the servers: whom to ask when, how long to wait, and what to make of what comes back.
-//! All that happens to a question while it is asked happens here.
+//! One question put to the servers: which server to ask when, how long to wait, and what a reply means.
+//! It has all transitions of a question.
 //!
 //! ```text
 //! A server    due ──asked──▶ waiting ──silence──▶ due again … ──▶ failed
@@ -11,9 +11,9 @@
 //! # The rules
 //!
 //! 1. **The servers are asked in [their order](crate::servers), each [`STAGGER`] after the one before it, or
-//!    as soon as one has failed.** The first answer counts, whoever gives it.
-//! 2. **A silent server is asked again** after 1 s, which is RFC 8085's pause for who has not measured a
-//!    round trip (section 3.1.1), then after twice that, and so on, up to
+//!    as soon as one has failed.** The first answer counts, from whichever server.
+//! 2. **A silent server is asked again** after 1 s, the pause of RFC 8085 for a sender that has not measured
+//!    a round trip (section 3.1.1), then after twice that, and so on, up to
 //!    [`DnsConfig::timeout`](crate::DnsConfig::timeout), and
 //!    [`DnsConfig::attempts`](crate::DnsConfig::attempts) times in all. The last query waits for the timeout.
 //! 3. **What may pass is asked again after a pause**: SERVFAIL, REFUSED, and a TCP connection that brought no

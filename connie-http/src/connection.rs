@@ -374,10 +374,10 @@ where
         self.state.is_open()
     }
 
-    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its
-    /// body: not a byte of a response came, and the method is idempotent. What is in the buffer has been sent
-    /// once more by then; this is for a body that was sent in pieces. A request that was made once more, and
-    /// lost again, is not to be made a third time.
+    /// Whether the last request was lost with a kept connection and can be sent once more by the caller,
+    /// which has its body: not a byte of a response came, and the method is idempotent. What is in the buffer
+    /// has been sent once more by then; this is for a body that was sent in pieces. A request that was made
+    /// once more, and lost again, is not to be made a third time.
     #[must_use]
     pub fn was_lost(&self) -> bool {
         self.state.is_first_try() && self.exchange.was_lost() && self.receive_buffer.is_empty()

@@ -143,8 +143,8 @@ impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for
 ///
 /// `A` is a list of addresses: an array, a slice, a `heapless::Vec`, a `Vec`. The numbers are those of the
 /// [`RaceDriver`] that runs the race: how many addresses count, how many sockets may be in flight, and how
-/// many attempts are recorded (for nobody, so that as many as there are sockets will do). It lives on the
-/// stack while a connection is being opened and costs nothing in between.
+/// many attempts are recorded (nothing reads them, so that as many as there are sockets will do). It lives on
+/// the stack while a connection is being opened and costs nothing in between.
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};

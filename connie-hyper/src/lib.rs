@@ -88,7 +88,7 @@ impl Default for RaceConnector {
 }
 
 impl RaceConnector {
-    /// Races as `options` say; without a [memory](Options::memory) among them with one of its own.
+    /// Races with `options`. If they have no [memory](Options::memory), it makes one.
     /// [`Options::observer`] receives each race, even when the request is abandoned.
     #[must_use]
     pub fn new(mut options: Options) -> Self {
@@ -252,7 +252,7 @@ enum Trial {
     Idle,
     /// Something was sent, and nothing has come.
     Runs,
-    /// The memory was told.
+    /// The memory has the verdict.
     Over,
 }
 

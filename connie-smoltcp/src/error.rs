@@ -13,10 +13,10 @@ pub enum StackError {
     OutOfSockets,
     /// The peer answered the SYN with a reset.
     Refused,
-    /// The address cannot be reached: nobody can connect to it, the interface has no address of its family or
-    /// no route, or a router said so.
+    /// The address cannot be reached: it cannot be connected to, the interface has no address of its family
+    /// or no route, or a router said so.
     Unreachable,
-    /// Nobody answered within [`Stack::set_connect_timeout`](crate::Stack::set_connect_timeout).
+    /// Nothing answered within [`Stack::set_connect_timeout`](crate::Stack::set_connect_timeout).
     TimedOut,
     /// The connection was reset, by the peer or because the peer fell silent with data under way: smoltcp
     /// does not tell.

@@ -2,7 +2,7 @@
 
 use connie_core::Instant;
 
-/// A clock, and a way to do nothing until something happens: all that connie asks of a board, an operating
+/// A clock, and a way to sleep until something happens: all that connie asks of a board, an operating
 /// system or a test.
 ///
 /// The methods take `&self`, so that a stack and a poller can share one board: give both a reference, or make

@@ -183,7 +183,7 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
         }
     }
 
-    /// How long an attempt that nobody answers goes on, a day at most. It holds for attempts that begin after
+    /// How long an attempt without an answer goes on, a day at most. It holds for attempts that begin after
     /// this call. A race has its own times (patience, attempt time-out, deadline), so this matters only where
     /// none of them ends it.
     ///

@@ -142,7 +142,7 @@ where
             TurnResult::Failed(failure) => break Err(failure),
         }
     };
-    // Look-ups that are still under way are abandoned.
+    // Lookups that are still under way are abandoned.
     poller.lookups.clear();
     poller.looks_at = None;
     let ConnectOutcome { mut socket, destination, report, held } = operation.conclude(result)?;

@@ -58,7 +58,7 @@ pub enum ConnectErrorKind {
     InvalidTarget,
     /// A list of more [hosts](crate::Hosts) than [`MAX_HOSTS`](crate::MAX_HOSTS): of so many. No socket was opened.
     TooManyHosts(usize),
-    /// An option says nothing that could be done, in words that name it: a range of local ports that is empty. No socket was opened.
+    /// An option cannot be followed, such as an empty range of local ports; the text names it. No socket was opened.
     InvalidOption(String),
     /// The name could not be resolved: [`Report::failed_queries`] says what failed.
     Resolve(Report),
@@ -72,7 +72,7 @@ pub enum ConnectErrorKind {
     BudgetHeld {
         /// How many sockets the budget has. Connections held all of them.
         sockets: usize,
-        /// What the race did before: its look-ups, and the addresses that they brought.
+        /// What the race did before: its lookups, and the addresses that they brought.
         report: Report,
     },
     /// The winner could not be made ready for use.

@@ -76,7 +76,7 @@ pub struct Options {
     pub filter: AddressFilter,
     /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,
-    /// Where the race and its look-ups take their sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one
+    /// Where the race and its lookups take their sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one
     /// nothing keeps many races from using up the process's descriptors.
     ///
     /// A connection keeps its place in the budget as long as it lives. While all places are taken a race waits for those of other races, until

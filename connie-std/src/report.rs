@@ -64,7 +64,7 @@ struct Parts {
 /// Why a race opened no socket, where its budget of so many `sockets` is why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lack {
-    /// It stood in line behind other races and look-ups.
+    /// It stood in line behind other races and lookups.
     InLine { sockets: usize },
     /// Connections held all, and it waited for one of them to end.
     AllHeld { sockets: usize },

@@ -176,7 +176,7 @@ impl<'a, const N: usize> From<&'a [SocketAddr; N]> for Target<'a> {
 /// ```
 ///
 /// Each is what a [`Target`] can be: a text with its port, a name and a port, an address, addresses. All their addresses are in **one race**: those of each family in
-/// turn, the first host's first. Names are looked up side by side. One that is not found, or whose look-up hangs, holds up none of the others: it is waited for only
+/// turn, the first host's first. Names are looked up side by side. One that is not found, or whose lookup hangs, holds up none of the others: it is waited for only
 /// where they have failed. [`Report::won_by`](crate::Report::won_by) says whose address has won, and with TLS that host's name is what the
 /// certificate must be valid for.
 ///

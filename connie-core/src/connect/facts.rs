@@ -77,11 +77,12 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The routes of a host that knows whether there is a way to an address, and from which of its own.
+    /// The routes of a host, from a function that returns the source address for a destination, if there is a
+    /// route to it.
     ///
     /// An address for documentation (RFC 5737, RFC 3849) goes where any other goes that no route names. A VPN
-    /// can bring IPv6 with a route to its own addresses alone (RFC 4193): that is a way too. A host that has
-    /// none by either family is not on the internet, and in which of its own networks a name is, these
+    /// can bring IPv6 with a route to its own addresses alone (RFC 4193): that is a route too. A host that
+    /// has none by either family is not on the internet, and in which of its own networks a name is, these
     /// addresses do not tell: it counts as one that has both.
     #[must_use]
     pub fn of(mut leads_to: impl FnMut(IpAddr) -> bool) -> Routes {

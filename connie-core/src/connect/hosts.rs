@@ -23,11 +23,11 @@ use crate::resolution::{Query, QueryError, QueryFailure};
 ///
 /// - **The first host first, and in turn.** Of each family the best address of each host comes before the
 ///   second best of any.
-/// - **A host that is not found holds up none**, nor one whose lookup never ends: what is known of the
-///   others is tried. Only the end waits for it, since it may still help: a race without a deadline does not
-///   fail before all lookups have ended.
-/// - **Room for each.** There is room for `ADDRESSES` addresses in all. Where that is full a host with more
-///   gives way to one with less.
+/// - **A host that is not found delays no other**, nor does one whose lookup never ends: what is known of the
+///   others is tried. Only the failure waits for it, since it may still help: a race without a deadline does
+///   not fail before all lookups have ended.
+/// - **Room for each.** There is room for `ADDRESSES` addresses in all. When that is full, a host with more
+///   of them loses one to a host with fewer.
 ///
 /// `HOSTS` is how many there can be, at most 255.
 ///
@@ -77,7 +77,7 @@ pub struct Hosts<const HOSTS: usize = 4, const ADDRESSES: usize = 16> {
 #[derive(Clone, Copy, Debug)]
 struct HostState {
     queries: [QueryState; 2],
-    /// The way to the best address.
+    /// The route to the best address.
     ways: [Route; 2],
 }
 

@@ -70,7 +70,7 @@ impl<'r> PastRace<'r> {
 
 impl<const N: usize> Memory<N> {
     /// Learns from a race that has ended. `is_sent_again` is whether the winner's SYN was sent more than
-    /// once, where the system tells (`TCP_INFO`): by Karn's rule its time is no sample then.
+    /// once, where the system reports it (`TCP_INFO`): by Karn's rule its time is no sample then.
     pub fn learn<const D: usize, const K: usize, const R: usize>(
         &mut self,
         visit: &Visit,

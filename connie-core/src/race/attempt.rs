@@ -159,10 +159,10 @@ impl AttemptErrorKind {
         }
     }
 
-    /// How much it says about a host whose addresses have failed in different ways, from 0, the most: that a
-    /// machine refused, which is there; that TLS failed, a bad certificate before all else; that nobody
-    /// answered; that there is no route; then anything else, which says something about one address or about
-    /// this side only. [`Timeline::most_telling`](crate::Timeline::most_telling) goes by it.
+    /// How much it tells about a host whose addresses have failed in different ways, from 0, the most: that a
+    /// machine refused, which is there; that TLS failed, a bad certificate before all else; that nothing
+    /// answered; that there is no route; then anything else, which concerns one address or about
+    /// this side only. [`Timeline::most_telling`](crate::Timeline::most_telling) uses it.
     #[must_use]
     pub const fn precedence(self) -> u8 {
         match self {

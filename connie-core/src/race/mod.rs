@@ -316,8 +316,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.check_laws();
     }
 
-    /// The family whose addresses come first from now on, in place of [`Config::preferred_family`]. RFC 6724
-    /// tells, once addresses are known: see RFC 6724 section 6.
+    /// The family whose addresses come first from now on, in place of [`Config::preferred_family`]. Once
+    /// addresses are known, RFC 6724 section 6 decides which that is.
     pub fn prefer(&mut self, family: Family) {
         self.settings.preferred_family = family;
     }
@@ -355,9 +355,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// [`Config::max_in_flight`] and the capacity. Poll the race afterwards: what waits may start at once,
     /// and a moment named before no longer holds.
     ///
-    /// So a caller gives back what [`limit_to`](Race::limit_to) took, and says that there are sockets again
-    /// where the stack ran out of them (rule 5). Where it is wrong about that, the stack says so again: that
-    /// costs no destination its turn. A race that has ended stays as it is.
+    /// A caller uses it to give back what [`limit_to`](Race::limit_to) took, and to report that there are
+    /// sockets again after the stack ran out of them (rule 5). If that is wrong, the stack runs out again,
+    /// which costs no destination its turn. A race that has ended stays as it is.
     pub fn grow_to(&mut self, sockets: usize) {
         if self.is_racing() {
             // At most the capacity, which is a `u8`.

@@ -26,9 +26,9 @@ pub enum QueryError {
     Malformed,
     /// This machine had no socket left to ask with.
     OutOfSockets,
-    /// The resolver says that it failed, and that it may not the next time, and not why.
+    /// The resolver reports a failure that may be temporary, without a reason.
     Temporary,
-    /// The resolver says that it failed, and not why.
+    /// The resolver reports a failure without a reason.
     Failed,
 }
 

@@ -53,7 +53,7 @@ pub const DEFAULT_POLICY: [PolicyEntry; 9] = [
     row([0x3ffe, 0, 0, 0, 0, 0, 0, 0], 16, 1, 12),
 ];
 
-/// What the platform knows of the way to a destination.
+/// What the platform knows of the route to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// Nothing. Such a destination counts as one that is reached from the best of sources.
@@ -127,7 +127,7 @@ impl Candidate {
         self.address
     }
 
-    /// Whether there is a way to it, as far as is known.
+    /// Whether there is a route to it, as far as is known.
     #[must_use]
     pub const fn is_reachable(&self) -> bool {
         !self.standing.key.0

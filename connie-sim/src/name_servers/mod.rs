@@ -1,4 +1,4 @@
-//! Name servers, and a [`TABLE`] of what they do and what a look-up is to make of it: the same over every
+//! Name servers, and a [`TABLE`] of what they do and what a lookup is to make of it: the same over every
 //! driver of connie's DNS client.
 //!
 //! [`Servers`] works on octets and knows no client: it is told each query that a driver has sent, and says

@@ -73,7 +73,7 @@ pub struct RowSettings {
     pub timeout: Option<Duration>,
 }
 
-/// What a look-up finds.
+/// What a lookup finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// Addresses, in this order.
@@ -86,7 +86,7 @@ pub enum Finding {
     Error(QueryError),
 }
 
-/// What a look-up finds of a kind, and when.
+/// What a lookup finds of a kind, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Of what.
@@ -147,7 +147,7 @@ impl Row {
         settings
     }
 
-    /// What a look-up finds, in the order in which it is given.
+    /// What a lookup finds, in the order in which it is given.
     #[must_use]
     pub fn found(&self) -> Vec<Found> {
         let (found, _) = self.expected.split_once(" | ").expect("what is found, and what is sent");

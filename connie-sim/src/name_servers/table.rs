@@ -2,7 +2,7 @@
 
 use super::row::{Row, kernel, row};
 
-/// What name servers do, and what a look-up makes of it: what it finds out, when, and which queries that
+/// What name servers do, and what a lookup makes of it: what it finds out, when, and which queries that
 /// takes. Each row stands for its kind.
 pub const TABLE: &[Row] = &[
     // One server.

@@ -14,9 +14,9 @@ impl ConnectError {
     ///
     /// | what went wrong | kind |
     /// |---|---|
-    /// | a host or a target that is none, an option that says nothing that could be done | `InvalidInput` |
+    /// | a host or a target that is none, an option that cannot be followed | `InvalidInput` |
     /// | no such name, or no address to connect to | `NotFound` |
-    /// | the look-up timed out (of queries that failed in different ways the [most telling](ErrorKind::of_queries) counts) | `TimedOut` |
+    /// | the lookup timed out (of queries that failed in different ways the [most telling](ErrorKind::of_queries) counts) | `TimedOut` |
     /// | it found no way to a name server | `NetworkUnreachable` |
     /// | it failed otherwise | `Other` |
     /// | [`Options::filter`](crate::Options::filter) denies every address | `PermissionDenied` |

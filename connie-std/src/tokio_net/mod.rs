@@ -20,8 +20,8 @@
 //! ```
 //!
 //! It is the same race as that of [`connie_std::connect`](crate::connect()), with the same [`Options`], errors and timeline: the core is told by
-//! tokio's reactor what `poll` tells it there. No thread waits for a connection. Name look-ups by the system's resolver, which offers
-//! nothing but a call that blocks, run on the [threads](crate::resolve::MAX_THREADS) that all of a process's look-ups share; those of
+//! tokio's reactor what `poll` tells it there. No thread waits for a connection. Name lookups by the system's resolver, which offers
+//! nothing but a call that blocks, run on the [threads](crate::resolve::MAX_THREADS) that all of a process's lookups share; those of
 #![cfg_attr(feature = "dns", doc = "[`dns::Dns`](crate::dns::Dns)")]
 #![cfg_attr(not(feature = "dns"), doc = "`dns::Dns`")]
 //! run in the task.
@@ -51,7 +51,7 @@
 //! A race waits for its turn in the line for sockets without blocking the thread. As with tokio's semaphore, a future that holds a place in
 //! line has to be polled: one that is kept and not polled holds up those behind it.
 //!
-//! Other than on Unix, look-ups that lend sockets to the race (`dns::Dns`) are looked after each 5 ms, since tokio waits for no foreign
+//! Other than on Unix, lookups that lend sockets to the race (`dns::Dns`) are looked after each 5 ms, since tokio waits for no foreign
 //! sockets there.
 
 mod ordered;

@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Such a client tries one address after the other, and waits a long time for one that is dead. So the order is what there is to be won:
 ///
 /// - **Where the [`Memory`] knows** an address that answers, the order is the memory's: the best one first, and what has failed lately last. Nothing is
-///   sent but the look-up.
+///   sent but the lookup.
 /// - **Where it does not**, the addresses are raced. The winner goes first; its connection is closed, since there is no way to hand it over.
 ///   **This probe is a connection more** than the client makes, and so many SYNs more as the race sends.
 /// - **When what it knows is older than the [half-life](connie_core::memory::MemorySettings::HALF_LIFE)**, ten minutes, it races again: that is one probe
@@ -97,7 +97,7 @@ impl OrderedResolver {
         OrderedResolver { options, memory: memory.clone(), port, shared: Arc::default() }
     }
 
-    /// The same with options of its own for look-ups and races, but for their [`memory`](Options::memory).
+    /// The same with options of its own for lookups and races, but for their [`memory`](Options::memory).
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
         OrderedResolver { options: Arc::new(in_time(options)), ..self }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Ends a [`connect`](crate::connect). Clones end the same one; it stays canceled.
 ///
 /// A component has no other thread that could cancel in the middle of a wait: what was canceled before the call, or by a
-/// [look-up](crate::resolve::PendingLookup) of the program's own, counts.
+/// [lookup](crate::resolve::PendingLookup) of the program's own, counts.
 #[derive(Clone, Debug)]
 pub struct Canceler(Arc<AtomicBool>);
 

@@ -9,7 +9,7 @@ use crate::resolve::{
 
 /// The runtime's resolver, which asks what the host is set up to ask.
 ///
-/// Each look-up is one question for both families. The answers come one by one where the runtime has them so, and are hints until the last
+/// Each lookup is one question for both families. The answers come one by one where the runtime has them so, and are hints until the last
 /// is there; on wasmtime they come together.
 ///
 /// What it cannot tell: how long an answer holds; whether a name does not exist or could not be asked for.
@@ -24,7 +24,7 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// A look-up under way.
+/// A lookup under way.
 struct SystemLookup(NameLookup);
 
 impl PendingLookup for SystemLookup {
