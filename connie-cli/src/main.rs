@@ -36,6 +36,7 @@ mod tries;
 mod urls;
 mod usage;
 mod verbose;
+mod watch;
 mod write_out;
 
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ fn complete(args: &mut Get) -> Result<(), Error> {
 fn main() -> ExitCode {
     let result = usage::read().and_then(|line| match line.command {
         Command::Get(mut args) => complete(&mut args).and_then(|()| get::run(&args)),
-        Command::Race(args) => race::run(&args),
+        Command::Race(mut args) => race::run(&mut args),
         Command::Demo(args) => demo::run(&args),
         Command::Memory(args) => memory::run(&args),
         #[cfg(not(target_os = "wasi"))]

@@ -1,6 +1,7 @@
 //! `connie race`: only the race.
 
 use std::io;
+use std::time::Duration;
 
 use connie_web::parse_host_port;
 
@@ -8,15 +9,21 @@ use crate::args::{Limit, RaceArgs};
 use crate::connect::connect;
 use crate::error::Error;
 use crate::output::{Stdout, print};
-use crate::{terminal, verbose};
+use crate::{terminal, verbose, watch};
 
-pub fn run(args: &RaceArgs) -> Result<(), Error> {
+pub fn run(args: &mut RaceArgs) -> Result<(), Error> {
     let mut on_stdout = args.race.on_stdout();
     if args.json {
         on_stdout[0] = (true, "--json");
     }
     let stdout = Stdout::of(&on_stdout)?;
     let (host, port) = parse_host_port(&args.target)?;
+    if let Some(seconds) = args.watch {
+        // What one race has learnt would keep the next from trying all addresses.
+        args.race.no_memory |= args.race.memory.is_none();
+        args.race.load_memory()?;
+        return watch::run(args, &host, port, Duration::from_secs(seconds.into()));
+    }
     args.race.load_memory()?;
     let (raced, winner) = connect(&host, port, &args.race, args.max_time.and_then(Limit::get));
     // The winner has served its purpose: it closes here.

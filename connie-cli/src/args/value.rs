@@ -222,13 +222,13 @@ fn host_and_rest(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-fn port_or_any(text: &str) -> Result<Option<u16>, String> {
-    if text.is_empty() {
+fn port_or_any(port: &str) -> Result<Option<u16>, String> {
+    if port.is_empty() {
         return Ok(None);
     }
-    match whole::<u16>(1, 65_535)(text) {
-        Ok(port) => Ok(Some(port)),
-        Err(_) => Err(format!("{text:?} is not a port")),
+    match whole::<u16>(1, 65_535)(port) {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(format!("{port:?} is not a port")),
     }
 }
 

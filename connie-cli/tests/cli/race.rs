@@ -161,3 +161,26 @@ fn get_puts_the_race_into_its_own_object() {
         connie(["get", "http://127.0.0.1:1/", "--report", "json", "-o", "/dev/null"]).exits(7).json();
     assert_eq!((&fetched["status"], &fetched["race"]["outcome"]), (&Value::Null, &json!("failed")));
 }
+
+#[test]
+fn a_race_that_is_watched_has_a_line_each_time_and_tries_all_addresses() {
+    let server = Server::serving("127.0.0.4:0", "");
+    let target = format!("name.test:{}", server.port());
+    let [option, addresses] = resolve(server.port(), "127.0.0.2,127.0.0.4");
+    let arguments = ["race", "--watch", "1", "-m", "2.5", &target, &option, &addresses];
+    let text = connie(arguments).exits(0).is_quiet().out();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    for line in &lines {
+        assert!(line.contains(&format!("Z 127.0.0.4:{} in ", server.port())), "{line}");
+        assert!(line.ends_with("; failed: 127.0.0.2 connection refused"), "{line}");
+    }
+    let json = connie(arguments.iter().chain(&["--json"])).exits(0).out();
+    let races: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(races.len(), 3);
+    assert!(races.iter().all(|race| race["attempts"].as_array().unwrap().len() == 2), "{json}");
+    // One that fails goes on all the same, and the last one counts.
+    let ran = connie(["race", "--watch", "1", "-m", "1.5", "127.0.0.1:1"]);
+    assert_eq!(ran.exits(7).out().matches("connection refused").count(), 2, "{}", ran.out());
+    connie(["race", "--watch", "1", "--svg", "/dev/null", "127.0.0.1:1"]).exits(2).says("--watch");
+}
