@@ -26,17 +26,18 @@ pub(crate) use spare_permits::SparePermits;
 /// has one for each address that it knows and that has not failed, as far as
 /// [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow. One that is a task
 /// and found fewer has the next that come free, within its [patience](connie_core::Config::patience). A
-/// thread, which nothing wakes while it waits for the network, takes more only where nobody waits in line,
-/// when it looks: as its attempts and lookups have news, and once each patience. So does every race for
-/// addresses that it is told after it has left the line, and for second attempts. Where somebody waits in
-/// line, a race whose patience has passed keeps no more than its fair part, which is at least one: it gives
-/// back what is not in flight, and evicts attempts that have outstayed their patience until no more are left.
-/// A race with few sockets is slower where addresses are dead, and never stuck.
+/// thread, which nothing wakes while it waits for the network, takes more only when no race waits in line,
+/// and only when it looks: when its attempts or lookups have news, and once each patience. The same holds for
+/// addresses that a race learns after it has left the line, and for second attempts. When another race waits
+/// in line, a race whose patience has passed keeps no more than its fair part, which is at least one: it
+/// gives back what is not in flight, and evicts attempts that have outstayed their patience until no more are
+/// left. A race with few sockets is slower where addresses are dead, and never stuck.
 ///
-/// A race waits for sockets that come back by themselves: those of other races, and of lookups. For those of
-/// connections it does not wait unless [told to](Self::waits), since only the program can give them back.
-/// Where they hold all, the race fails at once with [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), and
-/// so do those that wait in line when it comes to that.
+/// A race waits for sockets that come back by themselves: those of other races, and of lookups. It does not
+/// wait for those of connections unless [`waits`](Self::waits) is set, since only the program can give them
+/// back. When connections hold all, the race fails at once with
+/// [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), and so do those that wait in line when it comes to
+/// that.
 ///
 /// Lookups take their descriptors here too, and stand in the same line: one for each socket of `dns::Dns`,
 /// and one for each call of `getaddrinfo`. One that would wait behind its own race is lent a socket of that:

@@ -11,12 +11,13 @@ use rustix::fd::{AsFd, BorrowedFd};
 use crate::notifier::Notifier;
 use crate::process;
 
-/// Ends a [`connect`](crate::connect()) from another thread. Clones end the same one; it stays canceled.
+/// Ends a [`connect`](crate::connect()) from another thread. Clones cancel the same calls. It stays canceled.
 ///
-/// The child of a fork has one of its own: neither ends what the other runs. One that was made before the fork is seen within 20 ms there, one that the
-/// child makes at once.
+/// After a fork, parent and child each have their own: neither cancels the other's calls. In the child, one
+/// made before the fork takes up to 20 ms to act, and one made after it acts at once.
 ///
-/// On Linux it costs one descriptor, on other Unix systems two, elsewhere a socket, however many races and attempts it serves.
+/// On Linux it takes one descriptor, on other Unix systems two, elsewhere a socket, however many races and
+/// attempts it serves.
 #[derive(Clone, Debug)]
 pub struct Canceler {
     shared: Arc<Shared>,
@@ -25,7 +26,7 @@ pub struct Canceler {
 #[derive(Debug)]
 struct Shared {
     canceled: AtomicBool,
-    /// Rung once, and never answered: it wakes every wait from then on.
+    /// Notified once, and never cleared: it wakes every wait from then on.
     notifier: Notifier,
     /// The process that made the notifier. The child of a fork would share it with its parent.
     process: u32,
@@ -49,11 +50,12 @@ impl Canceler {
         Self::with_parent(None)
     }
 
-    /// A canceler that also cancels once `descriptor` is ready to read, or the other end of it is closed: a pipe or an eventfd that a signal
-    /// handler writes to, a descriptor of another event loop. Nothing is read from it.
+    /// A canceler that also cancels once `descriptor` is ready to read, or the other end of it is closed: a
+    /// pipe or an eventfd that a signal handler writes to, a descriptor of another event loop. Nothing is
+    /// read from it.
     ///
-    /// Each wait is for it too, so a call that blocks ends at once. A future of tokio looks at it whenever it is polled, and is not woken by
-    /// it: drop the future, or [`cancel`](Self::cancel).
+    /// Each wait is for it too, so a call that blocks ends at once. A future of tokio looks at it whenever it
+    /// is polled, and is not woken by it: drop the future, or [`cancel`](Self::cancel).
     ///
     /// # Errors
     ///
@@ -65,7 +67,7 @@ impl Canceler {
         Ok(Canceler { shared: Arc::new(shared) })
     }
 
-    /// A canceler of its own that this one cancels too: for a part of what this one ends.
+    /// A canceler that this one cancels too, for a part of what this one cancels.
     ///
     /// ```
     /// use connie_std::Canceler;
@@ -90,7 +92,8 @@ impl Canceler {
         Shared::new(parent).map(|shared| Canceler { shared: Arc::new(shared) })
     }
 
-    /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
+    /// Cancels. From now on every `connect` with this canceler ends with
+    /// [`Failure::Canceled`](connie_core::Failure::Canceled).
     pub fn cancel(&self) {
         if !self.shared.canceled.swap(true, Ordering::SeqCst) {
             self.notify();
@@ -123,7 +126,8 @@ impl Canceler {
         own.chain(self.lineage().filter_map(|canceler| canceler.shared.descriptor()))
     }
 
-    /// Whether one that can cancel this has no notifier in this process, which has to look from time to time then.
+    /// Whether one that can cancel this has no notifier in this process, which has to look from time to time
+    /// then.
     pub(crate) fn is_inherited(&self) -> bool {
         self.lineage().count() > self.of_this_process().count()
     }
@@ -161,7 +165,8 @@ impl Shared {
     }
 }
 
-/// Whether there is something to read, or nobody left to write it. What `poll` cannot say now is asked for again.
+/// Whether there is something to read, or nobody left to write it. What `poll` cannot say now is asked for
+/// again.
 fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -195,9 +200,11 @@ mod tasks {
     }
 
     impl Canceler {
-        /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
+        /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may
+        /// come back here.
         ///
-        /// `None` in the child of a fork to which it is lost: no task is woken there, and each sees the cancel when it is polled.
+        /// `None` in the child of a fork to which it is lost: no task is woken there, and each sees the
+        /// cancel when it is polled.
         fn tasks(&self) -> Option<MutexGuard<'_, Tasks>> {
             // The tasks of the parent are not woken here.
             self.shared.tasks.lock(|tasks| std::mem::forget(std::mem::take(&mut tasks.wakers)))

@@ -19,16 +19,18 @@ use crate::retransmitted::Retransmitted;
 use crate::socket::{OsSocket, OsStack, blocking};
 use crate::target::Target;
 
-/// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until
-/// the deadline, or until canceled; afterwards no socket is open but the winner's.
+/// Connects to the address of `target` that answers first. Blocks until there is a winner, until every
+/// address has failed, until the deadline, or until canceled; afterwards no socket is open but the winner's.
 ///
-/// A name is [resolved](crate::resolve) while the race runs: its first address is tried as soon as it is known, and the others join.
-/// Nothing waits for a resolver but the addresses that it has not told yet.
+/// A name is [resolved](crate::resolve) while the race runs: its first address is tried as soon as it is
+/// known, and the others join. Only addresses that the resolver has not returned yet wait for it.
 ///
-/// Of [several hosts](crate::Hosts) any will do: `connect(&["a.example:1883", "b.example:1883"], &options)` is one race to all of them.
+/// With [several hosts](crate::Hosts), any of them may win:
+/// `connect(&["a.example:1883", "b.example:1883"], &options)` is one race to all of them.
 ///
-/// It ends after 30 seconds unless [`Options::deadline`] says otherwise. Without a deadline, a host of which every address stays silent takes as
-/// long as the system's own time-out, some two minutes, and a name whose last answer never comes as long as its resolver.
+/// It ends after 30 seconds unless [`Options::deadline`] is set to something else. Without a deadline, a host
+/// whose addresses are all silent takes as long as the system's own time-out, some two minutes, and a name
+/// without an answer as long as its resolver.
 ///
 /// ```no_run
 /// use connie_std::{Options, connect};
@@ -44,7 +46,8 @@ use crate::target::Target;
 ///
 /// # Errors
 ///
-/// [`ConnectError`] says what went wrong, names the host, and has a line for each address. It turns into an [`io::Error`] with `?`.
+/// [`ConnectError`] has what went wrong, names the host, and has a line for each address. It turns into an
+/// [`io::Error`] with `?`.
 pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
     let target = target.into();
     let mut watch = RaceObservation::begin(target, options);
@@ -63,8 +66,8 @@ pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<C
     connected
 }
 
-/// As [`connect`], for a program that goes on with the core: the winner stays a non-blocking socket of [`OsStack`], such as
-/// [`connie_http::HttpConnection`] takes.
+/// As [`connect`], for a program that goes on with the core: the winner stays a non-blocking socket of
+/// [`OsStack`], such as [`connie_http::HttpConnection`] takes.
 ///
 /// # Errors
 ///

@@ -4,23 +4,29 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// Which addresses a [`connect`](crate::connect) may try: networks that are denied, and networks that are allowed within those.
+/// Which addresses a [`connect`](crate::connect) may try: networks that are denied, and networks that are
+/// allowed within those.
 ///
-/// It is for programs that connect to where others say: a web hook, a feed, a picture's URL. Who can choose a name can have it lead to
-/// `127.0.0.1` or into the program's own network, now or a moment after somebody has looked (DNS rebinding). A check before the connect
-/// sees other answers than the connect does; this one is made between the answers and the race.
+/// It is for programs that connect to names which others choose: a web hook, a feed, a picture's URL. Whoever
+/// chooses the name can have it lead to `127.0.0.1` or into the program's own network, also after the program
+/// has checked it (DNS rebinding). A check before the connect may see other answers than the connect does.
+/// This one comes between the answers and the race.
 ///
-/// - **Every address is looked at, wherever it comes from**: answers and hints of any [`resolver`](crate::Options::resolver), the hosts
-///   file, [`overrides`](crate::Options::overrides), `localhost`, addresses that are written out, and those that the program gives itself.
-///   What is denied is not tried, and [`Report::denied`](crate::Report::denied) has it. Where nothing is left, the error is
+/// - **Every address is checked, wherever it comes from**: answers and hints of any
+///   [`resolver`](crate::Options::resolver), the hosts file, [`overrides`](crate::Options::overrides),
+///   `localhost`, addresses that are written out, and those that the program gives itself. A denied address
+///   is not tried, and is in [`Report::denied`](crate::Report::denied). If no address is left, the error is
 ///   [`ConnectErrorKind::Denied`](crate::ConnectErrorKind::Denied).
-/// - **The most specific network that has the address decides**; of two that are the same, the later one. An address that is in none is allowed.
-/// - **An IPv4 address inside of an IPv6 address counts too.** `::ffff:127.0.0.1` is the IPv4 address: IPv6 networks say nothing about it.
-///   Of a NAT64's address with the well-known prefix (`64:ff9b::7f00:1`, RFC 6052), of 6to4 (`2002:7f00:1::`, RFC 3056) and of Teredo (RFC
-///   4380), the networks are asked for the whole and for what is inside, and either can deny it. What a network's own NAT64 prefix carries
-///   cannot be seen in an address; where connie itself makes such an address out of an IPv4 address (RFC 7050), that was looked at before.
-/// - **Not looked at** are name servers, and what a proxy connects to: there the proxy's address is, and who must not be reached through it
-///   the proxy has to know.
+/// - **The most specific network that has the address decides**; of two that are equal, the later one. An
+///   address in none of them is allowed.
+/// - **An IPv4 address inside of an IPv6 address counts too.** `::ffff:127.0.0.1` is the IPv4 address: IPv6
+///   networks do not apply to it. Of a NAT64's address with the well-known prefix (`64:ff9b::7f00:1`,
+///   RFC 6052), of 6to4 (`2002:7f00:1::`, RFC 3056) and of Teredo (RFC 4380), the networks are asked for the
+///   whole and for what is inside, and either can deny it. What a network's own NAT64 prefix carries cannot
+///   be seen in an address; where connie itself makes such an address out of an IPv4 address (RFC 7050), the
+///   IPv4 address was checked before.
+/// - **Not checked** are name servers, and the hosts behind a proxy: only the proxy's own address is checked,
+///   and the proxy has to decide which hosts may be reached through it.
 ///
 /// ```
 /// use connie_std::{AddressFilter, ConnectErrorKind, Options, connect};
@@ -41,11 +47,12 @@ pub struct AddressFilter {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Rule {
-    network: Network,
+    network: IpNetwork,
     allows: bool,
 }
 
-/// The networks of the IANA registries of special-purpose addresses (RFC 6890) that are not globally reachable, or lead to nobody in particular.
+/// The networks of the IANA registries of special-purpose addresses (RFC 6890) that are not globally
+/// reachable, or lead to nobody in particular.
 const NOT_PUBLIC_V4: [(Ipv4Addr, u8); 16] = [
     // "This network", of which 0.0.0.0 leads to this very host on many systems.
     (Ipv4Addr::new(0, 0, 0, 0), 8),
@@ -74,8 +81,8 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u8); 16] = [
     (Ipv4Addr::new(255, 255, 255, 255), 32),
 ];
 
-/// Of IPv6 all but 2000::/3, which alone is handed out, and the well-known prefix of NAT64: loopback, unique local, link-local and
-/// multicast addresses are outside. And inside of it these.
+/// Of IPv6 all but 2000::/3, which alone is handed out, and the well-known prefix of NAT64: loopback, unique
+/// local, link-local and multicast addresses are outside. And inside of it these.
 const NOT_PUBLIC_V6: [(Ipv6Addr, u8); 3] = [
     // IETF protocol assignments: Teredo, ORCHID, benchmarks.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
@@ -84,36 +91,38 @@ const NOT_PUBLIC_V6: [(Ipv6Addr, u8); 3] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-const GLOBAL_UNICAST: Network = Network::of_v6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-const WELL_KNOWN_NAT64: Network = Network::of_v6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
-const SIX_TO_FOUR: Network = Network::of_v6(Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
-const TEREDO: Network = Network::of_v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
-const ALL_V6: Network = Network::of_v6(Ipv6Addr::UNSPECIFIED, 0);
+const GLOBAL_UNICAST: IpNetwork = IpNetwork::of_v6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+const WELL_KNOWN_NAT64: IpNetwork = IpNetwork::of_v6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+const SIX_TO_FOUR: IpNetwork = IpNetwork::of_v6(Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
+const TEREDO: IpNetwork = IpNetwork::of_v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
+const ALL_V6: IpNetwork = IpNetwork::of_v6(Ipv6Addr::UNSPECIFIED, 0);
 
 impl AddressFilter {
-    /// Denies what is not on the public internet: loopback, private, shared and unique local, link-local, unspecified, multicast,
-    /// broadcast, documentation's and all other reserved addresses. A program whose own network is to be reached [allows](Self::allow) it.
+    /// Denies what is not on the public internet: loopback, private, shared and unique local, link-local,
+    /// unspecified, multicast, broadcast, documentation's and all other reserved addresses. A program whose
+    /// own network is to be reached [allows](Self::allow) it.
     #[must_use]
     pub fn public_only() -> Self {
-        let v4 = NOT_PUBLIC_V4.iter().map(|&(prefix, length)| Network::of_v4(prefix, length));
-        let v6 = NOT_PUBLIC_V6.iter().map(|&(prefix, length)| Network::of_v6(prefix, length));
+        let v4 = NOT_PUBLIC_V4.iter().map(|&(prefix, length)| IpNetwork::of_v4(prefix, length));
+        let v6 = NOT_PUBLIC_V6.iter().map(|&(prefix, length)| IpNetwork::of_v6(prefix, length));
         let filter = Self::default().deny(ALL_V6).allow(GLOBAL_UNICAST).allow(WELL_KNOWN_NAT64);
         v4.chain(v6).fold(filter, Self::deny)
     }
 
     /// The same, with this network denied.
     #[must_use]
-    pub fn deny(self, network: Network) -> Self {
+    pub fn deny(self, network: IpNetwork) -> Self {
         self.with(network, false)
     }
 
-    /// The same, with this network allowed. For what a larger network is denied that has it; to deny all but a few, deny `0.0.0.0/0` and `::/0`.
+    /// The same, with this network allowed. For what a larger network is denied that has it; to deny all but
+    /// a few, deny `0.0.0.0/0` and `::/0`.
     #[must_use]
-    pub fn allow(self, network: Network) -> Self {
+    pub fn allow(self, network: IpNetwork) -> Self {
         self.with(network, true)
     }
 
-    fn with(mut self, network: Network, allows: bool) -> Self {
+    fn with(mut self, network: IpNetwork, allows: bool) -> Self {
         self.rules.push(Rule { network, allows });
         self
     }
@@ -173,27 +182,28 @@ fn inside(whole: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     }
 }
 
-/// A network: the addresses that begin with the same bits. As a text `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
+/// A network: the addresses that begin with the same bits. As a text `10.0.0.0/8`, `2001:db8::/32`, or an
+/// address alone.
 ///
 /// ```
-/// use connie_std::Network;
+/// use connie_std::IpNetwork;
 /// use std::net::Ipv4Addr;
 ///
-/// let network: Network = "172.16.0.0/12".parse()?;
-/// assert_eq!(Some(network), Network::new(Ipv4Addr::new(172, 16, 0, 0), 12));
+/// let network: IpNetwork = "172.16.0.0/12".parse()?;
+/// assert_eq!(Some(network), IpNetwork::new(Ipv4Addr::new(172, 16, 0, 0), 12));
 /// assert!(network.contains("172.31.255.255".parse()?) && !network.contains("172.32.0.0".parse()?));
 /// assert!(network.contains("::ffff:172.16.0.1".parse()?), "an IPv4-mapped address is the IPv4 address");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network {
+pub struct IpNetwork {
     prefix: IpAddr,
     bits: u8,
 }
 
-impl Network {
-    /// The network of `prefix` with this many bits in common. `None` where that is more than it has, and where a bit behind them is set:
-    /// `10.1.2.3/8` is most likely a mistake.
+impl IpNetwork {
+    /// The network of `prefix` with this many bits in common. `None` if it has fewer bits, or if a bit after
+    /// them is set: `10.1.2.3/8` is most likely a mistake.
     #[must_use]
     pub fn new(prefix: impl Into<IpAddr>, bits: u8) -> Option<Self> {
         let prefix = prefix.into();
@@ -202,23 +212,23 @@ impl Network {
             IpAddr::V4(ip) => bits <= 32 && ip.to_bits().checked_shl(bits.into()).unwrap_or(0) == 0,
             IpAddr::V6(ip) => bits <= 128 && ip.to_bits().checked_shl(bits.into()).unwrap_or(0) == 0,
         };
-        is_network.then_some(Network { prefix, bits }).map(Network::canonical)
+        is_network.then_some(IpNetwork { prefix, bits }).map(IpNetwork::canonical)
     }
 
     /// A part of the IPv4-mapped addresses is a part of IPv4.
     fn canonical(self) -> Self {
         match (self.prefix.to_canonical(), self.bits.checked_sub(96)) {
-            (prefix @ IpAddr::V4(_), Some(bits)) if self.prefix.is_ipv6() => Network { prefix, bits },
+            (prefix @ IpAddr::V4(_), Some(bits)) if self.prefix.is_ipv6() => IpNetwork { prefix, bits },
             _ => self,
         }
     }
 
     const fn of_v4(prefix: Ipv4Addr, bits: u8) -> Self {
-        Network { prefix: IpAddr::V4(prefix), bits }
+        IpNetwork { prefix: IpAddr::V4(prefix), bits }
     }
 
     const fn of_v6(prefix: Ipv6Addr, bits: u8) -> Self {
-        Network { prefix: IpAddr::V6(prefix), bits }
+        IpNetwork { prefix: IpAddr::V6(prefix), bits }
     }
 
     /// Whether `address` belongs to it.
@@ -237,18 +247,18 @@ impl Network {
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.prefix, self.bits)
     }
 }
 
-impl FromStr for Network {
-    type Err = InvalidNetwork;
+impl FromStr for IpNetwork {
+    type Err = InvalidIpNetwork;
 
-    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+    fn from_str(text: &str) -> Result<Self, InvalidIpNetwork> {
         let (prefix, bits) = text.split_once('/').map_or((text, None), |(prefix, bits)| (prefix, Some(bits)));
-        let prefix: IpAddr = prefix.parse().map_err(|_| InvalidNetwork)?;
+        let prefix: IpAddr = prefix.parse().map_err(|_| InvalidIpNetwork)?;
         let bits = match bits {
             None => {
                 if prefix.is_ipv4() {
@@ -259,25 +269,25 @@ impl FromStr for Network {
             }
             // Not `parse` alone, which takes a plus sign too.
             Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                bits.parse().map_err(|_| InvalidNetwork)?
+                bits.parse().map_err(|_| InvalidIpNetwork)?
             }
-            Some(_) => return Err(InvalidNetwork),
+            Some(_) => return Err(InvalidIpNetwork),
         };
-        Network::new(prefix, bits).ok_or(InvalidNetwork)
+        IpNetwork::new(prefix, bits).ok_or(InvalidIpNetwork)
     }
 }
 
-/// A text that is no [`Network`].
+/// A text that is not an [`IpNetwork`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidNetwork;
+pub struct InvalidIpNetwork;
 
-impl fmt::Display for InvalidNetwork {
+impl fmt::Display for InvalidIpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a network is an address and how many of its bits count, with no other bit set: 10.0.0.0/8 or fd00::/8")
     }
 }
 
-impl std::error::Error for InvalidNetwork {}
+impl std::error::Error for InvalidIpNetwork {}
 
 #[cfg(test)]
 mod tests {
@@ -287,7 +297,7 @@ mod tests {
         filter.allows(address.parse().unwrap())
     }
 
-    fn network(text: &str) -> Network {
+    fn network(text: &str) -> IpNetwork {
         text.parse().unwrap()
     }
 
@@ -467,8 +477,8 @@ mod tests {
             "8000::/0",
             "10.0.0.0/256",
         ] {
-            assert_eq!(text.parse::<Network>(), Err(InvalidNetwork), "{text}");
+            assert_eq!(text.parse::<IpNetwork>(), Err(InvalidIpNetwork), "{text}");
         }
-        assert_eq!(Network::new(Ipv4Addr::LOCALHOST, 33), None);
+        assert_eq!(IpNetwork::new(Ipv4Addr::LOCALHOST, 33), None);
     }
 }

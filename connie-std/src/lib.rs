@@ -163,7 +163,7 @@ pub use connected::Connected;
 pub use connie_core;
 pub use connie_core::{Config, Families, Family, Pacing};
 pub use error::{ConnectError, ConnectErrorKind};
-pub use filter::{AddressFilter, InvalidNetwork, Network};
+pub use filter::{AddressFilter, InvalidIpNetwork, IpNetwork};
 pub use hosts::MAX_HOSTS;
 pub use http1::HttpConnection;
 #[cfg(feature = "tls")]

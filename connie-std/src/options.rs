@@ -16,13 +16,15 @@ use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::{OnSocket, SocketOptions};
 
-/// How many addresses one [`connect`](crate::connect) considers; those beyond are counted in its report. In `connie-wasi` itself there are 64, as a
-/// race's memory grows with them: on WASI this crate has 128 all the same.
+/// How many addresses one [`connect`](crate::connect) considers; those beyond are counted in its report. In
+/// `connie-wasi` itself there are 64, as a race's memory grows with them: on WASI this crate has 128 all the
+/// same.
 pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
 pub const MAX_IN_FLIGHT: usize = 64;
 
-/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A field can be read, and set, by itself too.
+/// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A
+/// field can be read, and set, by itself too.
 ///
 /// ```
 /// use connie_std::{Memory, Options};
@@ -32,28 +34,30 @@ pub const MAX_IN_FLIGHT: usize = 64;
 /// assert_eq!(options.race.max_in_flight, 4);
 /// ```
 ///
-/// Methods for what is optional take it as it is, or an `Option`: `deadline(None)` is no deadline.
+/// Optional values are taken as they are, or as an `Option`: `deadline(None)` means no deadline.
 #[must_use]
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long all of the connect may take: resolution, the race and, with TLS, the handshake. Default: [`Options::DEFAULT_DEADLINE`], 30 seconds.
-    /// `None` is no limit but the system's own: for a host of which every address stays silent some two minutes.
+    /// How long all of the connect may take: resolution, the race and, with TLS, the handshake. Default:
+    /// [`Options::DEFAULT_DEADLINE`], 30 seconds. With `None` only the system's limit counts: some two
+    /// minutes for a host whose addresses are all silent.
     pub deadline: Option<Duration>,
     /// The race. Default: every address at once, over at most [`Options::DEFAULT_MAX_IN_FLIGHT`] sockets.
     ///
-    /// It has no deadline of its own: that is [`Options::deadline`], to which [`Options::race`](Self::race()) moves one. Where a program sets
-    /// both fields the sooner counts. Which family's addresses come first is decided by RFC 6724 from what the host would send from,
-    /// and on Linux with glibc by `/etc/gai.conf` too; for nearly all it is IPv6 where the host has it; `preferred_family: Family::V4`
-    /// makes it IPv4 in any case. For lists of addresses it is the family of the first. A family that the host has no route by is not
-    /// waited for where the other has addresses.
+    /// It has no deadline of its own: that is [`Options::deadline`], to which [`Options::race`](Self::race())
+    /// moves one. Where a program sets both fields the sooner counts. Which family's addresses come first is
+    /// decided by RFC 6724 from what the host would send from, and on Linux with glibc by `/etc/gai.conf`
+    /// too; mostly it is IPv6 where the host has it. `preferred_family: Family::V4` makes it IPv4 always. For
+    /// lists of addresses it is the family of the first. A family without a route is not waited for if the
+    /// other has addresses.
     pub race: Config,
     /// Where addresses of names come from. Default: the operating system.
     pub resolver: Resolver,
     /// The source address of IPv4 connections. Default: the system's choice.
     ///
-    /// A source address for one family alone leaves the other out: its addresses fail untried, and their
-    /// lines in the report say so. One that this machine does not have fails its family. With a source
+    /// A source address for one family alone excludes the other: its addresses fail untried, with that reason
+    /// in the report. One that this machine does not have fails its family. With a source
     /// address the port is chosen at `connect` (on Linux `IP_BIND_ADDRESS_NO_PORT`), so that connections to
     /// different addresses can share one, as without.
     pub source_v4: Option<Ipv4Addr>,
@@ -71,36 +75,38 @@ pub struct Options {
     pub nodelay: bool,
     /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
     pub overrides: Vec<Override>,
-    /// Which addresses may be tried, wherever they come from. Default: all. [`AddressFilter::public_only`] is for programs that connect to
-    /// where others say.
+    /// Which addresses may be tried, wherever they come from. Default: all. [`AddressFilter::public_only`] is
+    /// for programs that connect to where others say.
     pub filter: AddressFilter,
     /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,
-    /// Where the race and its lookups take their sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one
-    /// nothing keeps many races from using up the process's descriptors.
+    /// Where the race and its lookups take their sockets from. Default: [`SocketBudget::of_process`], which
+    /// all races share. Without one nothing keeps many races from using up the process's descriptors.
     ///
-    /// A connection keeps its place in the budget as long as it lives. While all places are taken a race waits for those of other races, until
-    /// its deadline; where connections hold all of them it fails at once with [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), or
-    /// [waits](SocketBudget::waits) as long as it is told to. A program that holds very many connections at once gives a larger budget
-    /// or none.
+    /// A connection keeps its place in the budget as long as it lives. While all places are taken a race
+    /// waits for those of other races, until its deadline; where connections hold all of them it fails at
+    /// once with [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), or [waits](SocketBudget::waits) as long
+    /// as it is told to. A program that holds very many connections at once gives a larger budget or none.
     pub budget: Option<SocketBudget>,
-    /// What the race knows of its addresses from races before it, and what it adds to. Default: none, and each race is the whole race.
-    /// [`HttpConnection`](crate::HttpConnection) and its like then make one of their own.
+    /// What the race knows of its addresses from races before it, and what it adds to. Default: none, and
+    /// each race is the whole race. [`HttpConnection`](crate::HttpConnection) and its like then make one of
+    /// their own.
     pub memory: Option<Memory>,
-    /// Whether the race goes where the one before went, as long as that address answers and the memory knows none that is better: for sessions
-    /// that a server keeps by address. Default: no; of addresses that are as good as each other the first of the answer leads, by which
-    /// resolvers share load out, and once in a while another one is explored.
+    /// Whether the race goes where the one before went, as long as that address answers and the memory knows
+    /// none that is better: for sessions that a server keeps by address. Default: no; of addresses that are
+    /// as good as each other the first of the answer leads, by which resolvers share load out, and once in a
+    /// while another one is explored.
     pub incumbent: bool,
     /// Who is told of the race at its end, won or not. Default: nobody.
     pub observer: Option<Observer>,
 }
 
 impl Options {
-    /// The most sockets that a race opens unless told otherwise: enough for nearly every host at once, few enough for
-    /// hundreds of races in a process with 1,024 descriptors of which some are idle.
+    /// The most sockets that a race opens unless told otherwise: enough for nearly every host at once, few
+    /// enough for hundreds of races in a process with 1,024 descriptors of which some are idle.
     pub const DEFAULT_MAX_IN_FLIGHT: usize = 16;
-    /// How long a connect may take unless told otherwise: long enough for two lost SYNs on a slow path, and well below the two minutes after which a
-    /// system gives up.
+    /// How long a connect may take unless told otherwise: long enough for two lost SYNs on a slow path, and
+    /// well below the two minutes after which a system gives up.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
     /// The default.
@@ -113,15 +119,15 @@ impl Options {
         Options { deadline: deadline.into(), ..self }
     }
 
-    /// The most attempts in flight, and so the most sockets that the race has open at any time: `race.max_in_flight`, held within 1 and
-    /// [`MAX_IN_FLIGHT`].
+    /// The most attempts in flight, and so the most sockets that the race has open at any time:
+    /// `race.max_in_flight`, held within 1 and [`MAX_IN_FLIGHT`].
     pub fn max_in_flight(mut self, most: usize) -> Self {
         self.race.max_in_flight = most;
         self
     }
 
-    /// When attempts start, with what goes with that pacing: its [preset](Config::from), but for the most attempts in flight, the patience, the
-    /// families and which of them is preferred, which stay as they are.
+    /// When attempts start, with what goes with that pacing: its [preset](Config::from), but for the most
+    /// attempts in flight, the patience, the families and which of them is preferred, which stay as they are.
     ///
     /// ```
     /// use connie_std::{Options, Pacing};
@@ -225,8 +231,8 @@ impl Options {
         self.race.clone().deadline(self.time_limit())
     }
 
-    /// The addresses that [`overrides`](Self::overrides) gives for the host. The last entry counts, and one for this name before one for all, as
-    /// for curl.
+    /// The addresses that [`overrides`](Self::overrides) gives for the host. The last entry counts, and one
+    /// for this name before one for all, as for curl.
     pub(crate) fn addresses_of(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
         let last = |fits: &dyn Fn(&str) -> bool| {
             self.overrides.iter().rfind(|entry| entry.port == port && fits(&entry.host))

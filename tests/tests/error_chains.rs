@@ -574,7 +574,7 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
             all(connects).into_iter().chain(all(connect_errors().into_iter().map(io::Error::from))).collect(),
         ),
         ("connie-std ResolverError", all(lookups)),
-        ("connie-std InvalidNetwork", all("10.0.0.1/8".parse::<connie_std::Network>().err())),
+        ("connie-std InvalidIpNetwork", all("10.0.0.1/8".parse::<connie_std::IpNetwork>().err())),
         ("connie-std OsError", all(io().map(connie_std::OsError::from))),
         ("connie-std UnsupportedCoding", all(Decoded::new(b"zebra", io::empty()).err())),
         ("connie-std DecodeError", all([DecodeError::Corrupt, DecodeError::Truncated, DecodeError::Surplus])),

@@ -9,7 +9,7 @@ use connie_core::{Families, Family, Instant};
 use connie_std::dns::{Dns, HttpsRecords};
 use connie_std::http1::connect_plain_socket;
 use connie_std::resolve::{Resolver, ResolverError};
-use connie_std::{AddressFilter, ConnectErrorKind, Network, Options, OsClock};
+use connie_std::{AddressFilter, ConnectErrorKind, IpNetwork, Options, OsClock};
 
 use super::probe::source;
 use super::target::DoctorTarget;
@@ -114,7 +114,7 @@ fn query(
     limit: Duration,
 ) -> NameQuery {
     let everything = [(IpAddr::from(Ipv4Addr::UNSPECIFIED), 0), (Ipv6Addr::UNSPECIFIED.into(), 0)];
-    let everything = everything.into_iter().filter_map(|(prefix, length)| Network::new(prefix, length));
+    let everything = everything.into_iter().filter_map(|(prefix, length)| IpNetwork::new(prefix, length));
     let options = Options::new()
         .families(Families::Only(family))
         // A name server is asked again before it counts as silent.

@@ -77,13 +77,12 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The routes of a host, from a function that returns the source address for a destination, if there is a
-    /// route to it.
+    /// The routes of a host. `leads_to` answers whether the host has a route to an address.
     ///
-    /// An address for documentation (RFC 5737, RFC 3849) goes where any other goes that no route names. A VPN
-    /// can bring IPv6 with a route to its own addresses alone (RFC 4193): that is a route too. A host that
-    /// has none by either family is not on the internet, and in which of its own networks a name is, these
-    /// addresses do not tell: it counts as one that has both.
+    /// It is asked for addresses for documentation (RFC 5737, RFC 3849), to which only a default route leads.
+    /// A VPN can bring IPv6 with a route to its own addresses alone (RFC 4193): that counts too. A host
+    /// without a route by either family is not on the internet. In which of its own networks a name is, these
+    /// addresses do not show: it counts as a host that has both.
     #[must_use]
     pub fn of(mut leads_to: impl FnMut(IpAddr) -> bool) -> Routes {
         let v4 = leads_to(Ipv4Addr::new(192, 0, 2, 1).into());

@@ -14,7 +14,7 @@ use super::socks5::{Socks5Failure, Socks5Proxy, pass};
 use super::transport::{Sealed, TlsFacts};
 use crate::connect::failed;
 use crate::error::{ConnectError, ConnectErrorKind};
-use crate::filter::Network;
+use crate::filter::IpNetwork;
 use crate::memory::Verdict;
 use crate::observation::RaceObservation;
 use crate::{Options, OsPoller, Report, Target};
@@ -496,7 +496,7 @@ impl Others {
             Others::Unknown(first) => {
                 let ip = first.ip().to_canonical();
                 let bits = if ip.is_ipv4() { 32 } else { 128 };
-                if let Some(network) = Network::new(ip, bits) {
+                if let Some(network) = IpNetwork::new(ip, bits) {
                     options.filter = std::mem::take(&mut options.filter).deny(network);
                 }
                 Target::Host(&host.0, host.1)
