@@ -261,6 +261,7 @@ one() {
 whole() {
     local crate features
     step "format" cargo fmt --all --check
+    step "prose within 110 columns" python3 tools/wrap.py --check
     step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
     for crate in "$@"; do checks "$crate"; done
     faults
