@@ -60,6 +60,9 @@ pub struct Session<'a> {
     /// Made for the first https URL, since that reads the list of the machine's authorities.
     #[cfg(feature = "tls")]
     tls: Option<TlsConnector>,
+    /// The same for proxies that speak TLS.
+    #[cfg(feature = "tls")]
+    proxy_tls: Option<TlsConnector>,
     /// The last race for the URL that is up.
     pub raced: Option<FinishedRace>,
     /// The last race to the first byte of an answer of that URL, where there was one.
@@ -119,6 +122,12 @@ impl KeptConnection {
     }
 }
 
+#[cfg(not(feature = "tls"))]
+fn no_tls() -> Error {
+    let line = "https needs TLS, which is not in this build: give an http URL";
+    Error::new(exit_code::UNSUPPORTED_SCHEME, line)
+}
+
 /// A proxy of SOCKS5 as a connection takes it.
 fn socks5(proxy: &Proxy) -> Socks5Proxy {
     let socks5 = Socks5Proxy::new(proxy.host.as_str(), proxy.port);
@@ -146,6 +155,8 @@ impl<'a> Session<'a> {
             kept: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "tls")]
+            proxy_tls: None,
             raced: None,
             response: None,
             response_finish: (args.finish_line == FinishLineName::Response).then(ResponseFinish::new),
@@ -168,10 +179,6 @@ impl<'a> Session<'a> {
     pub fn route(&self, url: &Url) -> Result<Route, Error> {
         let mut proxy = self.proxies.select(url)?;
         if let Some(proxy) = &mut proxy {
-            if proxy.kind == ProxyKind::Https {
-                let line = format!("TLS to the proxy {proxy} is not supported: give an http proxy");
-                return Err(Error::new(exit_code::CONNECT, line));
-            }
             if self.proxy_user.is_some() {
                 proxy.credentials.clone_from(&self.proxy_user);
             }
@@ -227,7 +234,11 @@ impl<'a> Session<'a> {
         // within it.
         let options = self.args.race.options(None);
         let (host, port) = &route.end;
+        let to_https_proxy = route.proxy.as_ref().is_some_and(|proxy| proxy.kind == ProxyKind::Https);
         let made = match route.scheme {
+            Scheme::Http if to_https_proxy && !route.tunnels => {
+                self.to_https_proxy(&route, options, buffer)?
+            }
             Scheme::Http => AnyConnection::http(host, *port, options, buffer),
             Scheme::Https => self.secure(&route, options, buffer)?,
         };
@@ -249,14 +260,49 @@ impl<'a> Session<'a> {
     }
 
     /// Has the connection go through a tunnel that the proxy opens.
-    fn tunnel(&self, client: &mut AnyConnection, proxy: &Proxy) -> Result<(), Error> {
+    fn tunnel(&mut self, client: &mut AnyConnection, proxy: &Proxy) -> Result<(), Error> {
         let agent = self.args.user_agent.as_deref().unwrap_or(concat!("connie/", env!("CARGO_PKG_VERSION")));
         let login = proxy.credentials.as_ref().map(Credentials::basic);
         let login = login.as_deref().map(|login| ("Proxy-Authorization", login));
         let agent = Some(agent).filter(|agent| !agent.is_empty()).map(|agent| ("User-Agent", agent));
         let headers: Vec<(&str, &str)> = [login, agent].into_iter().flatten().collect();
-        let set = client.set_proxy(&proxy.host, proxy.port, &headers);
+        let set = match proxy.kind {
+            #[cfg(feature = "tls")]
+            ProxyKind::Https => client.set_https_proxy(&proxy.host, proxy.port, &headers, self.proxy_tls()?),
+            #[cfg(not(feature = "tls"))]
+            ProxyKind::Https => return Err(no_tls()),
+            _ => client.set_proxy(&proxy.host, proxy.port, &headers),
+        };
         set.map_err(|error| Error::not_made(&proxy.host, &error))
+    }
+
+    /// A connection by TLS to the proxy, which is asked for the server's answer.
+    #[cfg(feature = "tls")]
+    fn to_https_proxy(
+        &mut self,
+        route: &Route,
+        options: Options,
+        buffer: Vec<u8>,
+    ) -> Result<Result<AnyConnection, ClientError>, Error> {
+        Ok(AnyConnection::https(&route.end.0, route.end.1, options, self.proxy_tls()?, buffer))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn to_https_proxy(
+        &mut self,
+        _: &Route,
+        _: Options,
+        _: Vec<u8>,
+    ) -> Result<Result<AnyConnection, ClientError>, Error> {
+        Err(no_tls())
+    }
+
+    #[cfg(feature = "tls")]
+    fn proxy_tls(&mut self) -> Result<&TlsConnector, Error> {
+        Ok(match &mut self.proxy_tls {
+            Some(tls) => tls,
+            none => none.insert(TlsConnector::new(&self.args.proxy_tls())?),
+        })
     }
 
     #[cfg(feature = "tls")]
@@ -289,8 +335,7 @@ impl<'a> Session<'a> {
         _: Options,
         _: Vec<u8>,
     ) -> Result<Result<AnyConnection, ClientError>, Error> {
-        let line = "https needs TLS, which is not in this build: give an http URL";
-        Err(Error::new(exit_code::UNSUPPORTED_SCHEME, line))
+        Err(no_tls())
     }
 
     /// Reports, where `-v` or a file asks for it, how the connection was opened since the last call, or why

@@ -133,8 +133,8 @@ pub struct Get {
     /// same one
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", value_parser = connect_to)]
     pub connect_to: Vec<ConnectTo>,
-    /// Use this proxy, of KIND http, socks5 or socks5h (which looks names up itself); an empty value for none.
-    /// The default is from http_proxy, https_proxy and all_proxy
+    /// Use this proxy, of KIND http, https, socks5 or socks5h (which looks names up itself); an empty value for
+    /// none. The default is from http_proxy, https_proxy and all_proxy
     #[arg(
         short = 'x', long, value_name = "[KIND://][USER:PASSWORD@]HOST[:PORT]",
         overrides_with_all = ["proxy", "socks5", "socks5_hostname"]
@@ -153,6 +153,14 @@ pub struct Get {
     /// Log in to the proxy: with the Basic scheme, or as SOCKS5 has it
     #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
     pub proxy_user: Option<String>,
+    /// Also trust the certificates in FILE (PEM) where an https proxy shows them
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE")]
+    pub proxy_cacert: Vec<PathBuf>,
+    /// Accept any certificate of an https proxy
+    #[cfg(feature = "tls")]
+    #[arg(long)]
+    pub proxy_insecure: bool,
     /// Tunnel through the proxy also for http
     #[arg(short = 'p', long)]
     pub proxytunnel: bool,
@@ -268,6 +276,13 @@ impl Get {
             },
             ..connie_std::TlsOptions::default()
         }
+    }
+
+    /// How TLS connections to a proxy are made.
+    #[cfg(feature = "tls")]
+    pub fn proxy_tls(&self) -> connie_std::TlsOptions {
+        let ca_files = self.proxy_cacert.clone();
+        connie_std::TlsOptions { ca_files, insecure: self.proxy_insecure, ..self.tls() }
     }
 
     /// The proxy that the options name.

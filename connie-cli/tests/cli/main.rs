@@ -14,6 +14,7 @@ mod exit_codes;
 mod finish_line;
 mod get;
 mod hints;
+mod https_proxy;
 mod memory;
 mod odd_answers;
 mod output;

@@ -16,7 +16,7 @@ use crate::observation::RaceObservation;
 use crate::pollable::{PollNeed, Pollable};
 use crate::retransmitted::Retransmitted;
 use crate::socket::{OsSocket, OsStack};
-use crate::tls::{TlsError, TlsSocket, TlsStack};
+use crate::tls::{TlsConnector, TlsError, TlsSocket, TlsStack};
 use crate::{Options, OsPoller, Report, Target};
 
 /// As [`connect_socket`](crate::connect_socket), for a program that has an
@@ -61,6 +61,19 @@ pub enum AnyStack {
     Plain(OsStack),
     /// TLS over TCP.
     Tls(TlsStack),
+}
+
+impl AnyStack {
+    /// Has TLS be spoken with the proxy `host` that tunnels lead through. `to_proxy` is a stack for
+    /// connections to that.
+    pub(super) fn set_proxy(&mut self, tls: &TlsConnector, host: &str, mut to_proxy: TlsStack) {
+        if let AnyStack::Tls(stack) = self {
+            stack.set_proxy(tls, host, true);
+        } else {
+            to_proxy.set_proxy(tls, host, false);
+            *self = AnyStack::Tls(to_proxy);
+        }
+    }
 }
 
 /// A socket of an [`AnyStack`]. Dropping it closes it. Without the feature `tls` it is [`OsSocket`].

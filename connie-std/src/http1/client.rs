@@ -148,6 +148,28 @@ impl AnyConnection {
         let stack = tls.stack(host, &options).ok_or(HttpError::InvalidHost)?;
         Self::over(AnyStack::Tls(stack), host, port, options, buffer)
     }
+
+    /// As [`set_proxy`](Self::set_proxy), for a proxy that speaks TLS itself: the race to it goes to `tls`'
+    /// finish line, CONNECT is sent within TLS, and so is all that follows, TLS with the host included.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_proxy`](Self::set_proxy), and [`HttpError::InvalidHost`] where `proxy` can be no server's
+    /// name.
+    #[cfg(feature = "tls")]
+    pub fn set_https_proxy(
+        &mut self,
+        proxy: &str,
+        port: u16,
+        headers: &[(&str, &str)],
+        tls: &TlsConnector,
+    ) -> Result<(), ClientError> {
+        // Asked first: a proxy that is half set would be sent in the clear what is meant for it alone.
+        let to_proxy = tls.stack(proxy, &Options::default()).ok_or(HttpError::InvalidHost)?;
+        self.set_proxy(proxy, port, headers)?;
+        self.inner.parts_mut().0.set_proxy(tls, proxy, to_proxy);
+        Ok(())
+    }
 }
 
 /// A connection to one server: an [`HttpConnection`], an [`HttpsConnection`] or an [`AnyConnection`].

@@ -231,7 +231,8 @@ impl Sealed for TlsStack {
     }
 
     fn facts(&self, socket: &Self::TcpSocket) -> Option<TlsFacts> {
-        socket.tls_version().map(|version| TlsFacts { version, name: self.server_name() })
+        let version = socket.tls_version().filter(|_| self.secures_host());
+        version.map(|version| TlsFacts { version, name: self.server_name() })
     }
 
     fn annotate(&mut self, report: Report) -> Report {

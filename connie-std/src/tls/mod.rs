@@ -18,6 +18,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod carrier;
 mod config;
 mod error;
 mod finish_line;

@@ -9,6 +9,7 @@ use connie_core::{AttemptError, Instant, Interest, PollEntry, PollResult, Poller
 use rustix::event::PollFlags;
 use rustls::pki_types::ServerName;
 
+use super::carrier::Carrier;
 use super::config::TlsConnector;
 use super::error::TlsError;
 use super::finish_line::FinishLine;
@@ -42,8 +43,10 @@ pub struct TlsStack {
     os: OsStack,
     connector: TlsConnector,
     names: ServerNames,
-    /// Whether the next connections lead to a proxy, and TLS begins later.
+    /// Whether the next connections lead to a proxy, and TLS with the host begins later.
     plain: bool,
+    /// How to speak TLS with that proxy, where it speaks it.
+    proxy: Option<ProxyTls>,
     notes: TlsNotes,
 }
 
@@ -58,12 +61,21 @@ enum TlsSocketState {
     /// TCP is up, and leads to a proxy that has yet to open the tunnel.
     Plain(OsSocket),
     Tls {
-        stream: TcpStream,
+        stream: Carrier,
         session: Box<Session>,
     },
     /// A handshake failed.
     #[default]
     Failed,
+}
+
+/// TLS with a proxy, within which a tunnel leads to the host.
+#[derive(Clone, Debug)]
+struct ProxyTls {
+    connector: TlsConnector,
+    names: ServerNames,
+    /// Whether TLS is spoken with the host too.
+    within: bool,
 }
 
 impl TlsConnector {
@@ -77,12 +89,13 @@ impl TlsConnector {
 
 impl TlsStack {
     pub(super) fn new(os: OsStack, connector: TlsConnector, names: ServerNames) -> Self {
-        TlsStack { os, connector, names, plain: false, notes: TlsNotes::default() }
+        TlsStack { os, connector, names, plain: false, proxy: None, notes: TlsNotes::default() }
     }
 
     /// Another stack for connections of this one.
     pub(crate) fn twin_stack(&self) -> Self {
-        TlsStack::new(self.os.clone(), self.connector.clone(), self.names.clone())
+        let twin = TlsStack::new(self.os.clone(), self.connector.clone(), self.names.clone());
+        TlsStack { proxy: self.proxy.clone(), ..twin }
     }
 
     /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066
@@ -99,14 +112,7 @@ impl TlsStack {
     ///
     /// [`TlsError`] where `socket` is not connected.
     pub fn wrap(&self, socket: OsSocket) -> Result<TlsSocket, TlsError> {
-        self.wrap_for(socket, self.names.first())
-    }
-
-    fn wrap_for(&self, socket: OsSocket, name: &ServerName<'static>) -> Result<TlsSocket, TlsError> {
-        let (stream, held) = socket.into_parts();
-        let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
-        let session = Session::new(self.connector.client(), name.clone())?;
-        Ok(TlsSocket(TlsSocketState::Tls { stream, session: Box::new(session) }, held))
+        wrap_for(socket, &self.connector, self.names.first())
     }
 
     /// Goes on with the TLS handshake; `Ok` when it has completed.
@@ -148,17 +154,50 @@ impl TlsStack {
         self.plain = plain;
     }
 
-    /// When an attempt has ended well.
-    pub(crate) fn finish(&self) -> Finish {
-        if self.plain { Finish::Tcp } else { self.connector.finish() }
+    /// Has TLS be spoken with the proxy `host` that tunnels lead through, where that can be a server's name,
+    /// and `within` a tunnel too.
+    pub(crate) fn set_proxy(&mut self, connector: &TlsConnector, host: &str, within: bool) {
+        if let Some(name) = connector.name_for(host) {
+            self.proxy = Some(ProxyTls { connector: connector.clone(), names: name.into(), within });
+        }
     }
 
-    /// Begins TLS on a plain connection. One that is not plain fails: TLS within TLS is not spoken, and
-    /// without it what is meant for the host would be read by whom the connection leads to.
+    /// Whether TLS is spoken with the host.
+    pub(crate) fn secures_host(&self) -> bool {
+        self.proxy.as_ref().is_none_or(|proxy| proxy.within)
+    }
+
+    /// What the next connections speak TLS by, and with whom; `None` where they are plain for now.
+    fn next_hop(&self) -> Option<(&TlsConnector, &ServerNames)> {
+        match (&self.proxy, self.plain) {
+            (_, false) => Some((&self.connector, &self.names)),
+            (Some(proxy), true) => Some((&proxy.connector, &proxy.names)),
+            (None, true) => None,
+        }
+    }
+
+    /// When an attempt has ended well.
+    pub(crate) fn finish(&self) -> Finish {
+        self.next_hop().map_or(Finish::Tcp, |(connector, _)| connector.finish())
+    }
+
+    /// Begins TLS within a tunnel: on a plain connection, or within TLS with the proxy where that is spoken.
+    /// Elsewhere a connection that speaks TLS fails: what is meant for the host would be read by whom it
+    /// leads to.
     pub(crate) fn secure(&mut self, socket: &mut TlsSocket) -> Result<(), TlsError> {
-        match std::mem::take(&mut socket.0) {
-            TlsSocketState::Plain(plain) => socket.0 = self.wrap(plain)?.take(),
-            other => {
+        match (std::mem::take(&mut socket.0), &self.proxy) {
+            (TlsSocketState::Plain(plain), _) => socket.0 = self.wrap(plain)?.take(),
+            (TlsSocketState::Tls { stream: Carrier { tcp, outer: None }, session }, Some(proxy)) => {
+                socket.0 = match proxy.within {
+                    true => {
+                        let within = Session::new(self.connector.client(), self.names.first().clone())?;
+                        let stream = Carrier { tcp, outer: Some(session) };
+                        TlsSocketState::Tls { stream, session: Box::new(within) }
+                    }
+                    false => TlsSocketState::Tls { stream: Carrier { tcp, outer: None }, session },
+                };
+            }
+            (other, _) => {
                 socket.0 = other;
                 return Err(io::Error::from(io::ErrorKind::NotConnected).into());
             }
@@ -175,19 +214,18 @@ impl TlsStack {
 
     /// Goes on with a connection attempt as far as it goes now.
     fn go_on(&mut self, state: &mut TlsSocketState, remote: SocketAddr) -> nb::Result<(), TlsError> {
+        let line = self.next_hop().map(|(connector, _)| connector.finish_line());
         if let TlsSocketState::Tcp(socket) = state {
             self.os.connect(socket, remote).map_err(lift)?;
-            if self.plain {
-                *state = TlsSocketState::Plain(std::mem::take(socket));
+            let socket = std::mem::take(socket);
+            let Some((connector, names)) = self.next_hop() else {
+                *state = TlsSocketState::Plain(socket);
                 return Ok(());
-            }
-            *state = self.wrap_for(std::mem::take(socket), self.names.at(remote))?.take();
-            if self.connector.finish_line() == FinishLine::Tcp {
-                return Ok(());
-            }
+            };
+            *state = wrap_for(socket, connector, names.at(remote))?.take();
         }
         match state {
-            TlsSocketState::Tls { .. } if self.connector.finish_line() == FinishLine::Tcp => Ok(()),
+            TlsSocketState::Tls { .. } if line == Some(FinishLine::Tcp) => Ok(()),
             TlsSocketState::Tls { stream, session } => session.handshake(stream),
             TlsSocketState::Plain(_) => Ok(()),
             TlsSocketState::Tcp(_) | TlsSocketState::Failed => Err(not_connected()),
@@ -195,9 +233,21 @@ impl TlsStack {
     }
 }
 
+fn wrap_for(
+    socket: OsSocket,
+    connector: &TlsConnector,
+    name: &ServerName<'static>,
+) -> Result<TlsSocket, TlsError> {
+    let (tcp, held) = socket.into_parts();
+    let tcp = tcp.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+    let session = Session::new(connector.client(), name.clone())?;
+    let stream = Carrier { tcp, outer: None };
+    Ok(TlsSocket(TlsSocketState::Tls { stream, session: Box::new(session) }, held))
+}
+
 impl TlsSocket {
     /// The stream and the session, where TCP is up.
-    pub(super) fn parts(&mut self) -> nb::Result<(&mut TcpStream, &mut Session), TlsError> {
+    pub(super) fn parts(&mut self) -> nb::Result<(&mut Carrier, &mut Session), TlsError> {
         match &mut self.0 {
             TlsSocketState::Tls { stream, session } => Ok((stream, session)),
             TlsSocketState::Tcp(_) | TlsSocketState::Plain(_) | TlsSocketState::Failed => {
@@ -209,7 +259,7 @@ impl TlsSocket {
     /// The TCP connection, where it is up.
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            TlsSocketState::Tls { stream, .. } => Some(stream),
+            TlsSocketState::Tls { stream, .. } => Some(&stream.tcp),
             TlsSocketState::Tcp(_) | TlsSocketState::Plain(_) | TlsSocketState::Failed => None,
         }
     }
@@ -246,8 +296,9 @@ impl Drop for TlsSocket {
     fn drop(&mut self) {
         if let TlsSocketState::Tls { stream, session } = &mut self.0 {
             // A stream that was made to block must not wait here for a peer that does not read.
-            if session.is_established() && stream.set_nonblocking(true).is_ok() {
+            if session.is_established() && stream.tcp.set_nonblocking(true).is_ok() {
                 session.close(stream);
+                stream.close();
             }
         }
     }
@@ -311,7 +362,7 @@ impl RaceStack for TlsStack {
             TlsSocketState::Tcp(socket) | TlsSocketState::Plain(socket) => self.os.abort(socket),
             // It is non-blocking already; where it cannot be made so again it is closed in order.
             TlsSocketState::Tls { stream, .. } => {
-                if let Ok(socket) = OsSocket::try_from(stream) {
+                if let Ok(socket) = OsSocket::try_from(stream.tcp) {
                     self.os.abort(socket);
                 }
             }
@@ -330,7 +381,7 @@ impl Retransmitted for TlsSocket {
     fn was_retransmitted(&self) -> bool {
         match &self.0 {
             TlsSocketState::Tcp(socket) | TlsSocketState::Plain(socket) => socket.was_retransmitted(),
-            TlsSocketState::Tls { stream, .. } => is_retransmitted(rustix::fd::AsFd::as_fd(stream)),
+            TlsSocketState::Tls { stream, .. } => is_retransmitted(rustix::fd::AsFd::as_fd(&stream.tcp)),
             TlsSocketState::Failed => false,
         }
     }
@@ -348,13 +399,13 @@ impl Pollable for TlsSocket {
             Interest::Receive => session.needs_for_receive(),
             Interest::Send => session.needs_for_send(),
         };
-        match wants {
+        match stream.needs(wants) {
             TransportNeeds { read: false, write: false } => PollNeed::Ready,
             TransportNeeds { read, write } => {
                 let mut events = PollFlags::empty();
                 events.set(PollFlags::IN, read);
                 events.set(PollFlags::OUT, write);
-                PollNeed::Events(rustix::fd::AsFd::as_fd(stream), events)
+                PollNeed::Events(rustix::fd::AsFd::as_fd(&stream.tcp), events)
             }
         }
     }

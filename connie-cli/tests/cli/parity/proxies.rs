@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use connie_servers::TlsServer;
+use connie_servers::{Authority, TlsServer};
 
 use super::Table;
+use crate::https_proxy::HttpsProxy;
 use crate::site::{Reply, Site};
 use crate::socks5::{Manner, SocksProxy};
 
@@ -62,5 +63,46 @@ pub fn socks5(table: &mut Table) {
     table.row("a mute proxy", |run| {
         let server = TlsServer::raw(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()).map(drop));
         run(&["http://127.0.0.4:81/", "-m", "1", "--socks5", &server.address().to_string()]);
+    });
+}
+
+/// An https proxy asked with these options, in which `FILE` has its authority and `SITE` is a site behind it.
+fn within_tls(table: &mut Table, what: &str, options: &[&str]) {
+    table.row(what, |run| {
+        let site = Site::start(|asked| Reply::ok(format!("{}\n", asked.line())));
+        let proxy = HttpsProxy::start(None);
+        let (url, address) = (proxy.url(), site.address().to_string());
+        let options = options.iter().map(|text| text.replace("FILE", proxy.file()).replace("SITE", &address));
+        let options: Vec<String> = options.collect();
+        let all: Vec<&str> =
+            ["-x", url.as_str()].into_iter().chain(options.iter().map(String::as_str)).collect();
+        run(&all);
+    });
+}
+
+pub fn https(table: &mut Table) {
+    within_tls(table, "an https proxy", &["--proxy-cacert", "FILE", "http://name.test/a"]);
+    within_tls(table, "--proxy-insecure", &["--proxy-insecure", "http://name.test/a"]);
+    within_tls(table, "an unknown https proxy", &["http://name.test/"]);
+    within_tls(table, "an https proxy, -k", &["-k", "http://name.test/"]);
+    within_tls(table, "an https proxy, --cacert", &["--cacert", "FILE", "http://name.test/"]);
+    within_tls(table, "an https proxy, -p", &["--proxy-cacert", "FILE", "-p", "http://SITE/a"]);
+    within_tls(table, "no tunnel", &["--proxy-cacert", "FILE", "https://name.test/"]);
+    within_tls(table, "no such file", &["--proxy-cacert", "/nonexistent", "http://name.test/"]);
+    table.row("an https proxy that is not", |run| {
+        let plain = TlsServer::plain_http();
+        run(&["-x", &format!("https://{}", plain.address()), "http://name.test/"]);
+    });
+    table.row("TLS within TLS", |run| {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority.certify(&["name.test"]), |served| {
+            served.read_head()?;
+            served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nwithin")?;
+            served.close()
+        });
+        let proxy = HttpsProxy::start(Some(server.address()));
+        let file = authority.file();
+        let trust = ["--cacert", file.path().to_str().unwrap(), "--proxy-cacert", proxy.file()];
+        run(&[&trust[..], &["-x", &proxy.url(), "https://name.test/"]].concat());
     });
 }
