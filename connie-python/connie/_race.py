@@ -1,5 +1,6 @@
 """One call in a thread of its own, so that a signal's handler runs in the main thread meanwhile, and a task can be canceled."""
 
+import _thread
 import os
 import signal
 import socket
@@ -22,19 +23,30 @@ class Race:
         self._call = call
         self._tell = tell
         self._lock = threading.Lock()
-        self._done = threading.Event()
+        # Held until the call has ended. Not an Event, which an exception of a signal's handler can leave locked for good.
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._ended = False
         self._canceled = False
+        self._running = False
         self._connected: typing.Optional[socket.socket] = None
         self._error: typing.Optional[BaseException] = None
 
     def start(self) -> None:
-        """In a daemon, which does not keep the program from ending."""
-        threading.Thread(target=self._run, name="connie", daemon=True).start()
+        """In a thread that does not keep the program from ending.
+
+        Not by threading.Thread: what a signal's handler raises in the midst of its `start` leaves a thread that ends before it has run.
+        """
+        _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
         # A signal is for the main thread, whose wait it ends.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
+            with self._lock:
+                if self._canceled:
+                    return
+                self._running = True
             fd = self._call.run(self._reader.fileno())
             with self._lock:
                 if self._canceled:
@@ -45,7 +57,8 @@ class Race:
             self._error = error
         finally:
             self._reader.close()
-            self._done.set()
+            self._ended = True
+            self._done.release()
             self._tell()
 
     def cancel(self) -> None:
@@ -54,17 +67,20 @@ class Race:
         self._writer.close()
         with self._lock:
             self._canceled = True
+            if not self._running:
+                self._reader.close()
             if self._connected is not None:
                 self._connected.close()
 
     def wait(self) -> None:
-        """Until it has ended. What a signal's handler raises meanwhile cancels it."""
-        try:
-            self._done.wait()
-        except BaseException:
-            self.cancel()
-            self._done.wait(_PATIENCE)
-            raise
+        """Until it has ended."""
+        self._done.acquire()
+
+    def settle(self) -> None:
+        """Until a call that was canceled has closed what it had open."""
+        # One that has not begun has nothing, and never will.
+        if self._running and not self._ended:
+            self._done.acquire(timeout=_PATIENCE)
 
     def take(self) -> socket.socket:
         self._writer.close()
@@ -90,5 +106,7 @@ def run(call: Call) -> socket.socket:
         race.wait()
         return race.take()
     except BaseException:
+        # What a signal's handler has raised, at whatever step, or the call's own error.
         race.cancel()
+        race.settle()
         raise

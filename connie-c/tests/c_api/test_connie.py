@@ -16,6 +16,7 @@ import unittest
 import unittest.mock
 import urllib.error
 import urllib.request
+import warnings
 
 import connie
 from connie import _native
@@ -112,6 +113,55 @@ class Connections(unittest.TestCase):
             ended += took is not None
         self.assertGreater(ended, 10)
         self.assertEqual(descriptors(), self.before)
+
+    def test_a_handler_that_raises_at_any_step_leaves_nothing_open(self):
+        class Stop(Exception):
+            pass
+
+        steps = 0
+
+        def trace(frame, event, _):
+            nonlocal steps
+            if os.path.basename(frame.f_code.co_filename) not in ("_race.py", "threading.py"):
+                return None
+            frame.f_trace_opcodes = True
+            if event in ("line", "opcode"):
+                steps -= 1
+                if steps == 0:
+                    raise Stop
+            return trace
+
+        last = 0
+        with warnings.catch_warnings(), socket.create_server(("127.0.0.1", 0)) as server:
+            # That Python closes a socket which the caller never got is what is wanted.
+            warnings.simplefilter("ignore", ResourceWarning)
+            server.setblocking(False)
+            address = server.getsockname()
+            before = descriptors()
+            for last in range(1, 2000):
+                steps = last
+                traced = sys.gettrace()
+                sys.settrace(trace)
+                try:
+                    connie.create_connection(address, LONG).close()
+                    ended = True
+                except Stop:
+                    ended = False
+                finally:
+                    sys.settrace(traced)
+                # What was on its way when the call ended closes itself.
+                limit = time.monotonic() + LONG
+                while time.monotonic() < limit and descriptors() != before:
+                    time.sleep(0.001)
+                self.assertEqual(descriptors(), before, last)
+                try:
+                    server.accept()[0].close()
+                except BlockingIOError:
+                    pass
+                if ended:
+                    break
+        self.assertGreater(last, 10)
+        self.assertLess(last, 1999)
 
     def test_a_coroutine(self):
         async def page():
