@@ -472,7 +472,7 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
             all([StartError::Host(HostError::Label), StartError::Zone, StartError::OutOfQueries]),
         ),
         ("connie-smoltcp StorageFull", all([StorageFull])),
-        ("connie-sim Error", of_the_simulation()),
+        ("connie-sim SimError", of_the_simulation()),
         ("connie-wasi SocketError", all(wasi)),
         ("connie-wasi RuntimeLookupError", all(codes.map(RuntimeLookupError))),
         ("connie-wasi ResolveError", all([connie_wasi::ResolveError::Nowhere, refused])),

@@ -25,8 +25,11 @@ enum Texts {
 }
 use Texts::{After, Between, Errors, Functions, Raised, Whole};
 
+/// A folder, and where its texts are.
+type Folder = (&'static str, &'static [Texts]);
+
 /// The page's parts: what each is about, and the folders and the places of its texts.
-const PARTS: &[(&str, &[(&str, &[Texts])])] = &[
+const PARTS: &[(&str, &[Folder])] = &[
     (
         "Addresses, names and races",
         &[
