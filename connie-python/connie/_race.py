@@ -1,5 +1,6 @@
 """One call in a thread of its own, so that a signal's handler runs in the main thread meanwhile, and a task can be canceled."""
 
+import _socket
 import _thread
 import os
 import signal
@@ -18,8 +19,9 @@ class Race:
     """Owns the connection until it is taken, and closes what nobody takes."""
 
     def __init__(self, call: Call, tell: typing.Callable[[], None] = lambda: None) -> None:
-        # Objects, so that whatever is raised between two steps closes them.
-        self._reader, self._writer = socket.socketpair()
+        # Objects from the first step on, so that whatever is raised between two closes them: the socket module's own function has
+        # them as bare descriptors for a moment.
+        self._reader, self._writer = _socket.socketpair()
         self._call = call
         self._tell = tell
         self._lock = threading.Lock()
