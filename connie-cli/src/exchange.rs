@@ -11,8 +11,11 @@ use connie_std::http1::{AnyStack, Response};
 pub struct ResponseHead {
     pub status: u16,
     pub reason: String,
-    /// The head as it was sent, but for white space around values.
-    pub head: Vec<u8>,
+    /// The heads as they came: those of status 1xx, and then this one.
+    pub raw: Vec<u8>,
+    version: Version,
+    /// The lines of the head that are not fields.
+    pub dropped: Vec<Vec<u8>>,
     headers: Vec<(String, Vec<u8>)>,
     /// What has been done to the body to send it, the last coding last; chunks are undone.
     #[cfg(feature = "gzip")]
@@ -40,7 +43,10 @@ impl ResponseHead {
 
     /// Its version of HTTP.
     pub fn version(&self) -> &'static str {
-        if self.head.starts_with(b"HTTP/1.0") { "1.0" } else { "1.1" }
+        match self.version {
+            Version::Http10 => "1.0",
+            Version::Http11 => "1.1",
+        }
     }
 
     /// What has been done to the body, the last coding last.
@@ -62,28 +68,18 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-impl From<&Response<'_, AnyStack>> for ResponseHead {
-    fn from(response: &Response<'_, AnyStack>) -> Self {
+impl ResponseHead {
+    /// The answer's head, and the heads as they came.
+    pub fn new(response: &Response<'_, AnyStack>, raw: Vec<u8>) -> Self {
         let head = response.head();
-        let version = match head.version() {
-            Version::Http10 => "HTTP/1.0",
-            Version::Http11 => "HTTP/1.1",
-        };
-        let mut bytes = format!("{version} {:03} {}\r\n", head.status(), head.reason()).into_bytes();
-        let mut headers = Vec::new();
-        for header in head.headers() {
-            bytes.extend_from_slice(header.name.as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(header.value);
-            bytes.extend_from_slice(b"\r\n");
-            headers.push((header.name.to_owned(), header.value.to_vec()));
-        }
-        bytes.extend_from_slice(b"\r\n");
+        let headers = head.headers().map(|header| (header.name.to_owned(), header.value.to_vec()));
         ResponseHead {
             status: head.status(),
             reason: head.reason().to_owned(),
-            head: bytes,
-            headers,
+            raw,
+            version: head.version(),
+            dropped: head.headers().dropped().map(<[u8]>::to_vec).collect(),
+            headers: headers.collect(),
             #[cfg(feature = "gzip")]
             transfer_codings: head.transfer_codings().collect::<Vec<_>>().join(&b","[..]),
             length: response.remaining(),

@@ -77,7 +77,7 @@ impl Trace {
     pub fn answered(&mut self, now: Duration, peer: Option<SocketAddr>, answer: &ResponseHead) {
         self.answered = now;
         self.peer = peer;
-        self.heads += answer.head.len() as u64;
+        self.heads += answer.raw.len() as u64;
         self.headers = answer.fields();
         self.version = Some(answer.version());
         let media_type = answer.header("content-type");

@@ -80,6 +80,17 @@ impl Output {
         Ok(())
     }
 
+    /// Writes a head, or a part of one. On stdout it does not stand in the way of another try: what is not to
+    /// be there twice is the body.
+    pub fn write_head(&mut self, head: &[u8]) -> Result<(), Error> {
+        let before = self.written;
+        self.write(head)?;
+        if !self.is_aside() {
+            self.written = before;
+        }
+        Ok(())
+    }
+
     /// Everything is written: only now are the last errors known. A file that nothing was written to is made
     /// all the same.
     pub fn finish(&mut self) -> Result<(), Error> {

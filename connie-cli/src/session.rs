@@ -243,6 +243,7 @@ impl<'a> Session<'a> {
             Scheme::Https => self.secure(&route, options, buffer)?,
         };
         let mut client = made.map_err(|error| Error::not_made(host, &error))?;
+        client.set_keeps_heads(true);
         // Nobody asks for them, and some servers send them all the same.
         #[cfg(feature = "gzip")]
         client.set_takes_coded(true);

@@ -26,7 +26,7 @@ use crate::progress::Progress;
 use crate::request::{Hop, Request};
 use crate::session::{KeptConnection, Route, Session};
 use crate::tries::Tries;
-use crate::verbose::show_head;
+use crate::verbose::{say, show_head};
 
 /// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to
 /// here at once.
@@ -132,17 +132,20 @@ impl<'a> Transfer<'a> {
             self.fetched.trace.answered(self.elapsed(), kept.client.destination(), &answer);
             self.fetched.status = Some(answer.status);
             self.fetched.reason.clone_from(&answer.reason);
+            self.show_heads(&answer.raw)?;
+            self.tell_dropped(&answer);
             if answer.status == 417 && request.expects && self.body.is_repeatable() {
+                self.print_heads(&answer.raw)?;
                 // RFC 9110 section 15.5.18: "repeat the request without a 100-continue expectation".
                 hop.expects = false;
                 session.keep(kept);
                 continue;
             }
-            self.show_answer(&answer)?;
-            if let Some(redirect) = self.redirect(&hop, &answer, &mut redirects)? {
-                if self.args.include || self.args.head {
-                    self.output.write(&answer.head)?;
-                }
+            let redirect = self.redirect(&hop, &answer, &mut redirects);
+            if !matches!(redirect, Ok(None)) {
+                self.print_heads(&answer.raw)?;
+            }
+            if let Some(redirect) = redirect? {
                 session.keep(kept);
                 hop = hop.next(self.args, redirect, &self.url);
                 self.fetched.trace.redirected = self.elapsed();
@@ -173,7 +176,7 @@ impl<'a> Transfer<'a> {
         let reused = kept.client.is_open();
         if !reused {
             let connected = kept.client.connect();
-            self.note_opening(session, &mut kept);
+            self.note_opening(session, &mut kept)?;
             connected.map_err(|error| kept.error(error, false).by(self.args.race.interface_name()))?;
         }
         let mut result = self.exchange_over(&mut kept.client, request, hop);
@@ -181,9 +184,15 @@ impl<'a> Transfer<'a> {
             result = self.exchange_over(&mut kept.client, request, hop);
         }
         // A request that was lost, or was not answered, may have opened another connection.
-        let opened = self.note_opening(session, &mut kept);
+        let opened = self.note_opening(session, &mut kept)?;
         let reused = reused && !opened;
         session.tell_response(&mut kept);
+        if result.is_err() {
+            // What has come of an answer that is cut off, or cannot be read.
+            let raw = kept.client.raw_heads();
+            self.show_heads(raw)?;
+            self.print_heads(raw)?;
+        }
         match result {
             Ok(answer) => Ok((kept, answer)),
             Err(TryError::Client(error)) => Err(kept.error(error, reused)),
@@ -192,13 +201,13 @@ impl<'a> Transfer<'a> {
     }
 
     /// Records how the connection was opened since the last call, and returns whether it was.
-    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut KeptConnection) -> bool {
+    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut KeptConnection) -> Result<bool, Error> {
         let (now, theirs) = (self.elapsed(), kept.client.now());
-        let opening = session.report_opening(kept);
-        if let Some(opening) = opening {
-            self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.duration_since(moment)));
-        }
-        opening.is_some()
+        let Some(opening) = session.report_opening(kept) else { return Ok(false) };
+        self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.duration_since(moment)));
+        self.show_heads(&opening.tunnel_heads)?;
+        self.print_heads(&opening.tunnel_heads)?;
+        Ok(true)
     }
 
     /// Records the target of a redirect that is not followed.
@@ -237,7 +246,9 @@ impl<'a> Transfer<'a> {
                 })?;
             }
         }
-        Ok(ResponseHead::from(&client.response()?))
+        client.response()?;
+        let raw = client.raw_heads().to_vec();
+        Ok(ResponseHead::new(&client.response()?, raw))
     }
 
     /// Where the answer leads, if that is to be followed.
@@ -256,15 +267,50 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Shows the head of an answer wherever heads are wanted, but for where the body goes.
-    fn show_answer(&mut self, answer: &ResponseHead) -> Result<(), Error> {
+    /// Shows heads wherever they are wanted, but for where the body goes.
+    fn show_heads(&mut self, raw: &[u8]) -> Result<(), Error> {
+        if raw.is_empty() {
+            return Ok(());
+        }
         if self.args.verbose {
-            show_head('<', &answer.head);
+            show_head('<', raw);
         }
         match &mut self.dump {
-            Some(dump) => dump.write(&answer.head),
+            Some(dump) => dump.write(raw),
             None => Ok(()),
         }
+    }
+
+    /// Says, where `-v` asks for it, which lines of the head are not fields.
+    fn tell_dropped(&self, answer: &ResponseHead) {
+        for line in answer.dropped.iter().filter(|_| self.args.verbose) {
+            let line = String::from_utf8_lossy(line);
+            say(&format!("this line of the head is not a header field, and is dropped: {line:?}"));
+        }
+    }
+
+    /// Writes heads to where the body goes, where they are wanted there.
+    fn print_heads(&mut self, raw: &[u8]) -> Result<(), Error> {
+        let wanted = self.args.include || self.args.head;
+        if wanted && !raw.is_empty() { self.output.write_head(raw) } else { Ok(()) }
+    }
+
+    /// Shows and writes the trailer fields that have come behind the body, as heads are.
+    fn print_trailers(&mut self, client: &mut AnyConnection) -> Result<(), Error> {
+        let Ok(answer) = client.response() else { return Ok(()) };
+        let section = answer.raw_trailers();
+        // Without the empty line at its end.
+        let fields = section.strip_suffix(b"\n").unwrap_or(section);
+        let fields = fields.strip_suffix(b"\r").unwrap_or(fields);
+        self.show_heads(fields)?;
+        self.print_heads(fields)
+    }
+
+    /// The same for an answer that nothing else is written of. A file that a download goes on in stays as it
+    /// is.
+    fn print_refused(&mut self, answer: &ResponseHead) -> Result<(), Error> {
+        let resumes = self.offset > 0 && self.output.is_aside();
+        if resumes { Ok(()) } else { self.print_heads(&answer.raw) }
     }
 
     /// Writes the last answer to where it is wanted.
@@ -277,39 +323,55 @@ impl<'a> Transfer<'a> {
         if let Some(pause) = self.tries.after_answer(answer) {
             return Ok(TryOutcome::Again(pause, answer.said()));
         }
-        let failed = StatusClass::from_status(answer.status).is_error();
-        let part = if self.offset > 0 && (!failed || answer.status == 416) {
-            match resume(self.offset, answer.status, partial::content_range(answer), answer.length) {
-                Ok(Resume::Append(part)) => {
-                    if let Some(before) = &self.version {
-                        Version::of(answer, Some(&part)).check_continues(before)?;
-                    }
-                    Some(part)
-                }
-                Ok(Resume::Unrelated) => return Err(self.left_alone(answer)),
-                Ok(Resume::Complete) => return Ok(TryOutcome::Done),
-                Err(error) => return Err(Error::resume(error)),
+        let part = match self.accept(request, answer) {
+            Ok(Some(part)) => part,
+            refused => {
+                self.print_refused(answer)?;
+                return refused.map(|_| TryOutcome::Done);
             }
-        } else if failed && self.args.fail {
-            return Err(Error::status(answer.status, &answer.reason));
-        } else if failed && self.offset > 0 {
-            return Err(self.left_alone(answer));
-        } else {
-            partial::part_of(request, answer)?
         };
-        if self.args.include || self.args.head {
-            self.output.write(&answer.head)?;
-        }
+        self.print_heads(&answer.raw)?;
         // With -I and a method of one's own there may be a body, which was not asked for.
         let received = if self.args.head { 0 } else { self.receive_body(client, answer, part.as_ref())? };
+        self.print_trailers(client)?;
         self.output.finish()?;
         if let Some(part) = part.filter(|_| !self.args.head) {
             partial::check_end(self.args, &part, received)?;
         }
+        let failed = StatusClass::from_status(answer.status).is_error();
         match failed && self.args.fail_with_body {
             true => Err(Error::status(answer.status, &answer.reason)),
             false => Ok(TryOutcome::Done),
         }
+    }
+
+    /// What part of a file the body is, where it is one; `None` where there is nothing to write.
+    fn accept(
+        &self,
+        request: &Request,
+        answer: &ResponseHead,
+    ) -> Result<Option<Option<PartialContent>>, Error> {
+        let failed = StatusClass::from_status(answer.status).is_error();
+        if self.offset > 0 && (!failed || answer.status == 416) {
+            return match resume(self.offset, answer.status, partial::content_range(answer), answer.length) {
+                Ok(Resume::Append(part)) => {
+                    if let Some(before) = &self.version {
+                        Version::of(answer, Some(&part)).check_continues(before)?;
+                    }
+                    Ok(Some(Some(part)))
+                }
+                Ok(Resume::Unrelated) => Err(self.left_alone(answer)),
+                Ok(Resume::Complete) => Ok(None),
+                Err(error) => Err(Error::resume(error)),
+            };
+        }
+        if failed && self.args.fail {
+            return Err(Error::status(answer.status, &answer.reason));
+        }
+        if failed && self.offset > 0 {
+            return Err(self.left_alone(answer));
+        }
+        partial::part_of(request, answer).map(Some)
     }
 
     /// A page about an error or a redirect is no part of a file.

@@ -195,7 +195,7 @@ where
             exchange: ExchangeState::new(),
             expect_timeout: EXPECT_TIMEOUT,
             takes_coded: false,
-            receive_buffer: ReceiveBuffer::default(),
+            receive_buffer: ReceiveBuffer::new(false),
             decoder: BodyDecoder::new(BodyFraming::Empty),
         };
         let length = authority.write(connection.buffer.as_mut())?;
@@ -394,7 +394,7 @@ where
         self.link.attach(socket);
         self.state.on_opened();
         self.exchange.on_connected();
-        self.receive_buffer = ReceiveBuffer::default();
+        self.receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads);
     }
 
     /// Hands out the socket, which the caller must then close, with the bytes that were received after the
@@ -437,6 +437,13 @@ where
     /// error](HttpError::UnsupportedTransferCoding). No other request follows on the connection.
     pub fn set_takes_coded(&mut self, takes_coded: bool) {
         self.takes_coded = takes_coded;
+    }
+
+    /// Whether the heads of a response stay in the buffer as they came, for
+    /// [`raw_heads`](Self::raw_heads): those of status 1xx too, which have to fit there together with the
+    /// final one. Holds from the next request on. Default: no.
+    pub fn set_keeps_heads(&mut self, keeps_heads: bool) {
+        self.receive_buffer.keeps_heads = keeps_heads;
     }
 
     /// What opens the connection.
@@ -501,7 +508,7 @@ where
     /// Forgets the last response and a request that was begun.
     pub(crate) fn forget(&mut self) {
         self.exchange.on_forgotten();
-        self.receive_buffer = ReceiveBuffer::default();
+        self.receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads);
     }
 
     /// Whether a connection that has ended is opened again.

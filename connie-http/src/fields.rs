@@ -86,6 +86,11 @@ pub(crate) fn check(section: &mut [u8]) -> bool {
     matches!(rest, b"\r\n" | b"\n")
 }
 
+/// Whether there is a folded line in `head`.
+pub(crate) fn is_folded(head: &[u8]) -> bool {
+    head.windows(2).any(|two| matches!(two, b"\n " | b"\n\t"))
+}
+
 /// Joins folded lines: a line end before white space becomes spaces. White space before the first line
 /// belongs to that line, which is then not a field: RFC 9112 section 2.2 has a recipient that does not reject
 /// the message "ignore the entire line, along with any subsequent lines preceded by whitespace".

@@ -79,6 +79,12 @@ pub trait OpenConnection<S: RaceStack, W> {
         Ok(())
     }
 
+    /// Called with the heads of the proxy's answer to CONNECT as they came, whatever it says, where [heads are
+    /// kept](crate::HttpConnection::set_keeps_heads). Does nothing unless written.
+    fn on_tunnel_heads(&mut self, raw: &[u8]) {
+        let _ = raw;
+    }
+
     /// Until when a connection that was just opened may take to get through the proxy, beside the limits of
     /// the connection itself: for an opener that has a deadline of its own. Asked after each
     /// [`open`](OpenConnection::open), and not where the socket comes from elsewhere or had been open for a
@@ -128,6 +134,10 @@ impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for
         context: OpenContext,
     ) -> Result<(), Failure> {
         O::enter_tunnel(self, stack, poller, socket, context)
+    }
+
+    fn on_tunnel_heads(&mut self, raw: &[u8]) {
+        O::on_tunnel_heads(self, raw);
     }
 
     fn tunnel_until(&self) -> Option<Instant> {

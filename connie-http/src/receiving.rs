@@ -9,7 +9,7 @@ use crate::exchange_state::FinalResponse;
 use crate::fields::{self, Headers};
 use crate::open_connection::OpenConnection;
 use crate::request::RequestBody;
-use crate::response_head::{HeadLayout, ResponseHead, Version};
+use crate::response_head::{ResponseHead, Version};
 use crate::status::StatusClass;
 use crate::syntax::{copy, move_down};
 use connie_core::{Poller, RaceStack};
@@ -87,10 +87,17 @@ where
     /// The trailer fields of a chunked body, in order. None before the body's end.
     #[must_use]
     pub fn trailers(&self) -> Headers<'_> {
+        Headers::from_lines(self.raw_trailers())
+    }
+
+    /// The trailer section of a chunked body as it came, but for folded lines, which are joined. Empty before
+    /// the body's end.
+    #[must_use]
+    pub fn raw_trailers(&self) -> &[u8] {
         let receive_buffer = &self.connection.receive_buffer;
         let start = receive_buffer.kept().saturating_sub(receive_buffer.trailers);
         let section = self.connection.buffer.as_ref().get(start..receive_buffer.kept()).unwrap_or_default();
-        Headers::from_lines(if self.is_closed() { section } else { b"" })
+        if self.is_closed() { section } else { b"" }
     }
 
     /// How many bytes of the body are still to come, where the head has told.
@@ -209,7 +216,7 @@ where
             let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
             match self.receive_buffer.next_head(room, &mut self.exchange) {
                 Ok(None) => {}
-                Ok(Some(head)) => return self.begin_body(head),
+                Ok(Some(_)) => return self.begin_body(),
                 Err(error) => return Err(self.fail(error)),
             }
             let Some(free) = self.receive_buffer.free(room) else {
@@ -228,7 +235,15 @@ where
 
     /// The head; an empty one where there is none, which no [`Response`] lets anybody see.
     fn head_view(&self) -> ResponseHead<'_> {
-        self.receive_buffer.head.unwrap_or_default().view(self.buffer.as_ref())
+        self.receive_buffer.view(self.buffer.as_ref())
+    }
+
+    /// The heads of the last response as they came, where [they are kept](Self::set_keeps_heads): those of
+    /// status 1xx, and then the final one. Where that was cut off, or could not be read, all lines of it that
+    /// are complete.
+    #[must_use]
+    pub fn raw_heads(&self) -> &[u8] {
+        self.receive_buffer.raw_heads(self.buffer.as_ref())
     }
 
     /// Abandons a response that ended, or failed, before its head was complete.
@@ -237,8 +252,8 @@ where
         self.exchange.on_response_missing(error, self.receive_buffer.is_empty())
     }
 
-    fn begin_body(&mut self, layout: HeadLayout) -> Result<(), HttpError> {
-        let head = layout.view(self.buffer.as_ref());
+    fn begin_body(&mut self) -> Result<(), HttpError> {
+        let head = self.receive_buffer.view(self.buffer.as_ref());
         let kind = self.exchange.kind();
         let response = FinalResponse { status: head.status(), closes: head.will_close(kind) };
         let framing = head.framing_of(kind, self.takes_coded);

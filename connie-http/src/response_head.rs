@@ -54,6 +54,11 @@ impl HeadScanner {
         self.seen = bytes.len();
         Ok(None)
     }
+
+    /// How many bytes are in lines that are complete.
+    pub(crate) const fn complete(&self) -> usize {
+        self.line
+    }
 }
 
 /// The minor versions of HTTP/1. A higher one is read as 1.1, as RFC 9110 section 2.5 asks of a recipient.

@@ -171,8 +171,8 @@ where
         match self.receive_buffer.next_head(room, &mut self.exchange) {
             Err(_) => self.exchange.on_upload_stopped(None),
             Ok(None) => {}
-            Ok(Some(head)) => {
-                let head = head.view(self.buffer.as_ref());
+            Ok(Some(_)) => {
+                let head = self.receive_buffer.view(self.buffer.as_ref());
                 let refuses = head.class().is_error() || head.will_close(self.exchange.kind());
                 self.exchange.on_answered_early(refuses);
             }

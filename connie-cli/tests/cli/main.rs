@@ -13,6 +13,7 @@ mod done_when;
 mod exit_codes;
 mod finish_line;
 mod get;
+mod heads;
 mod hints;
 mod https_proxy;
 mod memory;

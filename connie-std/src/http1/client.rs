@@ -474,6 +474,18 @@ where
         self.inner.set_takes_coded(takes_coded);
     }
 
+    /// Whether the heads of a response are kept as they came, for [`raw_heads`](Self::raw_heads). Default: no.
+    pub fn set_keeps_heads(&mut self, keeps_heads: bool) {
+        self.inner.set_keeps_heads(keeps_heads);
+    }
+
+    /// The heads of the last response as they came, where they are kept: those of status 1xx, and then the
+    /// final one. Where that was cut off, or could not be read, all lines of it that are complete.
+    #[must_use]
+    pub fn raw_heads(&self) -> &[u8] {
+        self.inner.raw_heads()
+    }
+
     /// Makes the connection lead to `host`, through the HTTP proxy that it was made for: each connection
     /// begins with a CONNECT request with `headers` (`Proxy-Authorization`, say). Of an [`HttpsConnection`]
     /// the way to the proxy is plain, and TLS with `host` begins within the tunnel. A connection that is open

@@ -39,6 +39,9 @@ pub struct OpeningRecord {
     pub connected: Option<Instant>,
     /// When the proxy had opened the tunnel, where there is one.
     pub tunneled: Option<Instant>,
+    /// The heads of the proxy's answer to CONNECT as they came, where [heads are
+    /// kept](super::Client::set_keeps_heads).
+    pub tunnel_heads: Vec<u8>,
     /// When the first request could be sent, tunnel and TLS included. `None` where it came to nothing.
     pub ready: Option<Instant>,
     /// The version of TLS that is spoken with the server: `TLSv1_2` or `TLSv1_3`.
@@ -57,6 +60,7 @@ impl OpeningRecord {
             destination: None,
             connected: None,
             tunneled: None,
+            tunnel_heads: Vec::new(),
             ready: None,
             tls_version: None,
             tls_name: None,
@@ -477,6 +481,12 @@ where
         context: OpenContext,
     ) -> Result<(), Failure> {
         self.begin_within(stack, poller, socket, context.until)
+    }
+
+    fn on_tunnel_heads(&mut self, raw: &[u8]) {
+        if let Some(record) = &mut self.record {
+            raw.clone_into(&mut record.tunnel_heads);
+        }
     }
 
     fn tunnel_until(&self) -> Option<Instant> {

@@ -87,6 +87,13 @@ where
         self.0.trailers()
     }
 
+    /// The trailer section of a chunked body as it came, but for folded lines, which are joined. Empty before
+    /// the body's end.
+    #[must_use]
+    pub fn raw_trailers(&self) -> &[u8] {
+        self.0.raw_trailers()
+    }
+
     /// How many bytes of the body are still to come, where the head has told.
     #[must_use]
     #[doc(alias = "length")]
