@@ -1,6 +1,8 @@
 //! Parts of a file: what a 206 brings of it, and of which version.
 
-use connie_web::{ByteRange, ContentRange, PartialContent, partial_content};
+use std::time::Duration;
+
+use connie_web::{ByteRange, ContentRange, PartialContent, http_date, partial_content};
 
 use crate::advice::GO_ON;
 use crate::args::Get;
@@ -70,34 +72,68 @@ pub fn too_much(part: &PartialContent) -> Error {
 }
 
 /// Which version of a file an answer is of, as far as it tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     etag: Option<String>,
     modified: Option<String>,
+    /// What has been done to the file to send it; `None` where a part does not tell.
+    coding: Option<String>,
     complete: Option<u64>,
+    /// When the server said that it sent this.
+    sent: Option<String>,
 }
 
 impl Version {
     pub fn of(answer: &ResponseHead, part: Option<&PartialContent>) -> Self {
         let text = |name| answer.header(name).map(|value| String::from_utf8_lossy(value).into_owned());
         let complete = part.map_or(answer.length, |part| part.complete);
-        Version { etag: text("etag"), modified: text("last-modified"), complete }
+        // RFC 9110 section 15.3.7: a part that answers a request with If-Range need not repeat the fields of
+        // the whole. Only a whole without this one is known not to be coded.
+        let whole = part.is_none().then(|| "identity".to_owned());
+        Version {
+            etag: text("etag"),
+            modified: text("last-modified"),
+            coding: text("content-encoding").or(whole),
+            complete,
+            sent: text("date"),
+        }
+    }
+
+    /// What is known of it after a part that goes on with `before`: what the part leaves out holds on.
+    pub fn after(self, before: Option<Version>) -> Self {
+        let before = before.unwrap_or_default();
+        Version {
+            etag: self.etag.or(before.etag),
+            modified: self.modified.or(before.modified),
+            coding: self.coding.or(before.coding),
+            complete: self.complete.or(before.complete),
+            sent: self.sent.or(before.sent),
+        }
     }
 
     /// The value of an `If-Range` that has the server send a part of this version only. RFC 9110 section
     /// 13.1.5: "A client MUST NOT generate an If-Range header field containing an entity tag that is marked
-    /// as weak."
+    /// as weak", nor one "containing an HTTP-date unless" there is no entity tag and "the date is a strong
+    /// validator".
     pub fn validator(&self) -> Option<&str> {
-        self.etag.as_deref().filter(|tag| tag.starts_with('"'))
+        match (&self.etag, &self.modified, &self.sent) {
+            (Some(etag), ..) => Some(etag.as_str()).filter(|tag| tag.starts_with('"')),
+            (None, Some(modified), Some(sent)) => {
+                Some(modified.as_str()).filter(|modified| is_strong_date(modified, sent))
+            }
+            _ => None,
+        }
     }
 
-    /// RFC 9110 section 15.3.7.3: parts may be combined "if they share the same strong validator". What one
-    /// of the two does not tell cannot differ.
+    /// Says so where the answer is of another version than what was there before. RFC 9110 section 15.3.7.3:
+    /// parts may be combined "if they share the same strong validator". What one of the two does not tell
+    /// cannot differ.
     pub fn check_continues(&self, before: &Version) -> Result<(), Error> {
         let length = |version: &Version| version.complete.map(|length| length.to_string());
         let told = [
             ("ETag", before.etag.clone(), self.etag.clone()),
             ("Last-Modified", before.modified.clone(), self.modified.clone()),
+            ("Content-Encoding", before.coding.clone(), self.coding.clone()),
             ("length", length(before), length(self)),
         ];
         let differs = told.into_iter().find_map(|(what, before, now)| match (before, now) {
@@ -116,4 +152,13 @@ impl Version {
             }
         }
     }
+}
+
+/// Whether a Last-Modified is a strong validator: RFC 9110 section 8.8.2.2 asks for a Date "at least one
+/// second after the Last-Modified value", and for "enough difference between" the two where nobody knows
+/// whether one clock made both. The standard before it (RFC 7232 section 2.2.2) had a minute.
+fn is_strong_date(modified: &str, sent: &str) -> bool {
+    const ENOUGH: Duration = Duration::from_secs(60);
+    let Some(modified) = http_date(modified) else { return false };
+    http_date(sent).and_then(|sent| sent.duration_since(modified).ok()).is_some_and(|age| age >= ENOUGH)
 }

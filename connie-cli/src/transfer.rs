@@ -362,7 +362,15 @@ impl<'a> Transfer<'a> {
                 }
                 Ok(Resume::Unrelated) => Err(self.left_alone(answer)),
                 Ok(Resume::Complete) => Ok(None),
-                Err(error) => Err(Error::resume(error)),
+                Err(error) => {
+                    // A whole, since what was asked for is not of this version any more.
+                    if let Some(before) =
+                        self.version.as_ref().filter(|_| (200..206).contains(&answer.status))
+                    {
+                        Version::of(answer, None).check_continues(before)?;
+                    }
+                    Err(Error::resume(error))
+                }
             };
         }
         if failed && self.args.fail {
@@ -381,27 +389,32 @@ impl<'a> Transfer<'a> {
         Error::new(exit_code::RANGE, line)
     }
 
-    /// Writes the body, and answers how much has come.
+    /// Writes the body, and answers how long it was before it was coded for sending.
     fn receive_body(
         &mut self,
         client: &mut AnyConnection,
         answer: &ResponseHead,
         part: Option<&PartialContent>,
     ) -> Result<u64, Error> {
-        self.version = Some(Version::of(answer, part));
+        // What is written behind what was there before is of the same version.
+        let before = self.version.take().filter(|_| self.offset > 0);
+        self.version = Some(Version::of(answer, part).after(before));
         let length = answer.length.filter(|_| !self.args.compressed());
         let total = length.map(|length| length.saturating_add(self.offset));
         let mut progress = Progress::new(self.shows_progress(), self.offset, total);
         // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
         let resumes = self.output.is_aside() && self.fetched.trace.method == "GET" && !self.args.compressed();
-        let received = Cell::new(0);
+        // What came, and what it was before it was coded for sending: the bytes that a range counts.
+        let (received, sent) = (Cell::new(0), Cell::new(0));
         let response = client.response().map_err(|error| Error::body(error.into(), resumes, false))?;
         let body = Counted(response, &received);
+        // The last that was done to the body is undone first.
+        #[cfg(feature = "gzip")]
+        let body = Decoded::new(&answer.transfer_codings, body)
+            .map_err(|_| Error::transfer_codings(&answer.transfer_codings))?;
+        let body = Counted(body, &sent);
         #[cfg(feature = "gzip")]
         let body = {
-            // The last that was done to the body is undone first.
-            let body = Decoded::new(&answer.transfer_codings, body)
-                .map_err(|_| Error::transfer_codings(&answer.transfer_codings))?;
             let codings = if self.args.compressed() { answer.codings() } else { Vec::new() };
             Decoded::new(&codings, body).map_err(|error| Error::new(exit_code::CODING, error.to_string()))?
         };
@@ -412,9 +425,9 @@ impl<'a> Transfer<'a> {
                 .map_err(|error| Error::body(error, resumes, self.args.compressed()))?;
             self.fetched.trace.received = received.get();
             if count == 0 {
-                return Ok(received.get());
+                return Ok(sent.get());
             }
-            if let Some(part) = part.filter(|part| received.get() > part.length()) {
+            if let Some(part) = part.filter(|part| sent.get() > part.length()) {
                 return Err(partial::too_much(part));
             }
             self.output.write(&self.piece[..count])?;

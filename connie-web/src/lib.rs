@@ -33,7 +33,7 @@ pub use pattern::{PatternError, PatternErrorKind, PatternUrl, UrlPattern};
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError, ProxyKind};
 pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
 pub use resume::{ByteRange, ContentRange, PartialContent, Resume, ResumeError, partial_content, resume};
-pub use retry::{Backoff, is_transient_status, retry_after};
+pub use retry::{Backoff, http_date, is_transient_status, retry_after};
 pub use url::{Scheme, Url, UrlError, parse_host_port};
 
 /// The examples of the README are tested as those of this page.

@@ -32,8 +32,14 @@ pub fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
         // More digits than the number holds are a very long time anyway.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(http_date(text)?.duration_since(now).unwrap_or_default())
+}
+
+/// The moment that a date of HTTP names, in any of its three forms (RFC 9110 section 5.6.7). `None` where it
+/// is none.
+#[must_use]
+pub fn http_date(text: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(text.trim()).ok()
 }
 
 /// The pauses between tries: one second, then twice as long each time, ten minutes at most; or always the

@@ -297,3 +297,111 @@ fn a_redirect_is_asked_for_the_rest_as_well() {
     ran.exits(0).is_quiet();
     assert_eq!(after, WHOLE);
 }
+
+const AGAIN: [&str; 5] = ["--retry", "3", "--retry-all-errors", "--retry-delay", "0.01"];
+
+/// RFC 9110 section 13.1.5: an entity tag that is not weak, or a date where there is no tag and the date is a
+/// strong validator.
+#[test]
+fn a_part_is_asked_for_by_a_strong_validator() {
+    const TAG: &str = "ETag: \"1\"\r\n";
+    const DATE: &str = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    const SECOND_LATER: &str = "Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n";
+    const LATER: &str = "Date: Sun, 06 Nov 1994 08:50:37 GMT\r\n";
+    let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+    for (fields, expected) in [
+        (TAG.to_owned(), Some("\"1\"")),
+        (format!("{TAG}{DATE}{LATER}"), Some("\"1\"")),
+        (format!("{DATE}{LATER}"), date),
+        (DATE.to_owned(), None),
+        (format!("{DATE}{SECOND_LATER}"), None),
+        (format!("ETag: W/\"1\"\r\n{DATE}{LATER}"), None),
+        (format!("Last-Modified: long ago\r\n{LATER}"), None),
+        (LATER.to_owned(), None),
+    ] {
+        let told = fields.clone();
+        let site = Site::start(move |asked| match asked.number {
+            0 => Reply::Close(format!("HTTP/1.1 200 OK\r\n{told}Content-Length: 10\r\n\r\n01234").into()),
+            _ => Reply::status("206 Partial Content", "Content-Range: bytes 5-9/10\r\n", "56789"),
+        });
+        let (ran, after) = resume(&site, None, &AGAIN);
+        ran.exits(0);
+        assert_eq!(after, WHOLE);
+        assert_eq!(site.asked()[1].header("if-range"), expected, "{fields}");
+        assert_eq!(site.asked()[0].header("if-range"), None, "nothing is known yet");
+    }
+}
+
+/// RFC 9110 section 13.1.5: where the validator does not match, the server sends the whole.
+#[test]
+fn a_whole_in_place_of_a_part_says_what_has_changed() {
+    let site = Site::start(|asked| match asked.number {
+        0 => Reply::Close(b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 10\r\n\r\n01234".into()),
+        _ => Reply::status("200 OK", "ETag: \"2\"\r\n", "abcdefghij"),
+    });
+    let (ran, after) = resume(&site, None, &AGAIN);
+    ran.exits(33).says("its ETag was \"1\" and is now \"2\"");
+    assert_eq!(after, "01234");
+}
+
+/// RFC 9110 section 15.3.7: after a request with If-Range, a part may leave out what the whole has told.
+#[test]
+fn what_a_part_leaves_out_holds_on() {
+    let site = |last: &'static str| {
+        Site::start(move |asked| match asked.number {
+            0 => Reply::Close(b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 10\r\n\r\n0123".into()),
+            1 => Reply::status("206 P", "Content-Range: bytes 4-6/*\r\n", "456").cut(1),
+            _ => Reply::status("206 P", last, "6789"),
+        })
+    };
+    let good = site("ETag: \"1\"\r\nContent-Range: bytes 6-9/10\r\n");
+    let (ran, after) = resume(&good, None, &AGAIN);
+    ran.exits(0);
+    assert_eq!(after, WHOLE);
+    assert_eq!(good.asked()[2].header("if-range"), Some("\"1\""));
+    for (last, part) in [
+        ("ETag: \"2\"\r\nContent-Range: bytes 6-9/10\r\n", "its ETag was \"1\" and is now \"2\""),
+        ("Content-Range: bytes 6-9/11\r\n", "its length was 10 and is now 11"),
+    ] {
+        let (ran, after) = resume(&site(last), None, &AGAIN);
+        ran.exits(33).says(part);
+        assert_eq!(after, "012345");
+    }
+}
+
+/// Parts are parts of what is sent: of the page as it is coded, where it is.
+#[test]
+fn parts_in_another_coding_are_not_joined() {
+    for (first, then, differs) in [
+        ("", "", false),
+        ("Content-Encoding: gzip\r\n", "", false),
+        ("Content-Encoding: gzip\r\n", "Content-Encoding: gzip\r\n", false),
+        ("", "Content-Encoding: gzip\r\n", true),
+        ("Content-Encoding: gzip\r\n", "Content-Encoding: br\r\n", true),
+    ] {
+        let (ran, after) =
+            resume(&changing(first, then), None, &["-m", "0.5", "--retry", "1", "--retry-delay", "0.01"]);
+        if differs {
+            ran.exits(33).says("its Content-Encoding was");
+        } else {
+            ran.exits(0);
+        }
+        assert_eq!(after, if differs { "01234" } else { WHOLE }, "{first} {then}");
+    }
+}
+
+/// A range counts bytes from before they were coded for sending.
+#[test]
+fn a_part_may_be_coded_for_sending() {
+    // "hello", by gzip.
+    let hello =
+        [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 203, 72, 205, 201, 201, 7, 0, 134, 166, 16, 54, 5, 0, 0, 0];
+    for (range, code) in [("5-9/10", 0), ("5-10/11", 18), ("5-8/9", 33)] {
+        let head = "HTTP/1.1 206 P\r\nTransfer-Encoding: gzip, chunked\r\n";
+        let head = format!("{head}Content-Range: bytes {range}\r\n\r\n{:x}\r\n", hello.len());
+        let site = Site::start(move |_| Reply::Keep([head.as_bytes(), &hello, b"\r\n0\r\n\r\n"].concat()));
+        let (ran, after) = resume(&site, Some("01234"), &[]);
+        ran.exits(code);
+        assert_eq!(after, if code == 33 { "01234" } else { "01234hello" }, "{range}");
+    }
+}

@@ -73,6 +73,17 @@ impl Reply {
         Reply::Keep([head.as_bytes(), body].concat())
     }
 
+    /// The same without its last `count` octets, in whose place the connection ends.
+    pub fn cut(self, count: usize) -> Self {
+        match self {
+            Reply::Keep(mut bytes) => {
+                bytes.truncate(bytes.len() - count);
+                Reply::Close(bytes)
+            }
+            other => other,
+        }
+    }
+
     /// A redirect.
     pub fn to(status: &str, location: &str) -> Self {
         Reply::status(status, &format!("Location: {location}\r\n"), "gone elsewhere\n")
