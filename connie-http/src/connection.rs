@@ -394,7 +394,7 @@ where
         self.link.attach(socket);
         self.state.on_opened();
         self.exchange.on_connected();
-        self.receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads);
+        self.receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads());
     }
 
     /// Hands out the socket, which the caller must then close, with the bytes that were received after the
@@ -442,8 +442,9 @@ where
     /// Whether the heads of a response stay in the buffer as they came, for
     /// [`raw_heads`](Self::raw_heads): those of status 1xx too, which have to fit there together with the
     /// final one. Holds from the next request on. Default: no.
+    #[cfg(feature = "raw-heads")]
     pub fn set_keeps_heads(&mut self, keeps_heads: bool) {
-        self.receive_buffer.keeps_heads = keeps_heads;
+        self.receive_buffer = ReceiveBuffer::new(keeps_heads);
     }
 
     /// What opens the connection.
@@ -508,7 +509,7 @@ where
     /// Forgets the last response and a request that was begun.
     pub(crate) fn forget(&mut self) {
         self.exchange.on_forgotten();
-        self.receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads);
+        self.receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads());
     }
 
     /// Whether a connection that has ended is opened again.

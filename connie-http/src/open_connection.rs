@@ -79,8 +79,8 @@ pub trait OpenConnection<S: RaceStack, W> {
         Ok(())
     }
 
-    /// Called with the heads of the proxy's answer to CONNECT as they came, whatever it says, where [heads are
-    /// kept](crate::HttpConnection::set_keeps_heads). Does nothing unless written.
+    /// Called with the heads of the proxy's answer to CONNECT as they came, whatever it says, where heads are
+    /// kept (feature `raw-heads`). Does nothing unless written.
     fn on_tunnel_heads(&mut self, raw: &[u8]) {
         let _ = raw;
     }

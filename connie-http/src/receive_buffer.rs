@@ -4,14 +4,14 @@ use crate::error::HttpError;
 use crate::exchange_state::ExchangeState;
 use crate::fields;
 use crate::response_head::{HeadLayout, HeadScanner, ResponseHead};
-use crate::syntax::{copy, move_down};
+use crate::syntax::{copy, move_down, move_up};
 
 /// What has been received, and where in the buffer it is: the heads that are kept as they came, the head, the
 /// trailer section, and the bytes that are not decoded yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReceiveBuffer {
     /// Whether all heads stay in the buffer as they came.
-    pub(crate) keeps_heads: bool,
+    keeps_heads: bool,
     /// Where the head begins that is read, or is awaited: behind those that are kept.
     before: usize,
     /// Where the heads end, as they came, which begin at the buffer's start.
@@ -32,6 +32,16 @@ impl ReceiveBuffer {
     /// One that nothing has been received in.
     pub(crate) fn new(keeps_heads: bool) -> Self {
         ReceiveBuffer { keeps_heads, ..ReceiveBuffer::default() }
+    }
+
+    /// Whether all heads stay in the buffer as they came. Without the feature, none of what that takes is in
+    /// the program.
+    pub(crate) fn keeps_heads(&self) -> bool {
+        cfg!(feature = "raw-heads") && self.keeps_heads
+    }
+
+    fn before(&self) -> usize {
+        if self.keeps_heads() { self.before } else { 0 }
     }
 
     /// Room for more; `None` where there is none.
@@ -70,15 +80,15 @@ impl ReceiveBuffer {
         exchange: &mut ExchangeState,
     ) -> Result<Option<HeadLayout>, HttpError> {
         while self.head.is_none() {
-            let received = room.get_mut(self.before..self.end).unwrap_or_default();
+            let received = room.get_mut(self.before()..self.end).unwrap_or_default();
             let Some(length) = self.scanner.scan(received)? else {
                 return Ok(None);
             };
-            if self.keeps_heads {
+            if self.keeps_heads() {
                 self.keep_head(room, length)?;
             }
-            let end = self.before.saturating_add(length);
-            let head = HeadLayout::read(room.get_mut(self.before..end).unwrap_or_default())?;
+            let end = self.before().saturating_add(length);
+            let head = HeadLayout::read(room.get_mut(self.before()..end).unwrap_or_default())?;
             if exchange.on_head_received(head.status)? {
                 self.head = Some(head);
                 self.start = end;
@@ -93,16 +103,15 @@ impl ReceiveBuffer {
     /// Keeps the head of this length as it came. Folded lines are joined in place where a head is read: then
     /// what is read is a copy behind it.
     fn keep_head(&mut self, room: &mut [u8], length: usize) -> Result<(), HttpError> {
-        let end = self.before.saturating_add(length);
+        let end = self.before().saturating_add(length);
         self.raw = end;
-        if !fields::is_folded(room.get(self.before..end).unwrap_or_default()) {
+        if !fields::is_folded(room.get(self.before()..end).unwrap_or_default()) {
             return Ok(());
         }
-        let (capacity, received) = (room.len(), self.end.saturating_sub(self.before));
-        let moved = room.get_mut(self.before..self.end.saturating_add(length));
+        let capacity = room.len();
+        let moved = room.get_mut(self.before()..self.end.saturating_add(length));
         let moved = moved.ok_or(HttpError::HeadTooLarge { capacity })?;
-        // `moved` is `length` longer than what has been received.
-        moved.copy_within(..received, length);
+        move_up(moved, length);
         self.before = end;
         self.end = self.end.saturating_add(length);
         Ok(())
@@ -111,24 +120,25 @@ impl ReceiveBuffer {
     /// Another head follows the one that was read, which ends at `end`: it is dropped, unless it is kept as
     /// it came, and what was read is no copy.
     fn drop_head(&mut self, room: &mut [u8], end: usize) {
-        if self.keeps_heads && self.raw == end {
+        if self.keeps_heads() && self.raw == end {
             self.before = end;
             return;
         }
         let rest = self.end.saturating_sub(end);
-        move_down(room, end, rest, self.before);
-        self.end = self.before.saturating_add(rest);
+        move_down(room, end, rest, self.before());
+        self.end = self.before().saturating_add(rest);
     }
 
     /// The head in `buffer`; an empty one where there is none.
+    #[inline]
     pub(crate) fn view<'b>(&self, buffer: &'b [u8]) -> ResponseHead<'b> {
-        self.head.unwrap_or_default().view(buffer.get(self.before..).unwrap_or_default())
+        self.head.unwrap_or_default().view(buffer.get(self.before()..).unwrap_or_default())
     }
 
     /// The heads in `buffer` as they came, where they are kept: all lines that are complete.
     pub(crate) fn raw_heads<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
         let end = match self.head {
-            None if self.keeps_heads => self.raw.max(self.before.saturating_add(self.scanner.complete())),
+            None if self.keeps_heads() => self.raw.max(self.before().saturating_add(self.scanner.complete())),
             _ => self.raw,
         };
         buffer.get(..end).unwrap_or_default()
@@ -136,13 +146,13 @@ impl ReceiveBuffer {
 
     /// Whether nothing has been received, beside heads that are not the final one.
     pub(crate) fn is_empty(&self) -> bool {
-        self.end == self.before
+        self.end == self.before()
     }
 
     /// Where the bytes that stay for the length of the exchange end: the heads and the trailers.
     pub(crate) fn kept(&self) -> usize {
         let head = self.head.map_or(0, |head| head.length);
-        self.before.saturating_add(head).saturating_add(self.trailers)
+        self.before().saturating_add(head).saturating_add(self.trailers)
     }
 
     /// Keeps `section`, a part of the trailer section.

@@ -93,6 +93,8 @@ where
     /// The trailer section of a chunked body as it came, but for folded lines, which are joined. Empty before
     /// the body's end.
     #[must_use]
+    // Were it a part of `trailers` wherever that is called, it would cost flash.
+    #[inline(never)]
     pub fn raw_trailers(&self) -> &[u8] {
         let receive_buffer = &self.connection.receive_buffer;
         let start = receive_buffer.kept().saturating_sub(receive_buffer.trailers);
@@ -241,6 +243,7 @@ where
     /// The heads of the last response as they came, where [they are kept](Self::set_keeps_heads): those of
     /// status 1xx, and then the final one. Where that was cut off, or could not be read, all lines of it that
     /// are complete.
+    #[cfg(feature = "raw-heads")]
     #[must_use]
     pub fn raw_heads(&self) -> &[u8] {
         self.receive_buffer.raw_heads(self.buffer.as_ref())

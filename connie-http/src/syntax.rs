@@ -69,6 +69,16 @@ pub(crate) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize)
     }
 }
 
+/// Moves what `bytes` begin with up by `shift`, over their last bytes.
+pub(crate) fn move_up(bytes: &mut [u8], shift: usize) {
+    for to in (shift..bytes.len()).rev() {
+        // `copy_within` is quicker, and leaves the compiler in doubt whether it can panic.
+        if let Some(byte) = bytes.get(to.saturating_sub(shift)).copied() {
+            copy(&[byte], bytes.get_mut(to..).unwrap_or_default());
+        }
+    }
+}
+
 /// `number` in digits of `BASE` (10 or 16), written at the end of `digits`, which must be long enough to hold
 /// them all.
 pub(crate) fn spell<const BASE: u32>(number: u64, digits: &mut [u8]) -> &[u8] {
@@ -132,6 +142,16 @@ mod tests {
         assert_eq!(spell::<10>(u64::MAX, &mut digits), b"18446744073709551615");
         assert_eq!(spell::<16>(255, &mut digits), b"ff");
         assert_eq!(spell::<16>(u64::MAX, &mut digits), b"ffffffffffffffff");
+    }
+
+    #[test]
+    fn a_move_up_keeps_the_first_bytes() {
+        let mut bytes = *b"abcdef";
+        move_up(&mut bytes, 2);
+        assert_eq!(&bytes, b"ababcd");
+        move_up(&mut bytes, 6);
+        move_up(&mut bytes, 7);
+        assert_eq!(&bytes, b"ababcd");
     }
 
     #[test]

@@ -84,13 +84,13 @@ where
 
     /// Reads the proxy's response behind the first `kept` bytes of the buffer.
     fn receive_connected(&mut self, kept: usize) -> Result<(), HttpError> {
-        let mut receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads);
+        let mut receive_buffer = ReceiveBuffer::new(self.receive_buffer.keeps_heads());
         let mut exchange = ExchangeState::for_connect();
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(kept..end).unwrap_or_default();
             if let Some(head) = receive_buffer.next_head(room, &mut exchange)? {
-                if receive_buffer.keeps_heads {
+                if receive_buffer.keeps_heads() {
                     self.opener.on_tunnel_heads(receive_buffer.raw_heads(room));
                 }
                 // RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all

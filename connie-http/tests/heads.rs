@@ -1,5 +1,7 @@
 //! Heads that are kept as they came, beside what is read of them.
 
+#![cfg(feature = "raw-heads")]
+
 mod support;
 use support::{Clock, Random, Say, Script, bytes, connect, cut_at};
 
