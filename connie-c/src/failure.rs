@@ -183,7 +183,7 @@ mod tests {
         options.deadline = Some(std::time::Duration::from_secs(5));
         let (nowhere, refuses) = (nowhere.expect("an address"), refuses.expect("an address"));
         let error = |addresses: &[_]| {
-            connect(Target::Addresses(addresses), port, &options).expect_err("nobody").error
+            connect(addresses.into(), port, &options).expect_err("nobody").error
         };
         assert_eq!(error(&[nowhere, refuses]), Connie::Refused);
         assert_eq!(error(&[refuses, nowhere]), Connie::Refused);

@@ -22,7 +22,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::net::TcpStream;
 use std::os::fd::{BorrowedFd, IntoRawFd};
 
-use connie_std::{MAX_DESTINATIONS, Options, Target};
+use connie_std::{MAX_DESTINATIONS, Options};
 
 use failure::CallError;
 use memory::Memory;
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn connie_connect(
     let host = unsafe { text(host) };
     let connect = || {
         let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
-        failure::connect(Target::Host(host, port), port, &of(None, timeout_ms)?)
+        failure::connect((host, port).into(), port, &of(None, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn connie_connect_with(
     let (host, options) = unsafe { (text(host), options.as_ref()) };
     let connect = || {
         let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
-        failure::connect(Target::Host(host, port), port, &of(options, timeout_ms)?)
+        failure::connect((host, port).into(), port, &of(options, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn connie_connect_addresses_with(
     let options = unsafe { options.as_ref() };
     let connect = || {
         let addresses = failure::addresses(&found, port)?;
-        failure::connect(Target::Addresses(&addresses), port, &of(options, timeout_ms)?)
+        failure::connect((&addresses).into(), port, &of(options, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }

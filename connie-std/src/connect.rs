@@ -17,7 +17,7 @@ use crate::poller::OsPoller;
 use crate::report::Report;
 use crate::retransmitted::Retransmitted;
 use crate::socket::{OsSocket, OsStack, blocking};
-use crate::target::Target;
+use crate::target::{Target, TargetRef};
 
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every
 /// address has failed, until the deadline, or until canceled; afterwards no socket is open but the winner's.
@@ -50,6 +50,7 @@ use crate::target::Target;
 /// [`io::Error`] with `?`.
 pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
     let target = target.into();
+    let target = target.view();
     let mut watch = RaceObservation::begin(target, options);
     let connected = open(target, options).and_then(|(socket, destination, report)| {
         let (stream, held) = socket.into_parts();
@@ -77,13 +78,14 @@ pub fn connect_socket<'a>(
     options: &Options,
 ) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let target = target.into();
+    let target = target.view();
     let watch = RaceObservation::begin(target, options);
     let opened = open(target, options);
     watch.tell(opened.as_ref().map(|(_, destination, report)| (*destination, report)));
     opened
 }
 
-fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
+fn open(target: TargetRef<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let mut poller = OsPoller::new(options.canceler.clone());
     let mut stack = OsStack::from(options);
     match race(&mut stack, &mut poller, target, Finish::Tcp, options) {
@@ -96,9 +98,9 @@ fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, 
     }
 }
 
-pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError {
+pub(crate) fn failed(target: TargetRef<'_>, kind: ConnectErrorKind) -> ConnectError {
     let named = match (target, &kind) {
-        (Target::Hosts(hosts), ConnectErrorKind::InvalidHost(_) | ConnectErrorKind::InvalidTarget) => {
+        (TargetRef::Hosts(hosts), ConnectErrorKind::InvalidHost(_) | ConnectErrorKind::InvalidTarget) => {
             hosts.invalid()
         }
         _ => None,
@@ -111,7 +113,7 @@ pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError
 pub(crate) fn race<S: RaceStack + Hosted>(
     stack: &mut S,
     poller: &mut OsPoller,
-    target: Target<'_>,
+    target: TargetRef<'_>,
     finish: Finish,
     options: &Options,
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>

@@ -28,7 +28,7 @@ use crate::resolve::{LookupTask, NameResolution, OsDriver};
 use crate::retransmitted::Retransmitted;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::SocketOptions;
-use crate::target::Target;
+use crate::target::TargetRef;
 
 /// How often a race that waits in line looks after its lookups.
 const LOOK: Duration = Duration::from_millis(5);
@@ -72,7 +72,7 @@ pub(crate) struct ConnectOutcome<T> {
 impl<S: RaceStack> ConnectOperation<S> {
     /// Begins the race, which asks for the lookups that `target` needs.
     pub(crate) fn begin(
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         options: &Options,
         clock: OsClock,

@@ -56,7 +56,7 @@ pub enum ConnectErrorKind {
     UnknownZone(String),
     /// A text that was to be a host and a port is not.
     InvalidTarget,
-    /// A list of more [hosts](crate::Hosts) than [`MAX_HOSTS`](crate::MAX_HOSTS): of so many. No socket was opened.
+    /// A list of more [hosts](crate::Target#several-hosts) than [`MAX_HOSTS`](crate::MAX_HOSTS): of so many. No socket was opened.
     TooManyHosts(usize),
     /// An option cannot be followed, such as an empty range of local ports; the text names it. No socket was opened.
     InvalidOption(String),

@@ -178,7 +178,7 @@ pub use setup_step::SetupStep;
 pub use socket::{OsSocket, OsStack};
 #[cfg(not(target_os = "wasi"))]
 pub use socket_options::{Keepalive, OnSocket, Purpose, SocketOptions};
-pub use target::{Hosts, Target};
+pub use target::Target;
 #[cfg(feature = "tls")]
 pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,

@@ -9,7 +9,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::observer::{Observed, Observer};
 use crate::options::Options;
 use crate::report::Report;
-use crate::target::Target;
+use crate::target::TargetRef;
 
 /// A race with an observer; empty without one. If it is dropped before the [end](RaceObservation::tell) of
 /// the race, it reports that the race was canceled, if it had started.
@@ -29,13 +29,13 @@ struct ObservedRace {
 
 impl RaceObservation {
     /// Observes a race that starts now, by the operating system's clock.
-    pub(crate) fn begin(target: Target<'_>, options: &Options) -> Self {
+    pub(crate) fn begin(target: TargetRef<'_>, options: &Options) -> Self {
         Self::begin_by(target, options, OsClock::start, |clock| clock.now())
     }
 
     /// The same by another clock.
     pub(crate) fn begin_by(
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         clock: fn() -> OsClock,
         now: fn(OsClock) -> Instant,
@@ -83,7 +83,7 @@ impl ObservedRace {
     #[cold]
     #[inline(never)]
     fn begin(
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         clock: OsClock,
         now: fn(OsClock) -> Instant,

@@ -112,14 +112,14 @@ impl Report {
         &self.0.queries
     }
 
-    /// The host whose address has won a race to [several](crate::Hosts), and its port, as they were given; a list of addresses among them goes by its
+    /// The host whose address has won a race to [several](crate::Target#several-hosts), and its port, as they were given; a list of addresses among them goes by its
     /// first. `None` of a race to one, and of one that nobody has won.
     #[must_use]
     pub fn won_by(&self) -> Option<(&str, u16)> {
         self.host_of(self.timeline().winner()?.destination)
     }
 
-    /// The host that an address belongs to, in a race to [several hosts](crate::Hosts). `None` in a race to one.
+    /// The host that an address belongs to, in a race to [several hosts](crate::Target#several-hosts). `None` in a race to one.
     #[must_use]
     pub fn host_of(&self, address: SocketAddr) -> Option<(&str, u16)> {
         let (host, port) = self.0.hosts.get(self.number_of(address)?)?;

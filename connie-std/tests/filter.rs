@@ -161,10 +161,10 @@ fn an_address_is_denied_wherever_it_comes_from() {
     ];
     let targets = targets
         .iter()
-        .map(|host| Target::Host(host, port))
-        .chain([Target::Address(list[0]), Target::Addresses(&list)]);
+        .map(|host| Target::from((*host, port)))
+        .chain([Target::from(list[0]), Target::from(&list)]);
     for target in targets {
-        let error = is_denied(connect(target, &options));
+        let error = is_denied(connect(&target, &options));
         assert!(!denied(error.report()).is_empty(), "{target:?}");
     }
     let literal = is_denied(connect(("127.0.0.1", port), &options));

@@ -167,7 +167,7 @@ fn a_target_is_whatever_the_caller_has() {
         [text.as_str().into(), (&text).into(), address.into(), (address.ip(), address.port()).into()]
     {
         let target: Target = target;
-        assert_eq!(connect(target, &options).expect("a connection").destination(), address, "{target:?}");
+        assert_eq!(connect(&target, &options).expect("a connection").destination(), address, "{target:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use connie_std::http1::HttpConnection;
-use connie_std::{Canceler, Observer, Options, RaceOutcome, SocketBudget, Target, connect, connect_socket};
+use connie_std::{Canceler, Observer, Options, RaceOutcome, SocketBudget, connect, connect_socket};
 
 use observer_support::Log;
 
@@ -48,7 +48,7 @@ fn a_race_that_was_won() {
     // The report stops counting at the winner, and rounds up to microseconds.
     assert!(told.elapsed + Duration::from_micros(1) >= raced && told.elapsed < LONG, "{:?}", told.elapsed);
 
-    drop(connect_socket(Target::Host("127.0.0.1", address.port()), &options).expect("a connection"));
+    drop(connect_socket(("127.0.0.1", address.port()), &options).expect("a connection"));
     assert_eq!(log.only().winner, Some(address));
 }
 

@@ -164,8 +164,8 @@ fn race(
     let race = config.clone().deadline(Some(rules.limit)).families(families);
     let options = rules.options.clone().race(race).memory(memory.cloned());
     let target = match &site.addresses {
-        Some(addresses) => Target::Addresses(addresses),
-        None => Target::Host(&site.host, site.port),
+        Some(addresses) => Target::from(addresses),
+        None => Target::from((&site.host, site.port)),
     };
     match connect_plain_socket(target, &options) {
         Ok((socket, destination, report)) => {

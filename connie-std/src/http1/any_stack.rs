@@ -30,13 +30,17 @@ pub fn connect_plain_socket<'a>(
     options: &Options,
 ) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let target = target.into();
+    let target = target.view();
     let watch = RaceObservation::begin(target, options);
     let opened = open_plain(target, options);
     watch.tell(opened.as_ref().map(|(_, destination, report)| (*destination, report)));
     opened
 }
 
-fn open_plain(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
+fn open_plain(
+    target: TargetRef<'_>,
+    options: &Options,
+) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let mut poller = OsPoller::new(options.canceler.clone());
     let mut stack = AnyStack::from(options);
     match stack.race(&mut poller, target, Finish::Tcp, options) {
@@ -209,7 +213,7 @@ impl Sealed for AnyStack {
     fn race(
         &mut self,
         poller: &mut OsPoller,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         options: &Options,
     ) -> RaceResult<Self::TcpSocket> {

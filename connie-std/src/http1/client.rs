@@ -69,7 +69,7 @@ pub type HttpsConnection = Client<TlsStack>;
 pub type AnyConnection = Client<AnyStack>;
 
 impl HttpConnection {
-    /// A connection to this host: a name, or an address as [`Target::Host`](crate::Target::Host) takes one.
+    /// A connection to this host: a name, or an address as [`Target`](crate::Target) takes one.
     /// Nothing is looked up or opened before the first request.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::filter::IpNetwork;
 use crate::memory::Verdict;
 use crate::observation::RaceObservation;
-use crate::{Options, OsPoller, Report, Target};
+use crate::target::TargetRef;
+use crate::{Options, OsPoller, Report};
 
 /// What is known of how a connection was opened, or was not. Its moments are those of
 /// [`Client::now`](super::Client::now).
@@ -280,7 +281,7 @@ impl RaceConnect {
             record.report = Some(report.clone());
         }
         let (host, port) = if within_tunnel { &self.server } else { &self.hop };
-        self.error = Some(Box::new(failed(Target::Host(host, *port), kind)));
+        self.error = Some(Box::new(failed(TargetRef::Host(host, *port), kind)));
         failure
     }
 }
@@ -310,7 +311,7 @@ impl RaceConnect {
         options.deadline = until.map(|until| until.duration_since(now));
         self.until = own;
         let target = match others {
-            None => Target::Host(&self.hop.0, self.hop.1),
+            None => TargetRef::Host(&self.hop.0, self.hop.1),
             Some(others) => others.target(&self.hop, &mut options),
         };
         let mut watch = RaceObservation::begin(target, &options);
@@ -496,12 +497,12 @@ where
 
 impl Others {
     /// What to race to for them, in the place of `host`.
-    fn target<'a>(&'a self, host: &'a (String, u16), options: &mut Options) -> Target<'a> {
+    fn target<'a>(&'a self, host: &'a (String, u16), options: &mut Options) -> TargetRef<'a> {
         match self {
             Others::Known(addresses) => {
                 // What is learnt of them is the host's anyway.
                 options.memory = options.memory.take().map(|memory| memory.for_host(&host.0));
-                Target::Addresses(addresses)
+                TargetRef::Addresses(addresses)
             }
             Others::Unknown(first) => {
                 let ip = first.ip().to_canonical();
@@ -509,7 +510,7 @@ impl Others {
                 if let Some(network) = IpNetwork::new(ip, bits) {
                     options.filter = std::mem::take(&mut options.filter).deny(network);
                 }
-                Target::Host(&host.0, host.1)
+                TargetRef::Host(&host.0, host.1)
             }
         }
     }

@@ -12,9 +12,10 @@ use crate::error::ConnectErrorKind;
 use crate::hosts::Hosted;
 use crate::retransmitted::Retransmitted;
 use crate::socket::OsStack;
+use crate::target::TargetRef;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
-use crate::{Options, OsPoller, Report, Target};
+use crate::{Options, OsPoller, Report};
 
 /// What an HTTP connection runs over: [`OsStack`] for plain TCP, [`TlsStack`](crate::TlsStack) for TLS,
 /// [`AnyStack`](super::AnyStack) for either. Nothing else can be.
@@ -63,7 +64,7 @@ pub trait Sealed:
     fn race(
         &mut self,
         poller: &mut OsPoller,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         options: &Options,
     ) -> RaceResult<Self::TcpSocket>;
@@ -130,7 +131,7 @@ impl Sealed for OsStack {
     fn race(
         &mut self,
         poller: &mut OsPoller,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         options: &Options,
     ) -> RaceResult<Self::TcpSocket> {
@@ -195,7 +196,7 @@ impl Sealed for TlsStack {
     fn race(
         &mut self,
         poller: &mut OsPoller,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         options: &Options,
     ) -> RaceResult<Self::TcpSocket> {

@@ -245,7 +245,7 @@ mod tests {
     use crate::clock::OsClock;
     use crate::memory::clock::MemoryClock;
     use crate::memory::{Core, Memory};
-    use crate::target::Target;
+    use crate::target::TargetRef;
 
     #[derive(Default)]
     struct CountedWaker(AtomicUsize);
@@ -266,7 +266,7 @@ mod tests {
 
     impl Racer {
         fn new(memory: &Memory) -> Self {
-            let (target, clock) = (Target::Host("name.test", 80), OsClock::start());
+            let (target, clock) = (TargetRef::Host("name.test", 80), OsClock::start());
             let recall = Recall::new(memory, target, Finish::Tcp, &Network::default(), clock);
             let config = Config::all_at_once().patience(Config::MAX_PATIENCE);
             let mut race = OsRace::new(&config, Instant::ZERO);

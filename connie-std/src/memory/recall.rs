@@ -16,7 +16,7 @@ use super::why::Why;
 use crate::clock::OsClock;
 use crate::options::{MAX_DESTINATIONS, MAX_IN_FLIGHT};
 use crate::resolve::RECORDS;
-use crate::target::Target;
+use crate::target::TargetRef;
 
 pub(super) type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS>;
 pub(super) type OsPlan = Plan<MAX_DESTINATIONS>;
@@ -35,20 +35,22 @@ pub(crate) struct Recall {
 }
 
 /// What the memory knows a target by, and its port. `of` is whose addresses are, where its user says so.
-fn key_and_port(target: Target<'_>, of: Option<&str>) -> (String, u16) {
+fn key_and_port(target: TargetRef<'_>, of: Option<&str>) -> (String, u16) {
     match (target, of) {
-        (Target::Address(_) | Target::Addresses([_, ..]), Some(host)) => (host.to_owned(), target.name().1),
+        (TargetRef::Address(_) | TargetRef::Addresses([_, ..]), Some(host)) => {
+            (host.to_owned(), target.name().1)
+        }
         // They have it in their key.
-        (Target::Addresses(_) | Target::Hosts(_), _) => (key(target), 0),
+        (TargetRef::Addresses(_) | TargetRef::Hosts(_), _) => (key(target), 0),
         (target, _) => (key(target), target.name().1),
     }
 }
 
 /// What the memory knows a target by. Lists go in whatever order they come.
-fn key(target: Target<'_>) -> String {
+fn key(target: TargetRef<'_>) -> String {
     match target {
-        Target::Addresses(list) => list.iter().min().map(SocketAddr::to_string).unwrap_or_default(),
-        Target::Hosts(hosts) => {
+        TargetRef::Addresses(list) => list.iter().min().map(SocketAddr::to_string).unwrap_or_default(),
+        TargetRef::Hosts(hosts) => {
             let mut each: Vec<_> = hosts.iter().map(|host| key(host).to_ascii_lowercase()).collect();
             each.sort_unstable();
             each.dedup();
@@ -63,7 +65,7 @@ impl Recall {
     /// lost.
     pub(crate) fn new(
         memory: &Memory,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         network: &Network,
         clock: OsClock,

@@ -29,7 +29,7 @@ use crate::filter::AddressFilter;
 use crate::hosts::{MAX_HOSTS, Owners};
 use crate::options::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Options};
 use crate::report::{FailedQuery, Report};
-use crate::target::{Target, split};
+use crate::target::{TargetRef, split};
 use crate::zone;
 
 /// Why a name below `onion` has no addresses.
@@ -102,16 +102,16 @@ type SeveralHosts = Hosts<MAX_HOSTS, MAX_DESTINATIONS>;
 type GivenHost<'t> = (&'t str, u16, Option<&'t [SocketAddr]>);
 
 /// A list of hosts is none of these.
-fn given<'t>(target: &'t Target<'_>) -> Result<GivenHost<'t>, ConnectErrorKind> {
+fn given<'t>(target: &'t TargetRef<'_>) -> Result<GivenHost<'t>, ConnectErrorKind> {
     Ok(match target {
-        Target::Address(address) => ("", address.port(), Some(std::slice::from_ref(address))),
-        Target::Addresses(addresses) => ("", 0, Some(*addresses)),
-        Target::Host(host, port) => (*host, *port, None),
-        Target::Text(text) => {
+        TargetRef::Address(address) => ("", address.port(), Some(std::slice::from_ref(address))),
+        TargetRef::Addresses(addresses) => ("", 0, Some(*addresses)),
+        TargetRef::Host(host, port) => (*host, *port, None),
+        TargetRef::Text(text) => {
             let (host, port) = split(text).ok_or(ConnectErrorKind::InvalidTarget)?;
             (host, port, None)
         }
-        Target::Hosts(_) => ("", 0, Some(&[])),
+        TargetRef::Hosts(_) => ("", 0, Some(&[])),
     })
 }
 
@@ -156,13 +156,13 @@ fn boxed<S: RaceStack>(
 impl NameResolution {
     /// The connect to `target`, with what is known of its host here, and what feeds it.
     pub(crate) fn begin<S: RaceStack>(
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         now: Instant,
     ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
-        if let Target::Hosts(hosts) = target {
+        if let TargetRef::Hosts(hosts) = target {
             return match &*hosts.iter().collect::<Vec<_>>() {
-                [] => Self::begin_one(Target::Addresses(&[]), options, now),
+                [] => Self::begin_one(TargetRef::Addresses(&[]), options, now),
                 [only] => Self::begin_one(*only, options, now),
                 several => Self::begin_several(several, options, now),
             };
@@ -171,7 +171,7 @@ impl NameResolution {
     }
 
     fn begin_one<S: RaceStack>(
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         now: Instant,
     ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
@@ -193,7 +193,7 @@ impl NameResolution {
 
     /// The same to several hosts at once.
     fn begin_several<S: RaceStack>(
-        targets: &[Target<'_>],
+        targets: &[TargetRef<'_>],
         options: &Options,
         now: Instant,
     ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
@@ -207,7 +207,7 @@ impl NameResolution {
 
     /// What is known of several hosts.
     fn of_several(
-        targets: &[Target<'_>],
+        targets: &[TargetRef<'_>],
         options: &Options,
     ) -> Result<(Self, Box<SeveralHosts>, Facts<'static>), ConnectErrorKind> {
         if targets.len() > MAX_HOSTS {

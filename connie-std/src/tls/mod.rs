@@ -51,6 +51,7 @@ pub use stream::TlsStream;
 use crate::connect::{failed, race};
 use crate::error::ConnectErrorKind;
 use crate::observation::RaceObservation;
+use crate::target::TargetRef;
 use crate::target::split;
 use crate::{ConnectError, Options, OsPoller, OsSocket, Report, Target};
 
@@ -59,7 +60,7 @@ impl TlsConnector {
     /// is established, until every address has failed, until the deadline, or until canceled; afterwards no
     /// socket is open but the winner's.
     ///
-    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it
+    /// The certificate must be valid for the host, of [several](crate::Target#several-hosts) for the one whose address it
     /// is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
     ///
     /// # Errors
@@ -71,6 +72,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsStream, ConnectError> {
         let target = target.into();
+        let target = target.view();
         let mut watch = RaceObservation::begin(target, options);
         let connected =
             self.race(target, options, &mut watch).and_then(|(_, socket, destination, report)| {
@@ -95,6 +97,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectError> {
         let target = target.into();
+        let target = target.view();
         let mut watch = RaceObservation::begin(target, options);
         let raced = self.race(target, options, &mut watch).map_err(|kind| failed(target, kind));
         watch.tell(raced.as_ref().map(|(_, _, destination, report)| (*destination, report)));
@@ -116,6 +119,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<(TlsStack, TlsSocket), ConnectError> {
         let target = target.into();
+        let target = target.view();
         let mut poller = OsPoller::new(options.canceler.clone());
         let until = options.time_limit().map(|deadline| poller.now() + deadline);
         let secure = || {
@@ -130,14 +134,14 @@ impl TlsConnector {
     }
 
     /// The stack for connections to `target`.
-    fn stack_for(&self, target: Target<'_>, options: &Options) -> Result<TlsStack, ConnectErrorKind> {
+    fn stack_for(&self, target: TargetRef<'_>, options: &Options) -> Result<TlsStack, ConnectErrorKind> {
         Ok(TlsStack::new(options.into(), self.clone(), self.names_of(target)?))
     }
 
     /// The names that a certificate of `target` must be valid for one of: of several hosts each has its own.
-    pub(crate) fn names_of(&self, target: Target<'_>) -> Result<ServerNames, ConnectErrorKind> {
+    pub(crate) fn names_of(&self, target: TargetRef<'_>) -> Result<ServerNames, ConnectErrorKind> {
         match target {
-            Target::Hosts(hosts) => {
+            TargetRef::Hosts(hosts) => {
                 let names = hosts.iter().map(|host| self.name_of(host)).collect::<Result<_, _>>()?;
                 // Of an empty list no name is asked for: there is nothing to connect to.
                 let none = || ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
@@ -147,10 +151,10 @@ impl TlsConnector {
         }
     }
 
-    fn name_of(&self, target: Target<'_>) -> Result<ServerName<'static>, ConnectErrorKind> {
+    fn name_of(&self, target: TargetRef<'_>) -> Result<ServerName<'static>, ConnectErrorKind> {
         match target {
-            Target::Addresses(_) if !self.knows_name() => return Err(ConnectErrorKind::NoServerName),
-            Target::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),
+            TargetRef::Addresses(_) if !self.knows_name() => return Err(ConnectErrorKind::NoServerName),
+            TargetRef::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),
             _ => {}
         }
         let host = target.name().0;
@@ -160,7 +164,7 @@ impl TlsConnector {
 
     fn race(
         &self,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         watch: &mut RaceObservation,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {

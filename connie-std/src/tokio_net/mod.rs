@@ -112,6 +112,7 @@ pub async fn connect<'a>(
     options: &Options,
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
+    let target = target.view();
     let mut watch = RaceObservation::begin_by(target, options, clock, now);
     let stack = TokioStack::new(options);
     let raced = race(stack, target, Finish::Tcp, options, TokioSocket::into_stream, &mut watch).await;

@@ -20,7 +20,8 @@ use crate::connect_operation::ConnectOutcome;
 use crate::error::ConnectErrorKind;
 use crate::memory::Recall;
 use crate::observation::RaceObservation;
-use crate::{ConnectError, Memory, Options, Report, Target};
+use crate::target::TargetRef;
+use crate::{ConnectError, Memory, Options, Report};
 
 /// How long the other family's answer is waited for where one is there: RFC 8305's Resolution Delay. What comes later joins the race, where there
 /// is one.
@@ -113,7 +114,7 @@ impl OrderedResolver {
     ///
     /// As [`connect`](super::connect).
     pub async fn resolve(&self, host: &str) -> Result<Vec<SocketAddr>, ConnectError> {
-        let target = Target::Host(host, self.port);
+        let target = TargetRef::Host(host, self.port);
         let options = Options { memory: Some(self.memory.clone()), ..(*self.options).clone() };
         let mut watch = RaceObservation::begin_by(target, &options, clock, now);
         match self.order(host, &options, &mut watch).await {
@@ -145,7 +146,7 @@ impl OrderedResolver {
         options: &Options,
         watch: &mut RaceObservation,
     ) -> Result<Ordered, ConnectErrorKind> {
-        let target = Target::Host(host, self.port);
+        let target = TargetRef::Host(host, self.port);
         let mut race = RaceFuture::begin(TokioStack::new(options), target, Finish::Tcp, options, watch)?;
         poll_fn(|context| race.poll_names(RESOLUTION_DELAY, context)).await;
         let name = host.to_ascii_lowercase();

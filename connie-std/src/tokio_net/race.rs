@@ -22,7 +22,7 @@ use crate::error::ConnectErrorKind;
 use crate::observation::RaceObservation;
 use crate::options::Options;
 use crate::resolve::LookupTask;
-use crate::target::Target;
+use crate::target::TargetRef;
 
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
@@ -30,7 +30,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 /// Races over `stack` to `finish`; `into_stream` makes of the winner's socket what its user has.
 pub(super) async fn race<S: TaskStack, T>(
     stack: S,
-    target: Target<'_>,
+    target: TargetRef<'_>,
     finish: Finish,
     options: &Options,
     into_stream: fn(S::TcpSocket) -> Option<T>,
@@ -66,7 +66,7 @@ impl<'w, S: TaskStack> RaceFuture<'w, S> {
     /// Begins the race over `stack`. Its deadline counts from now.
     pub(super) fn begin(
         mut stack: S,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         finish: Finish,
         options: &Options,
         watch: &'w mut RaceObservation,

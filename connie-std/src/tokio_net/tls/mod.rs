@@ -23,6 +23,7 @@ use crate::cancel::Canceler;
 use crate::connect::failed;
 use crate::connected::Connected;
 use crate::observation::RaceObservation;
+use crate::target::TargetRef;
 use crate::tls::{FinishLine, TlsError, TlsOptions, TlsSetupError};
 use crate::{ConnectError, ConnectErrorKind, Options, Target};
 
@@ -108,7 +109,7 @@ impl TlsConnector {
     /// to the end of the TLS handshake. Dropping the future ends all of it, and the deadline of `options`
     /// covers the handshake too.
     ///
-    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it
+    /// The certificate must be valid for the host, of [several](crate::Target#several-hosts) for the one whose address it
     /// is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
     ///
     /// # Errors
@@ -124,6 +125,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsConnected, ConnectError> {
         let target = target.into();
+        let target = target.view();
         let mut watch = RaceObservation::begin_by(target, options, clock, now);
         let result = match self.0.finish_line() {
             FinishLine::Tls => self.race(target, options, &mut watch).await,
@@ -153,6 +155,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsStream<TcpStream>, ConnectError> {
         let target = target.into();
+        let target = target.view();
         let result = match (self.0.names_of(target), stream.peer_addr()) {
             (Err(kind), _) => Err(kind),
             (_, Err(error)) => Err(ConnectErrorKind::Socket(error)),
@@ -167,7 +170,7 @@ impl TlsConnector {
     /// A race to the end of the TLS handshake.
     async fn race(
         &self,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         watch: &mut RaceObservation,
     ) -> Result<TlsConnected, ConnectErrorKind> {
@@ -178,7 +181,7 @@ impl TlsConnector {
     /// A race to TCP, whose winner alone is asked for TLS.
     async fn race_to_tcp(
         &self,
-        target: Target<'_>,
+        target: TargetRef<'_>,
         options: &Options,
         watch: &mut RaceObservation,
     ) -> Result<TlsConnected, ConnectErrorKind> {
