@@ -118,3 +118,8 @@ pub use lookup::{AddressList, Lookup, PlainDns};
 pub use options::Options;
 pub use race_connect::RaceConnect;
 pub use target::Target;
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

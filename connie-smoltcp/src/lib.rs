@@ -222,3 +222,8 @@ pub use udp::UdpSocket;
 compile_error!("turn on an address family: the features ipv4 and ipv6");
 #[cfg(not(any(feature = "ethernet", feature = "ip")))]
 compile_error!("turn on what the device carries: the features ethernet (frames) and ip (bare packets)");
+
+/// The examples of the README are tested as those of this page.
+#[cfg(all(doctest, feature = "dns"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -121,3 +121,8 @@ pub use socket::{LINGER, WasiSocket, WasiStack};
 pub use stream::{Connected, TcpStream};
 pub use target::Target;
 pub use wait::WasiPoller;
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
