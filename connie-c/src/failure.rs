@@ -182,9 +182,7 @@ mod tests {
         let mut options = Options::default();
         options.deadline = Some(std::time::Duration::from_secs(5));
         let (nowhere, refuses) = (nowhere.expect("an address"), refuses.expect("an address"));
-        let error = |addresses: &[_]| {
-            connect(addresses.into(), port, &options).expect_err("nobody").error
-        };
+        let error = |addresses: &[_]| connect(addresses.into(), port, &options).expect_err("nobody").error;
         assert_eq!(error(&[nowhere, refuses]), Connie::Refused);
         assert_eq!(error(&[refuses, nowhere]), Connie::Refused);
         assert_eq!(error(&[nowhere]), Connie::Unreachable);

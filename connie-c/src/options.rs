@@ -129,11 +129,12 @@ impl CallOptions {
     /// 0 is the system's own, of each.
     pub(crate) fn keepalive(&mut self, idle: u32, interval: u32, count: u32) {
         let seconds = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(seconds.into()));
-        self.options.socket.keepalive = Some(Keepalive {
-            idle: seconds(idle),
-            interval: seconds(interval),
-            count: (count > 0).then_some(count),
-        });
+        self.options.socket.keepalive = Some(
+            Keepalive::new()
+                .idle(seconds(idle))
+                .interval(seconds(interval))
+                .count((count > 0).then_some(count)),
+        );
     }
 
     /// 0 is the system's own, of each.

@@ -19,7 +19,7 @@ impl LastVisit {
     /// A number of `ConnieVerdict`; any other is told to nobody.
     pub(crate) fn report(&self, verdict: c_int) {
         if let Some((_, verdict)) = VERDICTS.into_iter().find(|(number, _)| *number as c_int == verdict) {
-            self.0.tell_memory(verdict);
+            self.0.report_to_memory(verdict);
         }
     }
 }

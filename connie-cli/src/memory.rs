@@ -21,7 +21,7 @@ pub fn run(args: &MemoryArgs) -> Result<(), Error> {
     let written = written.map_err(|error| Error::read(path, &error))?;
     let memory = load(path)?;
     let shown =
-        MemoryReport { entries: sorted(&memory), life: memory.settings().life, paid: memory.in_hand() };
+        MemoryReport { entries: sorted(&memory), life: memory.settings().life, paid: memory.paid_syns() };
     let age = since(written);
     match args.json {
         true => print(format_args!("{}\n", shown.json(age))),

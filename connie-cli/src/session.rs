@@ -1,13 +1,13 @@
 //! The connections of a run of the program: where they lead, and which are kept for the next request.
 
 #[cfg(feature = "tls")]
+use connie_std::TlsConnector;
+#[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
 use connie_std::http1::{
     AnyConnection, ClientError, OpeningRecord, ResponseFinish, ResponseRecord, Socks5Proxy,
 };
 use connie_std::{ConnectError, Options};
-#[cfg(feature = "tls")]
-use connie_std::{TlsConnector, TlsOptions};
 use connie_web::{Credentials, NoProxy, Proxies, Proxy, ProxyKind, Scheme, Url};
 
 use crate::advice::ExchangeRoute;
@@ -316,8 +316,7 @@ impl<'a> Session<'a> {
         let other;
         let tls = match (&route.certified, &mut self.tls) {
             (Some(host), _) => {
-                other =
-                    TlsConnector::new(&TlsOptions { server_name: Some(host.clone()), ..self.args.tls() })?;
+                other = TlsConnector::new(&self.args.tls().server_name(host.clone()))?;
                 &other
             }
             (None, Some(tls)) => tls,

@@ -34,7 +34,7 @@ use crate::{Connecting, RaceConnector, RaceError, RaceStream};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let alpn = vec!["h2".to_owned(), "http/1.1".to_owned()];
-/// let tls = TlsConnector::new(&TlsOptions { alpn, ..TlsOptions::default() })?;
+/// let tls = TlsConnector::new(&TlsOptions::new().alpn(alpn))?;
 /// let connector = HttpsConnector::new(tls, Options::default());
 /// let client = Client::builder(TokioExecutor::new()).build::<_, Empty<&[u8]>>(connector);
 /// let response = client.get("https://example.org/".parse()?).await?;

@@ -261,19 +261,19 @@ impl<S> RaceStream<S> {
         RaceStream(connected, Trial::Idle)
     }
 
-    fn tell_memory(&mut self, verdict: Verdict) {
+    fn report_to_memory(&mut self, verdict: Verdict) {
         self.1 = Trial::Over;
-        self.0.report().tell_memory(verdict);
+        self.0.report().report_to_memory(verdict);
     }
 
     /// What a read has come to, by which so many octets were received.
     fn has_read(&mut self, read: &Poll<io::Result<()>>, count: usize) {
         match read {
             _ if self.1 == Trial::Over => {}
-            Poll::Ready(Ok(())) if count > 0 => self.tell_memory(Verdict::Good),
+            Poll::Ready(Ok(())) if count > 0 => self.report_to_memory(Verdict::Good),
             // Nothing was requested.
             Poll::Ready(Ok(())) if self.1 == Trial::Idle => self.1 = Trial::Over,
-            Poll::Ready(Ok(())) => self.tell_memory(Verdict::Refused),
+            Poll::Ready(Ok(())) => self.report_to_memory(Verdict::Refused),
             Poll::Ready(Err(error)) => self.has_failed(error),
             Poll::Pending => {}
         }
@@ -291,8 +291,8 @@ impl<S> RaceStream<S> {
     fn has_failed(&mut self, error: &io::Error) {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
         match error.kind() {
-            ConnectionReset | BrokenPipe | UnexpectedEof => self.tell_memory(Verdict::Refused),
-            TimedOut => self.tell_memory(Verdict::Stalled),
+            ConnectionReset | BrokenPipe | UnexpectedEof => self.report_to_memory(Verdict::Refused),
+            TimedOut => self.report_to_memory(Verdict::Stalled),
             _ => {}
         }
     }

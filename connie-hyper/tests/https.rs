@@ -80,12 +80,10 @@ impl Server {
 }
 
 fn tls(authority: &Authority, protocols: &[&str]) -> TlsConnector {
-    let options = TlsOptions {
-        system_roots: false,
-        ca_pem: authority.pem().into_bytes(),
-        alpn: protocols.iter().map(|&name| name.to_owned()).collect(),
-        ..TlsOptions::default()
-    };
+    let options = TlsOptions::new()
+        .system_roots(false)
+        .ca_pem(authority.pem().into_bytes())
+        .alpn(protocols.iter().copied());
     TlsConnector::new(&options).unwrap()
 }
 
@@ -216,7 +214,7 @@ fn sockets_are_set_up_as_asked() {
             let keepalive = rustix::net::sockopt::socket_keepalive(fd)?;
             tell.send((address, keepalive, purpose)).map_err(std::io::Error::other)
         });
-        let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
+        let socket = SocketOptions::new().keepalive(Keepalive::default());
         let options = named("name.test", &[other, server.address])
             .source_v4(Ipv4Addr::new(127, 0, 0, 9))
             .socket(socket)

@@ -175,7 +175,7 @@ impl SocketBudget {
     /// standard streams alone take seven: of 64 descriptors and fewer it has what is beyond 16, and of 17 and
     /// fewer one.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn for_process() -> Self {
         static OF_PROCESS: OnceLock<SocketBudget> = OnceLock::new();
         if let Some(budget) = OF_PROCESS.get() {
             return budget.clone();

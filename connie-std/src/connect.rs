@@ -25,7 +25,7 @@ use crate::target::{Target, TargetRef};
 /// A name is [resolved](crate::resolve) while the race runs: its first address is tried as soon as it is
 /// known, and the others join. Only addresses that the resolver has not returned yet wait for it.
 ///
-/// With [several hosts](crate::Hosts), any of them may win:
+/// With [several hosts](crate::Target#several-hosts), any of them may win:
 /// `connect(&["a.example:1883", "b.example:1883"], &options)` is one race to all of them.
 ///
 /// It ends after 30 seconds unless [`Options::deadline`] is set to something else. Without a deadline, a host

@@ -12,7 +12,8 @@ use crate::socket::TcpStream;
 
 /// A connection that won its race. Derefs to the stream, and reads and writes as that does.
 ///
-/// [`connect`](crate::connect()) gives one over a [`std::net::TcpStream`], which blocks as any does, and `connie_std::tokio_net` one over tokio's.
+/// [`connect`](crate::connect()) gives one over a [`std::net::TcpStream`], which blocks as any does, and
+/// `connie_std::tokio_net` one over tokio's.
 #[derive(Debug)]
 pub struct Connected<S = TcpStream> {
     pub(crate) stream: S,

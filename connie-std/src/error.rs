@@ -19,11 +19,13 @@ use crate::target::EMPTY_LIST;
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
-/// `{}` is one line. Where every address has failed it has the reason of each, or of the few that tell most
-/// and how many more there are: `could not connect to name.test port 80: 192.0.2.1:80: connection refused;
-/// [2001:db8::1]:80: unreachable`. `{:?}`, which is what a `main` that returns an error prints, has all.
-/// Where every address has failed, [`source`](std::error::Error::source) is the [`AttemptFailure`](connie_core::verdict::AttemptFailure) that told most, whose own words are what the
-/// line does not say (`error number 111`), so that a chain of sources reads as one sentence.
+/// `{}` is one line. Where every address has failed it has the reason of each, or of the most informative few
+/// and how many more there are:
+/// `could not connect to name.test port 80: 192.0.2.1:80: connection refused; [2001:db8::1]:80: unreachable`.
+/// `{:?}`, which a `main` that returns an error prints, has all of them. Where every address has failed,
+/// [`source`](std::error::Error::source) is the [`AttemptFailure`](connie_core::verdict::AttemptFailure) that
+/// is the most informative. Its text is what the line does not have (`error number 111`), so that a chain of
+/// sources reads as one sentence.
 ///
 /// ```
 /// use connie_std::connie_core::{AttemptErrorKind, verdict::AttemptFailure};
@@ -54,25 +56,30 @@ pub enum ConnectErrorKind {
     InvalidHost(HostError),
     /// The host is an address in a zone that the system does not have: `fe80::1%eth9`.
     UnknownZone(String),
-    /// A text that was to be a host and a port is not.
+    /// A text is not a host and a port.
     InvalidTarget,
-    /// A list of more [hosts](crate::Target#several-hosts) than [`MAX_HOSTS`](crate::MAX_HOSTS): of so many. No socket was opened.
+    /// A list of more [hosts](crate::Target#several-hosts) than [`MAX_HOSTS`](crate::MAX_HOSTS): of so many.
+    /// No socket was opened.
     TooManyHosts(usize),
-    /// An option cannot be followed, such as an empty range of local ports; the text names it. No socket was opened.
+    /// An option that cannot be applied, with a text that names it: an empty range of local ports. No socket
+    /// was opened.
     InvalidOption(String),
     /// The name could not be resolved: [`Report::failed_queries`] says what failed.
     Resolve(Report),
-    /// [`Options::filter`](crate::Options::filter) denies every address that is known: [`Report::denied`] has them. No socket was opened.
+    /// [`Options::filter`](crate::Options::filter) denies every address that is known: [`Report::denied`] has
+    /// them. No socket was opened.
     Denied(Report),
-    /// The race failed. [`ConnectError::timeline`] has what became of each address. Where its deadline passed while it stood in line for its
-    /// first socket, the line of `{}` says so, and what of its [`SocketBudget`](crate::SocketBudget) it waited for.
+    /// The race failed. [`ConnectError::timeline`] has what became of each address. Where its deadline passed
+    /// while it waited for its first socket, the line of `{}` says so, and which part of its
+    /// [`SocketBudget`](crate::SocketBudget) it waited for.
     Race(Failure, Report),
-    /// The race opened no socket, since connections held all places of its [`SocketBudget`](crate::SocketBudget), and nothing would have come
-    /// back by itself; or not within the time that the budget [waits](crate::SocketBudget::waits).
+    /// The race opened no socket, because connections held all sockets of its
+    /// [`SocketBudget`](crate::SocketBudget): none would have become free, or none did within the time that
+    /// the budget [waits](crate::SocketBudget::waits).
     BudgetHeld {
         /// How many sockets the budget has. Connections held all of them.
         sockets: usize,
-        /// What the race did before: its lookups, and the addresses that they brought.
+        /// What the race did before: its lookups, and the addresses that they found.
         report: Report,
     },
     /// The winner could not be made ready for use.
@@ -102,8 +109,8 @@ impl ConnectError {
     }
 
     /// Whether the program canceled. As an [`io::Error`] that is
-    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), which a customary loop does not take for a
-    /// reason to try again, as it would [`Interrupted`](io::ErrorKind::Interrupted).
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), which a usual loop does not retry, as it
+    /// would [`Interrupted`](io::ErrorKind::Interrupted).
     ///
     /// ```
     /// use connie_std::{Canceler, ConnectError, Options, connect};
@@ -188,8 +195,9 @@ impl ConnectError {
         fates.into_iter().chain(self.not_tried())
     }
 
-    /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
-    /// race had no room; and each address that [`Options::filter`](crate::Options::filter) has denied has one.
+    /// One line for each address: what became of it. Further ones name the queries that failed, and count the
+    /// addresses for which the race had no room; and each address that
+    /// [`Options::filter`](crate::Options::filter) has denied has one.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.fates().into_iter().chain(self.not_tried())
     }
@@ -201,7 +209,7 @@ impl ConnectError {
         lines.chain(self.queries_apart().iter().map(FailedQuery::to_string)).collect()
     }
 
-    /// The failed queries of a race to several hosts: each line has a name of its own, where that of a verdict has the only one.
+    /// The failed queries of a race to several hosts: each line names its host.
     fn queries_apart(&self) -> &[FailedQuery] {
         match &self.kind {
             ConnectErrorKind::Race(_, report) if !report.hosts().is_empty() => report.failed_queries(),
@@ -209,7 +217,8 @@ impl ConnectError {
         }
     }
 
-    /// A line for each address that the filter has taken out of a race. Where it has taken all of them, the line of `{}` says so.
+    /// A line for each address that the filter has taken out of a race. Where it has taken all of them, the
+    /// line of `{}` says so.
     fn not_tried(&self) -> impl Iterator<Item = String> {
         let ConnectErrorKind::Race(_, report) = &self.kind else { return Vec::new().into_iter() };
         let lines =
@@ -343,15 +352,17 @@ fn telling(report: &Report) -> Option<&FailedQuery> {
 }
 
 impl ConnectError {
-    /// What [`source`](std::error::Error::source) has of a failed race, in an [`io::Error`] of the kind [`io_kind`](Self::io_kind): for the chain of
-    /// an error in which programs look for one. `None` of anything else.
+    /// What [`source`](std::error::Error::source) has of a failed race, in an [`io::Error`] of the kind
+    /// [`io_kind`](Self::io_kind): for the chain of an error in which programs look for one. `None` of
+    /// anything else.
     #[must_use]
     pub fn cause(&self) -> Option<&io::Error> {
         self.cause.as_ref()
     }
 
-    /// Why TLS failed, where that is what went wrong: with the address that won the race to the TCP finish line, or, in a race to the
-    /// TLS finish line that failed, with one of the addresses, a bad certificate before all else.
+    /// Why TLS failed, where that is what went wrong: with the address that won the race to the TCP finish
+    /// line, or, in a race to the TLS finish line that failed, with one of the addresses, a bad certificate
+    /// before all else.
     #[must_use]
     pub fn tls_failure(&self) -> Option<TlsFailure> {
         match &self.kind {
@@ -503,9 +514,11 @@ impl fmt::Debug for ConnectError {
 }
 
 impl std::error::Error for ConnectError {
-    /// What the line of `{}` does not say: where every address has failed the [`AttemptFailure`](connie_core::verdict::AttemptFailure)
-    /// that told most, and where a resolver has words of its own in the line, what they [mean](connie_core::resolution::QueryError). Another
-    /// cause stands in the line itself, and this is what lies behind it, so that a chain of sources says nothing twice.
+    /// What the line of `{}` does not have: where every address has failed the
+    /// [`AttemptFailure`](connie_core::verdict::AttemptFailure) that is the most informative, and where the
+    /// line has a resolver's own text, what that [means](connie_core::resolution::QueryError). Any other
+    /// cause is in the line itself, and this is the source of that cause, so that a chain of sources repeats
+    /// nothing.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             ConnectErrorKind::Socket(error) => error.source(),
@@ -545,7 +558,8 @@ pub(crate) mod tests {
         assert_eq!(known.to_string(), "could not connect to name.test port 80: timed out");
     }
 
-    /// The second of three addresses finds no socket while the first keeps the only one until the program cancels.
+    /// The second of three addresses finds no socket while the first keeps the only one until the program
+    /// cancels.
     fn canceled_with_one_socket() -> ConnectError {
         let mut race = Race::<4, 2, 4>::new(&Config::all_at_once(), Instant::ZERO);
         let addresses: Vec<_> = (1..=3).map(|n| ([192, 0, 2, n], 80).into()).collect();

@@ -1,17 +1,18 @@
-//! Whose the addresses of a race to several hosts are.
+//! Which host each address of a race to several hosts belongs to.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many hosts one [`connect`](crate::connect) can be to.
+/// How many hosts one [`connect`](crate::connect) can race to.
 pub const MAX_HOSTS: usize = 64;
 
-/// Whose the addresses of a race to several hosts are, by their numbers. A clone is the same: the race notes, and what opens connections asks.
+/// Which host each address of a race to several hosts belongs to, by number. Clones share the record: the
+/// race writes it, and what opens connections reads it.
 #[derive(Clone, Debug, Default)]
 pub struct Owners(Arc<Mutex<Vec<(SocketAddr, usize)>>>);
 
 impl Owners {
-    /// Takes note, where it is nobody's yet.
+    /// Records the host of an address that has none yet.
     pub(crate) fn note(&self, address: SocketAddr, host: usize) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.iter().any(|(other, _)| *other == address) {
@@ -32,7 +33,7 @@ impl Owners {
 
 /// A stack that does something else for each host of several.
 pub trait Hosted {
-    /// Is told, before the race, who will know whose an address is.
+    /// Takes, before the race, the record of which address belongs to which host.
     fn told_owners(&mut self, _: &Owners) {}
 }
 

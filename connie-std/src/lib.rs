@@ -1,8 +1,8 @@
 //! Connect to the address that answers first.
 //!
-//! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a long time-out before
-//! the next. [`connect`] tries all of them at once, keeps the first that completes its TCP handshake, closes the rest and
-//! goes on with the winner.
+//! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a
+//! long time-out before the next. [`connect`] tries all of them at once, keeps the first that completes its
+//! TCP handshake, closes the rest and goes on with the winner.
 //!
 //! ```
 //! use connie_std::{Options, connect};
@@ -17,8 +17,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! [`TlsConnector`] does the same with TLS, where an address has to complete that handshake too. [`HttpConnection`] and [`HttpsConnection`]
-//! look a host up, race for each connection, and speak HTTP/1.1 over the winner:
+//! [`TlsConnector`] does the same with TLS, where an address has to complete that handshake too.
+//! [`HttpConnection`] and [`HttpsConnection`] look a host up, race for each connection, and speak HTTP/1.1
+//! over the winner:
 //!
 #![cfg_attr(feature = "tls", doc = "```no_run")]
 #![cfg_attr(not(feature = "tls"), doc = "```ignore")]
@@ -41,7 +42,7 @@
 //! | `tls` | TLS by rustls, and HTTPS | yes |
 //! | `gzip` | bodies that were sent compressed: `http1::Decoded` | yes |
 //! | `br`, `zstd` | such bodies in Brotli and Zstandard, too | no |
-//! | `getaddrinfo` | the system's resolver asked for each family by itself | yes |
+//! | `getaddrinfo` | the system's resolver asked for each family separately | yes |
 //! | `dns` | DNS spoken directly: `dns` | no |
 //! | `tokio` | the race as a future of tokio: `tokio_net` | no |
 //! | `tokio-tls` | the race to the end of TLS as one: `tokio_net::TlsConnector` | no |
@@ -59,8 +60,8 @@
 //! | [`HttpConnection`], `HttpsConnection`, `http1::AnyConnection` | 30 s for each connection that they open | the same, and `set_deadline`: the sooner counts |
 //! | `connie-hyper` | 30 s | the same; a time-out of the client around it drops the race |
 //! | `connie-ureq` | 30 s | the same, and the agent's `timeout_connect` and others: the sooner counts |
-//! | `tokio_net::OrderedResolver` | 5 s for a race of its own | a deadline that is sooner |
-//! | `connie-async`, `connie-wasi` | 30 s | their `Options::deadline` |
+//! | `tokio_net::OrderedResolver` | 5 s for its own race | an earlier deadline |
+//! | `connie-async`, `connie-wasi` | 30 s | `Options::deadline` of that crate, `None` for no limit |
 //! | `connie-core`, `connie-smoltcp` | no limit | `Config::deadline`, which [`Options::race`](Options::race()) takes over here |
 //! | C | no default: each call takes it | `timeout_ms`, 0 for no limit |
 //! | Python | none, as `socket.create_connection` | `timeout=`, `socket.setdefaulttimeout` |
@@ -69,16 +70,16 @@
 //! # In a WebAssembly component
 //!
 //! On WASI 0.2 (`wasm32-wasip2`) the same functions run over `connie-wasi`, with names from the runtime. Leave the features `getaddrinfo`,
-//! `tls`, `dns` and `tokio` out there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
-//! loser whose handshake is complete is closed in order, since WASI cannot reset; and there is no other thread, so that a
-//! [`Canceler`] is looked at between two waits.
+//! `tls`, `dns` and `tokio` out there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket. A
+//! loser whose handshake is complete is closed in order, since WASI cannot reset. There is no other thread, so a
+//! [`Canceler`] is checked between two waits.
 //!
 //! # What it promises
 //!
-//! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says, and needs no
-//!   descriptor beside them where the addresses are known. Resolution of a name takes its own while it is under way: with the
-//!   system's resolver one pipe until the last answer is there, and for a moment a UDP socket for each answer, by which the system
-//!   tells its source address (RFC 6724), and before that two or three, by which it tells what routes the host has. When the call returns, none is open but the winner's.
+//! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) allows, and needs no
+//!   other descriptor where the addresses are known. Resolution of a name takes its own while it runs: with the
+//!   system's resolver one pipe until the last answer is there; for a moment a UDP socket for each answer, to learn
+//!   its source address (RFC 6724); and before that two or three, to learn which routes the host has. When the call returns, only the winner's is open.
 //! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready; on Linux the winner costs
 //!   a third, which asks whether it has a peer.
 //! - Only a completed handshake wins: writable with an error pending is a failure.

@@ -1,4 +1,4 @@
-//! Who is told of each race.
+//! Reports of each race to the program.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,15 +8,16 @@ use std::time::Duration;
 use crate::error::ConnectError;
 use crate::report::Report;
 
-/// Is told of each race at its end, won or not: for metrics and logs. Clones tell the same function.
+/// Gets a report of each race at its end, won or not: for metrics and logs. Clones call the same function.
 ///
-/// It is called once for each connection that was asked for, also where no attempt was made: where the host is none, its name has no
-/// address, the deadline passed in the line for sockets, or the future of a race was dropped. A future that was dropped before its first poll
-/// has run no race, and none is told.
+/// It is called once for each connection that was asked for, also where no attempt was made: where the host
+/// is none, its name has no address, the deadline passed in the line for sockets, or the future of a race was
+/// dropped. A future that was dropped before its first poll has run no race, and none is reported.
 ///
-/// It runs on the thread, or in the task, that connects, before the call returns or the future ends. The losers' sockets are closed by then and
-/// no lock is held, so that it may connect, cancel or panic itself: a panic goes on to the caller, and the winner's socket is closed
-/// too. What time it takes the caller waits for.
+/// It runs on the thread, or in the task, that connects, before the call returns or the future ends. The
+/// losers' sockets are closed by then and no lock is held, so that it may connect, cancel or panic itself: a
+/// panic goes on to the caller, and the winner's socket is closed too. What time it takes the caller waits
+/// for.
 ///
 /// ```
 /// use connie_std::{Observer, Options, RaceOutcome, connect};
@@ -56,7 +57,7 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// What an [`Observer`] is told of a race.
+/// What an [`Observer`] gets of a race.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
     host: &'a str,
@@ -107,7 +108,8 @@ impl<'a> Observed<'a> {
         self
     }
 
-    /// The host that was asked for; for a list of addresses the first of them. Through a proxy it is the proxy, to which the race led.
+    /// The host that was asked for; for a list of addresses the first of them. Through a proxy it is the
+    /// proxy, to which the race led.
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.host
@@ -141,14 +143,16 @@ impl<'a> Observed<'a> {
         self.result.err()
     }
 
-    /// What the race did. `None` where none began, because the host is not one. Where TLS failed with the winner of a race to TCP,
-    /// [`winner`](Self::winner) has nothing and the report is that of the race, which was won.
+    /// What the race did. `None` where none began, because the host is not one. Where TLS failed with the
+    /// winner of a race to TCP, [`winner`](Self::winner) has nothing and the report is that of the race,
+    /// which was won.
     #[must_use]
     pub fn report(&self) -> Option<&'a Report> {
         self.report
     }
 
-    /// The time from the call, or from the future's first poll, to its end: with resolution, the line for sockets, and TLS.
+    /// The time from the call, or from the future's first poll, to its end: with resolution, the line for
+    /// sockets, and TLS.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed

@@ -63,8 +63,8 @@ pub struct Options {
     pub source_v4: Option<Ipv4Addr>,
     /// The source address of IPv6 connections, in the same way.
     pub source_v6: Option<Ipv6Addr>,
-    /// What is set on each socket before it is connected: keepalive, buffers, an interface and more. Default:
-    /// nothing. WASI has none of it.
+    /// Options of each socket, set before it is connected: keepalive, buffers, an interface and more.
+    /// Default: nothing. WASI has none of it.
     #[cfg(not(target_os = "wasi"))]
     pub socket: SocketOptions,
     /// What the program itself does with each socket before it is bound and connected, also with those of
@@ -80,7 +80,7 @@ pub struct Options {
     pub filter: AddressFilter,
     /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,
-    /// Where the race and its lookups take their sockets from. Default: [`SocketBudget::of_process`], which
+    /// Where the race and its lookups take their sockets from. Default: [`SocketBudget::for_process`], which
     /// all races share. Without one nothing keeps many races from using up the process's descriptors.
     ///
     /// A connection keeps its place in the budget as long as it lives. While all places are taken a race
@@ -97,7 +97,7 @@ pub struct Options {
     /// as good as each other the first of the answer leads, by which resolvers share load out, and once in a
     /// while another one is explored.
     pub incumbent: bool,
-    /// Who is told of the race at its end, won or not. Default: nobody.
+    /// The observer that gets a report of the race at its end, won or not. Default: none.
     pub observer: Option<Observer>,
 }
 
@@ -258,7 +258,7 @@ impl Default for Options {
             overrides: Vec::new(),
             filter: AddressFilter::default(),
             canceler: None,
-            budget: Some(SocketBudget::of_process()),
+            budget: Some(SocketBudget::for_process()),
             memory: None,
             incumbent: false,
             observer: None,

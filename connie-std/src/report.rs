@@ -18,8 +18,9 @@ use crate::resolve::ServiceRecord;
 ///
 /// # For serde
 ///
-/// With the feature `serde` it is `Serialize`, and so is [`Observed`](crate::Observed). A report is a map; all times are microseconds from the
-/// start of the race; what there is nothing to say about is null. Later versions may add fields, and change none.
+/// With the feature `serde` it is `Serialize`, and so is [`Observed`](crate::Observed). A report is a map;
+/// all times are microseconds from the start of the race; what there is nothing to say about is null. Later
+/// versions may add fields, and change none.
 ///
 /// | field | is |
 /// |---|---|
@@ -38,8 +39,8 @@ use crate::resolve::ServiceRecord;
 /// | `failed_queries` | a list of maps: `host`, `record_type` (`"AAAA"`), `error` in words |
 /// | `plan` | the [explanation](Report::explanation), a map of what [`Explanation::json`] prints |
 ///
-/// An `Observed` has `host`, `port`, `outcome` (a [`RaceOutcome::name`](crate::RaceOutcome::name)), `winner`, `elapsed_us`, `error` in words, and
-/// the `report`.
+/// An `Observed` has `host`, `port`, `outcome` (a [`RaceOutcome::name`](crate::RaceOutcome::name)), `winner`,
+/// `elapsed_us`, `error` in words, and the `report`.
 #[derive(Clone, Debug)]
 pub struct Report(Box<Parts>);
 
@@ -64,7 +65,7 @@ struct Parts {
 /// Why a race opened no socket, where its budget of so many `sockets` is why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lack {
-    /// It stood in line behind other races and lookups.
+    /// It waited behind other races and lookups.
     InLine { sockets: usize },
     /// Connections held all, and it waited for one of them to end.
     AllHeld { sockets: usize },
@@ -97,29 +98,32 @@ impl Report {
         Timeline::from_parts(self.0.summary, &self.0.destinations, &self.0.records)
     }
 
-    /// More about what became of `address` than its [error](connie_core::AttemptError) says, where more is known: the names that a
-    /// certificate is for, or the day it expired; why [`OnSocket`](crate::OnSocket) refused its socket, where the system has no number for
-    /// that; the interface, or the range of local ports, that its socket could not be bound to; the source address that this machine does
-    /// not have.
+    /// More about what became of `address` than its [error](connie_core::AttemptError) says, where more is
+    /// known: the names that a certificate is for, or the day it expired; why [`OnSocket`](crate::OnSocket)
+    /// refused its socket, where the system has no number for that; the interface, or the range of local
+    /// ports, that its socket could not be bound to; the source address that this machine does not have.
     #[must_use]
     pub fn note(&self, address: SocketAddr) -> Option<&str> {
         self.0.notes.iter().find(|note| note.address == address).map(|note| &*note.text)
     }
 
-    /// The queries for the host's addresses that failed, where the host is a name: AAAA before A. A race can be won all the same.
+    /// The queries for the host's addresses that failed, where the host is a name: AAAA before A. A race can
+    /// be won all the same.
     #[must_use]
     pub fn failed_queries(&self) -> &[FailedQuery] {
         &self.0.queries
     }
 
-    /// The host whose address has won a race to [several](crate::Target#several-hosts), and its port, as they were given; a list of addresses among them goes by its
-    /// first. `None` of a race to one, and of one that nobody has won.
+    /// The host whose address has won a race to [several](crate::Target#several-hosts), and its port, as they
+    /// were given; a list of addresses among them goes by its first. `None` of a race to one, and of one that
+    /// nobody has won.
     #[must_use]
     pub fn won_by(&self) -> Option<(&str, u16)> {
         self.host_of(self.timeline().winner()?.destination)
     }
 
-    /// The host that an address belongs to, in a race to [several hosts](crate::Target#several-hosts). `None` in a race to one.
+    /// The host that an address belongs to, in a race to [several hosts](crate::Target#several-hosts). `None`
+    /// in a race to one.
     #[must_use]
     pub fn host_of(&self, address: SocketAddr) -> Option<(&str, u16)> {
         let (host, port) = self.0.hosts.get(self.number_of(address)?)?;
@@ -147,7 +151,8 @@ impl Report {
     }
 
     /// The addresses that [`Options::filter`](crate::Options::filter) has denied, each once, and no more than
-    /// [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS). They were not tried, and the timeline knows nothing of them.
+    /// [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS). They were not tried, and the timeline knows nothing of
+    /// them.
     #[must_use]
     pub fn denied(&self) -> &[SocketAddr] {
         &self.0.denied
@@ -181,9 +186,10 @@ impl Report {
         self
     }
 
-    /// Tells the [memory](crate::Options::memory) of the race, where it had one, what came of the connection that won: it is there still, and
-    /// TCP says too little. An address that refuses, stalls or fails in TLS is tried behind others for some time, for this host alone.
-    pub fn tell_memory(&self, verdict: Verdict) {
+    /// Reports to the [memory](crate::Options::memory) of the race, where it had one, how the connection that
+    /// won has fared: that TCP came up says too little. An address that refuses, stalls or fails in TLS is
+    /// tried behind others for some time, for this host alone.
+    pub fn report_to_memory(&self, verdict: Verdict) {
         if let (Some(visit), Some(winner)) = (&self.0.visit, self.timeline().winner()) {
             visit.tell(winner.destination, verdict);
         }
@@ -199,8 +205,9 @@ impl Report {
         self
     }
 
-    /// Why the race did what it did: what its [memory](crate::Options::memory) knew of each address when it was planned, and what followed from
-    /// that. `None` without a memory, and where there was no address to plan with.
+    /// Why the race did what it did: what its [memory](crate::Options::memory) knew of each address when it
+    /// was planned, and what followed from that. `None` without a memory, and where there was no address to
+    /// plan with.
     ///
     /// ```
     /// # use connie_std::{Memory, Options, connect};

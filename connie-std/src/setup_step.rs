@@ -21,7 +21,7 @@
 /// use connie_std::connie_core::AttemptErrorKind;
 /// use connie_std::{Options, SetupStep, SocketOptions, connect};
 ///
-/// let socket = SocketOptions { interface: Some("no-such0".to_owned()), ..SocketOptions::default() };
+/// let socket = SocketOptions::new().interface("no-such0".to_owned());
 /// let error = connect("127.0.0.1:1", &Options::new().socket(socket)).unwrap_err();
 /// let (_, failed) = error.timeline().unwrap().most_telling().unwrap();
 /// let AttemptErrorKind::Setup(number) = failed.kind() else { panic!("{error}") };

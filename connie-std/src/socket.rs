@@ -27,6 +27,7 @@ use crate::socket_options::{OnSocket, Purpose, SocketOptions, share_port_at_conn
 ///
 /// It implements embedded-nal's [`TcpClientStack`], so that any program written for that runs over it, and
 /// [`RaceStack`], so that races do.
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct OsStack {
     /// The source address of IPv4 connections. Default: the system's choice, unless there is one for IPv6:

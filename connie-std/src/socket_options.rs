@@ -17,8 +17,8 @@ use crate::note::{Note, Notes};
 use crate::os_error::OsError;
 use crate::setup_step::SetupStep;
 
-/// What is set on each socket before it is connected. Start from the default, which sets nothing, and change
-/// what differs; a later version may add fields, so do not name them all.
+/// What is set on each socket before it is connected: made by [`SocketOptions::new`], which sets nothing, and
+/// changed by methods that have the names of its fields. They take what is optional as it is, or an `Option`.
 ///
 /// ```
 /// use connie_std::{Keepalive, Options, SocketOptions, connect};
@@ -26,8 +26,8 @@ use crate::setup_step::SetupStep;
 ///
 /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// # let address = server.local_addr()?;
-/// let keepalive = Keepalive { idle: Some(Duration::from_secs(60)), ..Keepalive::default() };
-/// let socket = SocketOptions { keepalive: Some(keepalive), ..SocketOptions::default() };
+/// let keepalive = Keepalive::new().idle(Duration::from_secs(60));
+/// let socket = SocketOptions::new().keepalive(keepalive);
 /// let stream = connect(address, &Options::new().socket(socket))?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -36,6 +36,8 @@ use crate::setup_step::SetupStep;
 /// system's words (`mark could not be set: Operation not permitted`), and
 /// [`raw_os_error`](crate::ConnectError::raw_os_error) the system's number. An option that this platform
 /// lacks is `EOPNOTSUPP`.
+#[must_use]
+#[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SocketOptions {
     /// Probes of a silent peer (`SO_KEEPALIVE`).
@@ -52,8 +54,8 @@ pub struct SocketOptions {
     pub user_timeout: Option<Duration>,
     /// The name of the interface that all packets leave and enter by (`SO_BINDTODEVICE`): `eth0`. Linux and
     /// Android; before Linux 5.7 for the privileged alone. Name servers (`dns::Dns`) are asked by it too, but
-    /// for those on a loopback address. The empty name, one of more than 15 bytes and one with a zero byte are
-    /// refused before there is a socket ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
+    /// for those on a loopback address. The empty name, one of more than 15 bytes and one with a zero byte
+    /// are refused before there is a socket ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
     pub interface: Option<String>,
     /// The mark that rules for routes and packets can go by (`SO_MARK`). Linux; it takes `CAP_NET_ADMIN` or
     /// `CAP_NET_RAW`. Queries to name servers (`dns::Dns`) have it too.
@@ -76,6 +78,8 @@ pub struct SocketOptions {
 /// How a silent peer is probed. Each field that is `None` is the system's, on Linux two hours, 75 seconds and
 /// 9. What lies outside of the limits here is refused before there is a socket
 /// ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
+#[must_use]
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keepalive {
     /// The silence before the first probe (`TCP_KEEPIDLE`), in whole seconds, rounded up; at least one, on
@@ -99,6 +103,53 @@ const PROBES: RangeInclusive<u32> =
     1..=if cfg!(any(target_os = "linux", target_os = "android")) { 127 } else { u32::MAX };
 
 impl SocketOptions {
+    /// The default: nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`keepalive`](Self::keepalive).
+    pub fn keepalive(mut self, keepalive: impl Into<Option<Keepalive>>) -> Self {
+        self.keepalive = keepalive.into();
+        self
+    }
+
+    /// Sets [`send_buffer`](Self::send_buffer).
+    pub fn send_buffer(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.send_buffer = bytes.into();
+        self
+    }
+
+    /// Sets [`receive_buffer`](Self::receive_buffer).
+    pub fn receive_buffer(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.receive_buffer = bytes.into();
+        self
+    }
+
+    /// Sets [`user_timeout`](Self::user_timeout).
+    pub fn user_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.user_timeout = time.into();
+        self
+    }
+
+    /// Sets [`interface`](Self::interface).
+    pub fn interface(mut self, name: impl Into<Option<String>>) -> Self {
+        self.interface = name.into();
+        self
+    }
+
+    /// Sets [`mark`](Self::mark).
+    pub fn mark(mut self, mark: impl Into<Option<u32>>) -> Self {
+        self.mark = mark.into();
+        self
+    }
+
+    /// Sets [`local_ports`](Self::local_ports).
+    pub fn local_ports(mut self, ports: impl Into<Option<RangeInclusive<u16>>>) -> Self {
+        self.local_ports = ports.into();
+        self
+    }
+
     /// What is wrong with them where no socket could be set up so, or not as it was meant.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.interface.as_deref().map_or(Ok(()), check_interface)?;
@@ -124,8 +175,8 @@ impl SocketOptions {
         }
     }
 
-    /// What the options say by which sockets of a race could not be set up, or not bound to a source address: an attempt's error has no room
-    /// for it.
+    /// What the options say by which sockets of a race could not be set up, or not bound to a source address:
+    /// an attempt's error has no room for it.
     pub(crate) fn notes(
         &self,
         timeline: &Timeline<'_>,
@@ -153,7 +204,7 @@ impl SocketOptions {
 
     /// Those of them that choose a route.
     pub(crate) fn of_route(&self) -> Self {
-        SocketOptions { interface: self.interface.clone(), mark: self.mark, ..SocketOptions::default() }
+        SocketOptions::new().interface(self.interface.clone()).mark(self.mark)
     }
 
     /// Sets all that is to be set. Only that costs a call.
@@ -182,6 +233,29 @@ impl SocketOptions {
 }
 
 impl Keepalive {
+    /// The default: the system's times.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`idle`](Self::idle).
+    pub fn idle(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.idle = time.into();
+        self
+    }
+
+    /// Sets [`interval`](Self::interval).
+    pub fn interval(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.interval = time.into();
+        self
+    }
+
+    /// Sets [`count`](Self::count).
+    pub fn count(mut self, count: impl Into<Option<u32>>) -> Self {
+        self.count = count.into();
+        self
+    }
+
     /// What no socket could be set to.
     fn check(self) -> Result<(), String> {
         let time = |field: &str, time: Option<Duration>| match time {
@@ -326,14 +400,16 @@ pub enum Purpose {
 ///
 /// An error fails the attempt, whose line says that `on_socket` refused the socket, and why: in the system's
 /// words where the error has its number, and else in the error's own, which the report has as the address's
-/// [note](crate::Report::note) (`on_socket refused the socket: not protected`). Or it fails the query to that name server; a route that cannot be asked for is
-/// taken for unknown. Options that TCP alone has belong on a [`Purpose::Connection`].
+/// [note](crate::Report::note) (`on_socket refused the socket: not protected`). Or it fails the query to that
+/// name server; a route that cannot be asked for is taken for unknown. Options that TCP alone has belong on a
+/// [`Purpose::Connection`].
 ///
 /// It is called once for each socket, from whatever thread runs the connect, which waits for it: it must not
 /// block. It is not called for an address that is left out. It is called again where the [local
 /// port](SocketOptions::local_ports) turns out to lead to that address already, and once for a
-/// [`Purpose::Route`] where the system has no address or no port to connect from, and it is asked which. The sockets of the system's
-/// resolver are the C library's own, and nothing here sees them: where they matter, use `dns::Dns`.
+/// [`Purpose::Route`] where the system has no address or no port to connect from, and it is asked which. The
+/// sockets of the system's resolver are the C library's own, and nothing here sees them: where they matter,
+/// use `dns::Dns`.
 #[derive(Clone)]
 pub struct OnSocket {
     closure: Arc<Closure>,

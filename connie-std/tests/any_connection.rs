@@ -1,4 +1,5 @@
-//! A connection whose scheme a value says: what it tells of each opening, the way through a proxy, and requests that it lost.
+//! A connection whose scheme a value says: what it tells of each opening, the way through a proxy, and
+//! requests that it lost.
 #![cfg(all(target_os = "linux", feature = "tls"))]
 
 use std::error::Error as _;
@@ -31,7 +32,7 @@ fn options(port: u16, deadline: Duration) -> Options {
 
 fn trusting(authority: &Authority, finish_line: FinishLine) -> TlsConnector {
     let ca_pem = authority.pem().into_bytes();
-    let options = TlsOptions { system_roots: false, ca_pem, finish_line, ..TlsOptions::default() };
+    let options = TlsOptions::new().system_roots(false).ca_pem(ca_pem).finish_line(finish_line);
     TlsConnector::new(&options).expect("usable options")
 }
 
@@ -118,7 +119,8 @@ fn opening(connection: &AnyConnection) -> &OpeningRecord {
     connection.opening().expect("it was opened, or tried to be")
 }
 
-/// The moments of an opening that went well are in order, and those of TLS and of the tunnel there where these are.
+/// The moments of an opening that went well are in order, and those of TLS and of the tunnel there where
+/// these are.
 #[track_caller]
 fn went_well(opening: &OpeningRecord, number: u32, tls: bool, tunnel: bool) {
     assert_eq!(opening.number, number);
@@ -256,7 +258,8 @@ fn a_proxy_that_opens_no_tunnel_is_told_from_a_server_that_answers_so() {
     }
 }
 
-/// The deadline of the race covers the CONNECT exchange and TLS within the tunnel, however little silence there is.
+/// The deadline of the race covers the CONNECT exchange and TLS within the tunnel, however little silence
+/// there is.
 #[test]
 fn the_deadline_of_the_race_covers_all_that_comes_before_the_first_request() {
     let authority = Authority::new();
@@ -340,7 +343,8 @@ fn a_connection_goes_on_over_a_socket_that_is_there_already() {
     assert!(matches!(error.as_http(), Some(HttpError::Send(_))), "{error:?}");
 }
 
-/// A proxy to which the caller's own socket leads already by TLS: what is meant for the host must not be read by it.
+/// A proxy to which the caller's own socket leads already by TLS: what is meant for the host must not be read
+/// by it.
 #[test]
 fn a_socket_that_speaks_tls_is_no_way_through_a_proxy() {
     let authority = Authority::new();
@@ -437,7 +441,8 @@ fn a_connection_that_ends_with_its_answer_is_not_waited_for() {
     assert!(!kept.expect("no wait"));
 }
 
-/// A server that answers one request of each connection, and closes the second unread. It counts the bodies that it has read.
+/// A server that answers one request of each connection, and closes the second unread. It counts the bodies
+/// that it has read.
 fn forgetful() -> (TlsServer, std::sync::Arc<AtomicUsize>) {
     let bodies = std::sync::Arc::new(AtomicUsize::new(0));
     let count = std::sync::Arc::clone(&bodies);

@@ -94,8 +94,8 @@ fn another_thread_ends_it() {
     }
 }
 
-/// What is written to it, and what its end closed is, both are ready to read. Nothing is read, and the call ends at once: it waits for that
-/// descriptor too.
+/// What is written to it, and what its end closed is, both are ready to read. Nothing is read, and the call
+/// ends at once: it waits for that descriptor too.
 #[test]
 #[cfg(unix)]
 fn a_descriptor_of_the_programs_own_ends_it() {

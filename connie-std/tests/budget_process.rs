@@ -1,5 +1,5 @@
-//! A program that holds its connections, with the budget that every program has. Alone in its binary, since that budget is the process's, as is
-//! the limit that it is made from.
+//! A program that holds its connections, with the budget that every program has. Alone in its binary, since
+//! that budget is the process's, as is the limit that it is made from.
 #![cfg(target_os = "linux")]
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,7 +21,7 @@ fn the_socket_after_the_last_fails_at_once() {
     let options = Options::new().race(race);
     let mut held: Vec<Connected> =
         (0..192).map(|_| connect(address, &options).expect("a connection")).collect();
-    let budget = SocketBudget::of_process();
+    let budget = SocketBudget::for_process();
     assert_eq!((budget.sockets(), budget.free(), budget.held()), (192, 0, 192), "three quarters of 256");
     let error = connect(address, &options).expect_err("no socket is left");
     assert!(matches!(error.kind(), ConnectErrorKind::BudgetHeld { sockets: 192, .. }), "{error}");

@@ -1,4 +1,5 @@
-//! What may be changed of an HTTP connection between two requests, and what a change that is refused leaves alone.
+//! What may be changed of an HTTP connection between two requests, and what a change that is refused leaves
+//! alone.
 #![cfg(all(target_os = "linux", feature = "tls"))]
 
 use std::io::{self, Read as _, Write as _};
@@ -31,7 +32,7 @@ fn options(port: u16) -> Options {
 fn trusting(authority: &Authority) -> TlsConnector {
     let ca_pem = authority.pem().into_bytes();
     let finish_line = FinishLine::Tls;
-    let options = TlsOptions { system_roots: false, ca_pem, finish_line, ..TlsOptions::default() };
+    let options = TlsOptions::new().system_roots(false).ca_pem(ca_pem).finish_line(finish_line);
     TlsConnector::new(&options).expect("usable options")
 }
 
@@ -44,7 +45,8 @@ fn head(stream: &mut impl io::Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// A plain server that greets, except that it never answers what is asked under `/silent`. It tells who connects.
+/// A plain server that greets, except that it never answers what is asked under `/silent`. It tells who
+/// connects.
 fn plain_server() -> (TlsServer, Receiver<SocketAddr>) {
     let (tell, told) = channel();
     let tell = Mutex::new(tell);
@@ -173,7 +175,7 @@ fn what_is_done_with_a_socket_is_done_under_http_and_tls_alike() {
         let keepalive = rustix::net::sockopt::socket_keepalive(fd)?;
         tell.send((address.port(), keepalive)).map_err(io::Error::other)
     });
-    let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
+    let socket = SocketOptions::new().keepalive(Keepalive::default());
     for options in [plain.options_mut(), secure.options_mut()] {
         (options.on_socket, options.socket) = (Some(on_socket.clone()), socket.clone());
     }
@@ -208,14 +210,16 @@ fn a_canceler_that_is_set_later_ends_waits_on_an_open_connection() {
     let ending = std::thread::spawn(move || canceler.cancel());
     expect_canceled(connection.response());
     ending.join().expect("a thread");
-    // The answer may still come: with another canceler it is waited for, and nothing but the time-out ends that.
+    // The answer may still come: with another canceler it is waited for, and nothing but the time-out ends
+    // that.
     connection.options_mut().canceler = Some(Canceler::new().expect("a canceler"));
     connection.set_timeout(Some(Duration::from_millis(50)));
     assert_eq!(connection.response().expect_err("silence").as_http(), Some(&HttpError::TimedOut));
     assert_eq!(server.accepted(), 1);
 }
 
-/// A host that core takes, and that no certificate can be for: a label of 64 letters (RFC 1035 section 2.3.4: "labels 63 octets or less").
+/// A host that core takes, and that no certificate can be for: a label of 64 letters (RFC 1035 section 2.3.4:
+/// "labels 63 octets or less").
 #[test]
 fn a_tunnel_that_is_refused_leaves_the_connection_as_it_was() {
     let authority = Authority::new();

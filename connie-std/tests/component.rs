@@ -1,5 +1,6 @@
-//! `connie_std` in a WebAssembly component: run by `cargo test -p connie-std --no-default-features --test component --target
-//! wasm32-wasip2` with a runner such as `tests/wasi/run.py`.
+//! `connie_std` in a WebAssembly component: run by
+//! `cargo test -p connie-std --no-default-features --test component --target wasm32-wasip2` with a runner
+//! such as `tests/wasi/run.py`.
 //!
 //! There are no threads here, so each test is both sides, and the kernel completes the handshakes.
 #![cfg(target_os = "wasi")]

@@ -1,6 +1,7 @@
 //! `Options::filter`: what it denies is not tried, whoever has told it.
 //!
-//! Real sockets on loopback, a real name server. Linux only: there every address of 127.0.0.0/8 is the machine's own.
+//! Real sockets on loopback, a real name server. Linux only: there every address of 127.0.0.0/8 is the
+//! machine's own.
 #![cfg(all(target_os = "linux", feature = "dns"))]
 
 use std::io;
@@ -64,7 +65,7 @@ fn filter() -> AddressFilter {
 }
 
 fn options(server: &DnsServer, race: Config) -> Options {
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let race = race.deadline(Some(Duration::from_secs(20)));
     Options::new().resolver(dns).filter(filter()).race(race)
 }
@@ -127,7 +128,7 @@ fn a_name_that_leads_nowhere_else_is_an_error_of_one_line() {
     assert_eq!(error.timeline().expect("a race").summary().attempts, 0);
     // One family has failed meanwhile, which is told too.
     server.set("name.test", RecordType::Aaaa, DnsAnswer::code(2));
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let error = is_denied(connect(("name.test", there.port), &options.clone().resolver(dns)));
     assert!(error.to_string().contains(" 127.0.0.1; AAAA query failed: "), "{error}");
     // A name without addresses is none that was denied.
@@ -194,7 +195,7 @@ fn the_hosts_file_and_the_systems_resolver_too() {
     let server = name_server(&["127.0.0.4"], &[]);
     let path = std::env::temp_dir().join(format!("connie-filter-{}", std::process::id()));
     std::fs::write(&path, "127.0.0.1 name.test\n").expect("a temporary file");
-    let dns = Dns { hosts_file: Some(path.clone()), ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(path.clone());
     let options = options(&server, Config::all_at_once());
     is_denied(connect(("name.test", there.port), &options.resolver(dns)));
     let _ = std::fs::remove_file(path);
@@ -210,7 +211,7 @@ fn hints_of_service_records_are_denied() {
     server.set("name.test", RecordType::Aaaa, late("::1"));
     let hints: [(u16, &[u8]); 2] = [(IPV4_HINT, &[127, 0, 0, 9]), (IPV6_HINT, &Ipv6Addr::LOCALHOST.octets())];
     server.set("name.test", RecordType::Https, DnsAnswer::services(&[https(1, ".", &hints)]));
-    let dns = Dns { hosts_file: None, https_records: HttpsRecords::Always, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None).https_records(HttpsRecords::Always);
     let options = options(&server, Config::all_at_once()).resolver(dns);
     let error = is_denied(connect(("name.test", HTTPS_PORT), &options));
     let denied = denied(error.report());

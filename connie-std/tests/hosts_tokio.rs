@@ -25,7 +25,7 @@ fn server(authority: &Authority, name: &str) -> TlsServer {
 fn trusting(authority: &Authority, finish_line: FinishLine) -> TlsConnector {
     let file = authority.file();
     let ca_files = vec![file.path().to_owned()];
-    TlsConnector::new(&TlsOptions { system_roots: false, ca_files, finish_line, ..TlsOptions::default() })
+    TlsConnector::new(&TlsOptions::new().system_roots(false).ca_files(ca_files).finish_line(finish_line))
         .expect("a configuration")
 }
 

@@ -24,7 +24,7 @@ fn options(port: u16) -> Options {
 
 fn trusting(authority: &Authority, finish_line: FinishLine) -> TlsConnector {
     let ca_pem = authority.pem().into_bytes();
-    let options = TlsOptions { system_roots: false, ca_pem, finish_line, ..TlsOptions::default() };
+    let options = TlsOptions::new().system_roots(false).ca_pem(ca_pem).finish_line(finish_line);
     TlsConnector::new(&options).expect("usable options")
 }
 
@@ -303,7 +303,8 @@ fn a_tunnel_does_not_hide_a_bad_certificate() {
     assert_eq!(tls_failure(&error), Some(TlsFailure::CertificateName));
 }
 
-/// A connection that was opened to the proxy before it was told of the tunnel: nothing may go through the tunnel in the clear.
+/// A connection that was opened to the proxy before it was told of the tunnel: nothing may go through the
+/// tunnel in the clear.
 #[test]
 fn a_tunnel_that_is_set_on_an_open_connection_speaks_tls_with_the_host() {
     let authority = Authority::new();

@@ -1,6 +1,7 @@
 //! Crowds of look-ups in a process that is allowed few descriptors: each waits for its turn, and none fails.
 //!
-//! The crowd is a process of its own: this test again, with a lower limit. The servers stay here, with theirs.
+//! The crowd is a process of its own: this test again, with a lower limit. The servers stay here, with
+//! theirs.
 #![cfg(all(feature = "tokio", feature = "dns", target_os = "linux"))]
 
 mod tokio_support;
@@ -51,7 +52,7 @@ impl Field {
     }
 
     fn options(&self, tcp: bool) -> Options {
-        let dns = Dns { hosts_file: None, tcp, ..Dns::new([self.names]) };
+        let dns = Dns::new([self.names]).hosts_file(None).tcp(tcp);
         within(LIMIT).resolver(dns)
     }
 
@@ -91,12 +92,14 @@ impl Ends {
     }
 }
 
-/// Runs `test` as a crowd of so many names, each with an address behind a name server that is far away. All are to connect.
+/// Runs `test` as a crowd of so many names, each with an address behind a name server that is far away. All
+/// are to connect.
 #[track_caller]
 fn expect_all_connected(test: &str, names: usize) {
     let most = expect(test, names, &[format!("{names} connected")]);
     assert!(most > DESCRIPTORS as usize / 2, "{most} descriptors are no crowd");
-    // Three quarters are the budget, and a few belong to the process: its standard streams, tokio's, those of the test.
+    // Three quarters are the budget, and a few belong to the process: its standard streams, tokio's, those of
+    // the test.
     assert!(most < DESCRIPTORS as usize - 8, "{most} descriptors: the budget does not hold");
 }
 
@@ -228,8 +231,7 @@ fn descriptors_that_do_not_come_back_are_told_as_that() {
         let _most = expect("descriptors_that_do_not_come_back_are_told_as_that", 2, &[end]);
         return;
     };
-    let dns =
-        |tcp| Dns { hosts_file: None, timeout: Duration::from_millis(300), tcp, ..Dns::new([field.names]) };
+    let dns = |tcp| Dns::new([field.names]).hosts_file(None).timeout(Duration::from_millis(300)).tcp(tcp);
     let mut ends = Ends::default();
     let _files = use_all_up();
     for tcp in [false, true] {
@@ -241,8 +243,9 @@ fn descriptors_that_do_not_come_back_are_told_as_that() {
     ends.tell();
 }
 
-/// A race that the system had no more descriptors for gives back what it has no use for, and tries again by itself. It evicts nothing: with
-/// the only socket that it had at first it would wait for a dead address until its deadline.
+/// A race that the system had no more descriptors for gives back what it has no use for, and tries again by
+/// itself. It evicts nothing: with the only socket that it had at first it would wait for a dead address
+/// until its deadline.
 #[test]
 fn a_race_grows_when_descriptors_come_back() {
     let Some(field) = Field::here() else {
@@ -288,7 +291,7 @@ fn one_place_is_enough_for_a_name_and_its_addresses() {
     for (name, port) in [("live.test", web.address().port()), ("closed.test", closed.address().port())] {
         server.set(name, RecordType::A, DnsAnswer::addresses(&[here(1)]));
         server.set(name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
-        let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+        let dns = Dns::new([server.address()]).hosts_file(None);
         let budget = SocketBudget::new(1);
         let options = within(LIMIT).resolver(dns).budget(budget.clone());
         let kind = |end: Result<(), ConnectError>| end.map_err(|error| error.io_kind());
@@ -301,14 +304,15 @@ fn one_place_is_enough_for_a_name_and_its_addresses() {
     }
 }
 
-/// A look-up does not wait for what only the program can give back, and so says the error (law 11). Told to wait it does.
+/// A look-up does not wait for what only the program can give back, and so says the error (law 11). Told to
+/// wait it does.
 #[test]
 fn where_connections_hold_all_a_look_up_says_so_at_once() {
     let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
     server.host("name.test", &[here(1)]);
     let target = ("name.test", web.address().port());
     let budget = SocketBudget::new(1);
-    let dns = || Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = || Dns::new([server.address()]).hosts_file(None);
     let options = within(LIMIT).resolver(dns()).budget(budget.clone());
     let held = connect(web.address(), &options).expect("a connection");
     let began = now();
@@ -329,8 +333,8 @@ fn where_connections_hold_all_a_look_up_says_so_at_once() {
     drop(connect(target, &waits).expect("it has waited"));
 }
 
-/// A race that stands in line goes on with its look-ups, which have places that others wait for. More threads than places here, and in each
-/// one family's answer is late.
+/// A race that stands in line goes on with its look-ups, which have places that others wait for. More threads
+/// than places here, and in each one family's answer is late.
 #[test]
 fn who_stands_in_line_keeps_no_places_for_answers_that_have_come() {
     let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
@@ -339,7 +343,7 @@ fn who_stands_in_line_keeps_no_places_for_answers_that_have_come() {
         server.set(&name, RecordType::A, DnsAnswer::addresses(&[here(1)]));
         server.set(&name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
     }
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let budget = SocketBudget::new(4);
     let options = within(LIMIT).resolver(dns).budget(budget.clone());
     let began = now();
@@ -362,7 +366,7 @@ fn who_gives_up_leaves_the_line() {
     let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
     server.set("name.test", RecordType::A, DnsAnswer::silent());
     server.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let budget = SocketBudget::new(1);
     let options = within(LIMIT).resolver(dns).budget(budget.clone());
     let target = ("name.test", web.address().port());
@@ -417,7 +421,7 @@ fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
     first.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
     second.set("name.test", RecordType::Aaaa, DnsAnswer::no_data());
     // With nothing in its cache.
-    let dns = || Dns { hosts_file: None, ..Dns::new([first.address(), second.address()]) };
+    let dns = || Dns::new([first.address(), second.address()]).hosts_file(None);
     let budget = SocketBudget::new(2);
     let options = within(LIMIT).resolver(dns()).budget(budget.clone());
     let target = ("name.test", closed.address().port());
@@ -435,7 +439,8 @@ fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
     expect_refused(end.map(drop), began);
 }
 
-/// A race whose places are all at silent addresses, with the look-up in line behind it that brings the live one.
+/// A race whose places are all at silent addresses, with the look-up in line behind it that brings the live
+/// one.
 struct Behind {
     first: DnsServer,
     second: DnsServer,
@@ -456,13 +461,14 @@ impl Behind {
         Behind { first, second, _web: web, _holes: holes, port }
     }
 
-    /// In a thread and in a task it connects by IPv6, with so many places. A look-up that waits for a silent address waits until the deadline.
+    /// In a thread and in a task it connects by IPv6, with so many places. A look-up that waits for a silent
+    /// address waits until the deadline.
     #[track_caller]
     fn expect_connected(&self, places: usize, servers: &[&DnsServer]) {
         for in_task in [false, true] {
             let began = now();
             let budget = SocketBudget::new(places);
-            let dns = Dns { hosts_file: None, ..Dns::new(servers.iter().map(|server| server.address())) };
+            let dns = Dns::new(servers.iter().map(|server| server.address())).hosts_file(None);
             let race = Options::default().race.deadline(Some(Duration::from_secs(20)));
             let options = Options::new().resolver(dns).race(race).budget(budget.clone());
             let target = ("name.test", self.port);
@@ -526,7 +532,7 @@ fn names_with_dead_addresses_go_through_few_places() {
         server.set(&name, RecordType::A, DnsAnswer::addresses(&[here(2), here(3), here(4)]));
         server.set(&name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
     }
-    let dns = || Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = || Dns::new([server.address()]).hosts_file(None);
     let budget = SocketBudget::new(5);
     let options = || within(LIMIT).resolver(dns()).budget(budget.clone());
     let (field, began) = (Field { names: server.address(), port }, now());

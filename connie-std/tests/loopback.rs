@@ -112,7 +112,8 @@ fn a_refusal_tells_more_than_that_there_is_no_way() {
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::NetworkUnreachable);
 }
 
-/// A program that asks for a source address that is not this machine's is told so, not that the destination cannot be reached.
+/// A program that asks for a source address that is not this machine's is told so, not that the destination
+/// cannot be reached.
 #[test]
 fn a_source_address_of_somebody_else_is_the_programs_error() {
     let (_listener, address) = listener();

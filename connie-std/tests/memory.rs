@@ -34,7 +34,8 @@ fn with(memory: &Memory) -> Options {
     Options::new().memory(memory.clone())
 }
 
-/// The addresses of a visit's attempts, in the order of their start, without one that was only explored: whose turn that is hangs on chance.
+/// The addresses of a visit's attempts, in the order of their start, without one that was only explored:
+/// whose turn that is hangs on chance.
 fn tried(visit: &Connected) -> Vec<SocketAddr> {
     let explored =
         visit.report().explanation().and_then(|it| it.the(AddressPart::Explored)).map(|it| it.address());
@@ -50,7 +51,8 @@ fn visit(addresses: &[SocketAddr], options: &Options) -> Connected {
     connect(addresses, options).expect("a connection")
 }
 
-/// So many visits that start `lead` alone, beside one that is explored. What wins so may come to lead: those that follow it are not looked at.
+/// So many visits that start `lead` alone, beside one that is explored. What wins so may come to lead: those
+/// that follow it are not looked at.
 #[track_caller]
 fn stays(addresses: &[SocketAddr], options: &Options, lead: SocketAddr, count: usize) {
     for _ in 0..count {
@@ -159,11 +161,11 @@ fn what_a_user_reports_is_heeded() {
     let (_servers, addresses) = servers(3);
     let memory = memory();
     let first = visit(&addresses, &with(&memory));
-    first.report().tell_memory(Verdict::Refused);
+    first.report().report_to_memory(Verdict::Refused);
     let second = visit(&addresses, &with(&memory));
     assert_ne!(tried(&second)[0], first.destination());
     // A race without a memory has nobody to tell.
-    visit(&addresses, &Options::default()).report().tell_memory(Verdict::Refused);
+    visit(&addresses, &Options::default()).report().report_to_memory(Verdict::Refused);
 }
 
 /// Tells A and AAAA of any name, in two answers.
@@ -195,7 +197,8 @@ impl PendingLookup for Told {
     }
 }
 
-/// Two that were used, and an answer that turns: sessions that are bound to an address stay at the one that was used last.
+/// Two that were used, and an answer that turns: sessions that are bound to an address stay at the one that
+/// was used last.
 #[test]
 #[cfg(any(target_os = "linux", windows))]
 fn a_caller_may_ask_for_the_address_that_was_used_last() {
@@ -458,7 +461,8 @@ fn threads_share_a_memory() {
     assert!(memory.entries().iter().any(|it| it.has_led && it.is_live));
 }
 
-/// From now on nothing answers at the listener's address: its queue is full, and Linux drops every further SYN. What fills it.
+/// From now on nothing answers at the listener's address: its queue is full, and Linux drops every further
+/// SYN. What fills it.
 #[cfg(target_os = "linux")]
 fn silence(server: &TcpListener) -> Vec<std::net::TcpStream> {
     rustix::net::listen(server, 0).expect("no room in the queue");

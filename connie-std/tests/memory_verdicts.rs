@@ -1,4 +1,5 @@
-//! What a connection turned out to be worth reaches the memory of its race by itself. On loopback addresses, of which the first has led before.
+//! What a connection turned out to be worth reaches the memory of its race by itself. On loopback addresses,
+//! of which the first has led before.
 #![cfg(any(target_os = "linux", windows))]
 
 use std::io::{Read as _, Write as _};
@@ -61,7 +62,8 @@ impl Does {
     }
 }
 
-/// Two servers, of which the first does as it is told and the second answers, and a connection to the host that has both.
+/// Two servers, of which the first does as it is told and the second answers, and a connection to the host
+/// that has both.
 struct Pair {
     memory: Memory,
     addresses: [SocketAddr; 2],
@@ -176,7 +178,7 @@ fn an_answer_makes_up_for_it() {
     };
     let options = Options::new().memory(pair.memory.clone()).overrides([entry(&[75])]);
     let connected = connect((HOST, other.port()), &options).expect("a connection");
-    connected.report().tell_memory(connie_std::memory::Verdict::Refused);
+    connected.report().report_to_memory(connie_std::memory::Verdict::Refused);
     drop(connected);
     let demoted = || pair.memory.entries().iter().any(|it| it.address == other && it.is_demoted);
     assert!(demoted());
@@ -210,12 +212,10 @@ mod tls {
     use super::*;
 
     fn connector(authority: &Authority) -> TlsConnector {
-        let options = TlsOptions {
-            system_roots: false,
-            ca_pem: authority.pem().into_bytes(),
-            finish_line: FinishLine::Tcp,
-            ..TlsOptions::default()
-        };
+        let options = TlsOptions::new()
+            .system_roots(false)
+            .ca_pem(authority.pem().into_bytes())
+            .finish_line(FinishLine::Tcp);
         TlsConnector::new(&options).expect("usable options")
     }
 
@@ -247,12 +247,10 @@ mod tls {
     #[test]
     fn a_reset_in_a_race_to_tls_is_held_against_the_address_for_that_host_alone() {
         let authority = Authority::new();
-        let options = TlsOptions {
-            system_roots: false,
-            ca_pem: authority.pem().into_bytes(),
-            server_name: Some(HOST.to_owned()),
-            ..TlsOptions::default()
-        };
+        let options = TlsOptions::new()
+            .system_roots(false)
+            .ca_pem(authority.pem().into_bytes())
+            .server_name(HOST.to_owned());
         let connector = TlsConnector::new(&options).expect("usable options");
         let good = TlsServer::echo(&authority.certify(&[HOST]));
         let addresses = [serve(SocketAddr::new(ip(83), 0), Does::Reset), good.address()];

@@ -1,7 +1,8 @@
-//! Names through a resolver of the program's own: what it is asked, what becomes of its answers, and that nothing waits for it.
+//! Names through a resolver of the program's own: what it is asked, what becomes of its answers, and that
+//! nothing waits for it.
 //!
-//! Real sockets on loopback; only what the resolver says is made up. Times are asserted with a wide margin: seconds between what must
-//! not wait and what it would have waited for.
+//! Real sockets on loopback; only what the resolver says is made up. Times are asserted with a wide margin:
+//! seconds between what must not wait and what it would have waited for.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};

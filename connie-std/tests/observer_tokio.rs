@@ -167,13 +167,11 @@ mod tls {
     const HOST: &str = "name.test";
 
     fn connector(trusted: &Authority, finish_line: FinishLine) -> TlsConnector {
-        let options = TlsOptions {
-            system_roots: false,
-            ca_pem: trusted.pem().into_bytes(),
-            server_name: Some(HOST.to_owned()),
-            finish_line,
-            ..TlsOptions::default()
-        };
+        let options = TlsOptions::new()
+            .system_roots(false)
+            .ca_pem(trusted.pem().into_bytes())
+            .server_name(HOST.to_owned())
+            .finish_line(finish_line);
         TlsConnector::new(&options).unwrap()
     }
 

@@ -161,7 +161,7 @@ impl Site {
         }
         let tls = authority.map(|authority| {
             let ca_pem = authority.pem().into_bytes();
-            let options = TlsOptions { system_roots: false, ca_pem, ..TlsOptions::default() };
+            let options = TlsOptions::new().system_roots(false).ca_pem(ca_pem);
             TlsConnector::new(&options).expect("usable options")
         });
         Site { servers, memory: Memory::new(), tls }

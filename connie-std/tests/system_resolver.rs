@@ -1,6 +1,6 @@
-//! The operating system's resolver: that look-ups leave neither descriptors nor threads behind, and that the program need not wait for
-//! them. One test, since it counts what belongs to the whole process. The names are those of the hosts file: no query leaves the
-//! machine.
+//! The operating system's resolver: that look-ups leave neither descriptors nor threads behind, and that the
+//! program need not wait for them. One test, since it counts what belongs to the whole process. The names are
+//! those of the hosts file: no query leaves the machine.
 
 #![cfg(any(target_os = "linux", windows))]
 
@@ -13,8 +13,8 @@ use connie_std::resolve::{
 };
 use connie_std::{Options, OsClock, connect};
 
-/// The doorbells of this process: what a look-up holds. The system's resolver opens files of its own meanwhile. On Windows it holds a socket, which
-/// is among the handles.
+/// The doorbells of this process: what a look-up holds. The system's resolver opens files of its own
+/// meanwhile. On Windows it holds a socket, which is among the handles.
 fn doorbells() -> usize {
     if cfg!(windows) {
         return 0;

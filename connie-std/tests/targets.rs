@@ -102,17 +102,16 @@ mod tls {
 
     const NAME: &str = "name.test";
 
-    /// A server that has a certificate for [`NAME`], which a connector asks for: a list of addresses has no name.
+    /// A server that has a certificate for [`NAME`], which a connector asks for: a list of addresses has no
+    /// name.
     fn server(authority: &Authority) -> (TlsServer, Forms, TlsConnector) {
         let server = TlsServer::start(&authority.certify(&[NAME]), |served| served.close());
         let forms = Forms::of(server.address());
         let file = authority.file();
-        let options = TlsOptions {
-            system_roots: false,
-            ca_files: vec![file.path().to_owned()],
-            server_name: Some(NAME.to_owned()),
-            ..TlsOptions::default()
-        };
+        let options = TlsOptions::new()
+            .system_roots(false)
+            .ca_files(vec![file.path().to_owned()])
+            .server_name(NAME.to_owned());
         (server, forms, TlsConnector::new(&options).expect("a configuration"))
     }
 

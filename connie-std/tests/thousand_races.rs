@@ -1,5 +1,5 @@
-//! A thousand races one after the other, and many at once: they leave nothing open. One test, alone in its binary, since it counts the
-//! descriptors (on Windows the handles) of the whole process.
+//! A thousand races one after the other, and many at once: they leave nothing open. One test, alone in its
+//! binary, since it counts the descriptors (on Windows the handles) of the whole process.
 #![cfg(any(target_os = "linux", windows))]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -54,8 +54,8 @@ fn a_thousand_races_leave_nothing_open() {
     assert_eq!(budget.free(), BUDGET, "canceled and late");
 }
 
-/// What `count` says when it has said the same for 50 ms: the server closes a moment after the client, and a thread's handle goes a moment
-/// after the thread.
+/// What `count` says when it has said the same for 50 ms: the server closes a moment after the client, and a
+/// thread's handle goes a moment after the thread.
 fn steady(count: impl Fn() -> usize) -> usize {
     let (mut last, mut since) = (count(), now());
     let quiet = poll_until(LONG, || {

@@ -38,12 +38,10 @@ impl World {
 
     /// Trusts its authority and nobody else.
     fn options(&self) -> TlsOptions {
-        TlsOptions {
-            system_roots: false,
-            ca_pem: self.authority.pem().into_bytes(),
-            server_name: Some(HOST.to_owned()),
-            ..TlsOptions::default()
-        }
+        TlsOptions::new()
+            .system_roots(false)
+            .ca_pem(self.authority.pem().into_bytes())
+            .server_name(HOST.to_owned())
     }
 
     fn connect(&self, door: Door, addresses: &[SocketAddr]) -> Result<Stream, ConnectError> {
@@ -56,7 +54,7 @@ fn connect(door: Door, options: &TlsOptions, addresses: &[SocketAddr]) -> Result
 }
 
 fn to_tcp(options: TlsOptions) -> TlsOptions {
-    TlsOptions { finish_line: FinishLine::Tcp, ..options }
+    options.finish_line(FinishLine::Tcp)
 }
 
 #[track_caller]
@@ -111,7 +109,7 @@ fn the_name_comes_from_the_host_and_is_told_to_the_server(door: Door) {
     let address = server.address();
     let entry = Override { host: HOST.to_owned(), port: address.port(), addresses: vec![address.ip()] };
     let options = Options::new().overrides([entry]);
-    let tls = TlsOptions { server_name: None, ..world.options() };
+    let tls = world.options().server_name(None);
     let tls = door.connector(&tls);
     tls.connect((HOST, address.port()), &options).expect("a connection");
     assert_eq!(limits::told(&told), Some(HOST.to_owned()));
@@ -125,14 +123,14 @@ fn the_name_comes_from_the_host_and_is_told_to_the_server(door: Door) {
 fn an_address_can_be_the_name(door: Door) {
     let world = World::new();
     let server = TlsServer::echo(&world.authority.certify(&["127.0.0.1"]));
-    let tls = TlsOptions { server_name: None, ..world.options() };
+    let tls = world.options().server_name(None);
     let tls = door.connector(&tls);
     echoes(&mut tls.connect(server.address(), &Options::default()).expect("a connection"));
 }
 
 fn a_list_of_addresses_needs_a_name(door: Door) {
     let world = World::new();
-    let tls = TlsOptions { server_name: None, ..world.options() };
+    let tls = world.options().server_name(None);
     let error = connect(door, &tls, &["127.0.0.1:1".parse().expect("an address")]).expect_err("no name");
     assert!(matches!(error.kind(), ConnectErrorKind::NoServerName), "{error:?}");
     assert_eq!(io::Error::from(error).kind(), ErrorKind::InvalidInput);
@@ -165,12 +163,8 @@ fn a_file_of_authorities_is_trusted_beside_the_machine_s_own(door: Door) {
     let server = TlsServer::echo(&world.identity);
     let file = world.authority.file();
     for system_roots in [false, true] {
-        let tls = TlsOptions {
-            system_roots,
-            ca_files: vec![file.path().into()],
-            server_name: Some(HOST.to_owned()),
-            ..TlsOptions::default()
-        };
+        let tls =
+            TlsOptions::new().system_roots(system_roots).ca_files([file.path()]).server_name(HOST.to_owned());
         echoes(&mut connect(door, &tls, &[server.address()]).expect("a connection"));
     }
 }
@@ -179,11 +173,8 @@ fn a_certificate_that_is_its_own_authority_is_trusted_by_name_and_date_when_it_i
     let own = Identity::self_signed(&[HOST]);
     let server = TlsServer::echo(&own);
     let file = PemFile::new(&own.certificate_pem);
-    let tls = |name: &str| TlsOptions {
-        system_roots: false,
-        ca_files: vec![file.path().into()],
-        server_name: Some(name.to_owned()),
-        ..TlsOptions::default()
+    let tls = |name: &str| {
+        TlsOptions::new().system_roots(false).ca_files([file.path()]).server_name(name.to_owned())
     };
     echoes(&mut connect(door, &tls(HOST), &[server.address()]).expect("a connection"));
     fails(connect(door, &tls("other.test"), &[server.address()]), TlsFailure::CertificateName);
@@ -196,19 +187,19 @@ fn a_certificate_that_is_its_own_authority_is_trusted_by_name_and_date_when_it_i
     ] {
         let server = TlsServer::echo(&identity);
         let pem = identity.certificate_pem.clone().into_bytes();
-        let tls = TlsOptions { ca_files: Vec::new(), ca_pem: pem, ..tls(HOST) };
+        let tls = tls(HOST).ca_files([""; 0]).ca_pem(pem);
         let result = connect(door, &tls, &[server.address()]);
         assert_eq!(result.err().and_then(|error| error.tls_failure()), expected);
     }
 }
 
-/// A server that is trusted for its own certificate cannot speak for others: basicConstraints does not make it an authority (RFC 5280
-/// section 4.2.1.9).
+/// A server that is trusted for its own certificate cannot speak for others: basicConstraints does not make
+/// it an authority (RFC 5280 section 4.2.1.9).
 fn a_certificate_that_is_no_authority_makes_nobody_else_trusted(door: Door) {
     let world = World::new();
     let given = world.authority.certify(&["printer.test"]);
     let server = TlsServer::echo(&given.misused_as_authority(&[HOST]));
-    let tls = |pem: String| TlsOptions { ca_pem: pem.into_bytes(), ..world.options() };
+    let tls = |pem: String| world.options().ca_pem(pem.into_bytes());
     let mut pem = given.certificate_pem;
     fails(connect(door, &tls(pem.clone()), &[server.address()]), TlsFailure::CertificateUntrusted);
     // Beside an authority that is one, too.
@@ -220,7 +211,7 @@ fn a_certificate_that_is_no_authority_makes_nobody_else_trusted(door: Door) {
 }
 
 fn insecure_takes_any_certificate(door: Door) {
-    let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
+    let tls = TlsOptions::new().insecure(true);
     let old = Authority::new().certify_until_2001(&["other.test"]);
     for server in [TlsServer::echo(&old), TlsServer::echo_in_tls_1_2(&Identity::self_signed(&[]))] {
         echoes(&mut connect(door, &tls, &[server.address()]).expect("a connection"));
@@ -299,7 +290,8 @@ fn a_race_to_the_tcp_finish_line_fails_with_its_winner(door: Door) {
     assert!(error.to_string().ends_with(end), "{error}");
 }
 
-/// With a memory each visit but the first is one handshake, and what is known of TCP is nothing that is known of TLS.
+/// With a memory each visit but the first is one handshake, and what is known of TCP is nothing that is known
+/// of TLS.
 fn a_memory_leads_to_the_server_that_has_shaken_hands(door: Door) {
     let world = World::new();
     let servers = [TlsServer::echo(&world.identity), TlsServer::echo(&world.identity)];
@@ -356,7 +348,7 @@ fn a_connection_that_leads_there_already_can_be_secured() {
     let secure = |server: &TlsServer, options: &Options| {
         let address = server.address();
         let (socket, ..) = connect_socket(address, &Options::default()).expect("a connection");
-        let tls = TlsOptions { server_name: None, ..world.options() };
+        let tls = world.options().server_name(None);
         let tls = TlsConnector::new(&tls).expect("usable options");
         tls.secure((HOST, address.port()), socket, options)
     };
@@ -424,7 +416,8 @@ fn a_stream_that_ends_in_order_is_whole(door: Door) {
 fn end_teller(world: &World) -> (TlsServer, Receiver<Result<usize, ErrorKind>>) {
     let (tell, told) = channel();
     let server = TlsServer::start(&world.identity, move |served| {
-        // The client has read all there is to read, tickets included, so that closing cannot turn into a reset.
+        // The client has read all there is to read, tickets included, so that closing cannot turn into a
+        // reset.
         served.write_all(b"!")?;
         let end = served.read(&mut [0]);
         let _ = tell.send(end.map_err(|error| error.kind()));
@@ -655,7 +648,7 @@ mod in_a_task {
     fn a_connection_that_leads_there_already_can_be_secured() {
         let world = World::new();
         let runtime = runtime();
-        let tls = connector(&TlsOptions { server_name: None, ..world.options() });
+        let tls = connector(&world.options().server_name(None));
         let secure = |server: &TlsServer, host: &'static str, options: Options| {
             let (address, tls) = (server.address(), tls.clone());
             run(&runtime, async move {

@@ -42,7 +42,8 @@ async fn meanwhile() {
     }
 }
 
-/// A budget of one socket, options that take from it and wait for it, and the connection to `server` that has it.
+/// A budget of one socket, options that take from it and wait for it, and the connection to `server` that has
+/// it.
 async fn one_socket_taken(server: SocketAddr) -> (SocketBudget, Options, Connected) {
     let budget = SocketBudget::new(1).waits(LIMIT);
     let options = within(LIMIT).budget(budget.clone());
@@ -270,7 +271,8 @@ fn losers_are_reset() {
     let winner = run(move || async move { connect(&addresses, &within(LIMIT)).await.unwrap().destination() });
     let [won, lost] = if winner == addresses[0] { [0, 1] } else { [1, 0] };
     let counts = servers[lost].wait_until(|counts| counts.accepted == 1 && counts.open == 0);
-    // Wine reads a reset as an end in order: what is sent is seen from outside of it (tests/tests/windows.rs).
+    // Wine reads a reset as an end in order: what is sent is seen from outside of it
+    // (tests/tests/windows.rs).
     if cfg!(not(windows)) {
         assert_eq!((counts.reset, counts.eof), (1, 0), "the loser");
     }
@@ -658,7 +660,8 @@ impl PendingLookup for OfSocketUnderWay {
     }
 }
 
-/// As that of a name server's machine which says that nothing listens there: nothing can be read then. Wine takes the error for itself.
+/// As that of a name server's machine which says that nothing listens there: nothing can be read then. Wine
+/// takes the error for itself.
 #[cfg(not(windows))]
 #[test]
 fn an_error_of_a_socket_wakes_the_look_up_that_waits_for_it() {
@@ -703,7 +706,8 @@ fn a_memory_is_shared_with_threads() {
     });
 }
 
-/// From now on nothing answers at the listener's address: its queue is full, and Linux drops every further SYN. What fills it.
+/// From now on nothing answers at the listener's address: its queue is full, and Linux drops every further
+/// SYN. What fills it.
 #[cfg(target_os = "linux")]
 fn silence(server: &std::net::TcpListener) -> Vec<std::net::TcpStream> {
     rustix::net::listen(server, 0).expect("no room in the queue");
@@ -717,7 +721,8 @@ fn silence(server: &std::net::TcpListener) -> Vec<std::net::TcpStream> {
 #[cfg(target_os = "linux")]
 fn a_race_that_is_dropped_has_taught_that_its_lead_was_late() {
     run(|| async {
-        // One race in 32 explores, and starts the second in any case: which one is another for each list of addresses.
+        // One race in 32 explores, and starts the second in any case: which one is another for each list of
+        // addresses.
         while !is_taught_by_a_dropped_race().await {}
     });
 }

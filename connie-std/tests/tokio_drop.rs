@@ -1,5 +1,5 @@
-//! A future that is dropped halfway leaves nothing behind: no descriptor, no thread, no place in a budget, and peers that are reset.
-//! One test, since it counts what belongs to the whole process.
+//! A future that is dropped halfway leaves nothing behind: no descriptor, no thread, no place in a budget,
+//! and peers that are reset. One test, since it counts what belongs to the whole process.
 #![cfg(all(feature = "tokio", feature = "dns", any(target_os = "linux", windows)))]
 
 mod tokio_support;
@@ -27,7 +27,8 @@ fn threads() -> usize {
     if cfg!(windows) { 0 } else { std::fs::read_dir("/proc/self/task").unwrap().count() }
 }
 
-/// What is open now, and has to be as before. Under Windows tokio's reactor lets go of its own handles (of mio's) when it is next at work.
+/// What is open now, and has to be as before. Under Windows tokio's reactor lets go of its own handles (of
+/// mio's) when it is next at work.
 async fn open() -> (usize, usize) {
     if cfg!(windows) {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -144,7 +145,7 @@ async fn within_tls(options: &Options) {
     let server = TcpListener::bind(any_port(4)).unwrap();
     let target = ("127.0.0.4", server.local_addr().unwrap().port());
     for finish_line in [FinishLine::Tls, FinishLine::Tcp] {
-        let tls = TlsOptions { insecure: true, finish_line, ..TlsOptions::default() };
+        let tls = TlsOptions::new().insecure(true).finish_line(finish_line);
         let tls = TlsConnector::new(&tls).unwrap();
         for _ in 0..10 {
             let mut race = Box::pin(async { tls.connect(target, options).await.is_ok() });
@@ -185,7 +186,7 @@ async fn losers_of_tls(options: &Options) {
     let silent = TcpListener::bind(any_port(4)).unwrap();
     let good = TlsServer::echo(&Authority::new().certify(&["name.test"]));
     let addresses = [silent.local_addr().unwrap(), good.address()];
-    let tls = TlsConnector::new(&TlsOptions { insecure: true, ..TlsOptions::default() }).unwrap();
+    let tls = TlsConnector::new(&TlsOptions::new().insecure(true)).unwrap();
     for _ in 0..10 {
         let mut won = tls.connect(&addresses, options).await.unwrap();
         assert_eq!(won.destination(), good.address());

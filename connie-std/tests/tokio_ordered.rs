@@ -149,7 +149,8 @@ fn a_host_whose_first_address_is_dead_is_raced_again_on_request() {
     assert_eq!(second.came(), 1);
 }
 
-/// One that was late once is still what the memory would begin with; the answer begins with who has just answered.
+/// One that was late once is still what the memory would begin with; the answer begins with who has just
+/// answered.
 #[test]
 fn the_winner_goes_first_whatever_the_memory_thinks_of_others() {
     let first = Server::open(4);

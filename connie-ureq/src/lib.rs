@@ -193,7 +193,7 @@ impl RaceTransport {
     fn judge(&mut self, verdict: Verdict) {
         if !self.is_judged {
             self.is_judged = true;
-            self.socket.0.report().tell_memory(verdict);
+            self.socket.0.report().report_to_memory(verdict);
         }
     }
 

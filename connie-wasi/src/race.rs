@@ -87,7 +87,7 @@ impl ConnectedSocket {
     /// Reports to the [memory](Options::memory) of the race, where it had one, what came of the connection: a
     /// server that completes the handshake and then fails is tried after others for some time, for this host
     /// alone.
-    pub fn tell_memory(&self, verdict: Verdict) {
+    pub fn report_to_memory(&self, verdict: Verdict) {
         if let Some(visited) = &self.visited {
             visited.report(self.destination, verdict);
         }

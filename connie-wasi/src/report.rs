@@ -7,7 +7,9 @@ use connie_core::{ConnectDriver, Timeline};
 
 use crate::socket::WasiStack;
 
-/// How many addresses of one host a [`connect`](crate::connect) considers.
+/// How many addresses of one host a [`connect`](crate::connect) considers. `connie-std` has 128, on WASI too;
+/// a component of this crate alone has less memory to spend. With 128 a [`Report`] would take 14 KB in place
+/// of 10, and a `dns::Dns`, which has room for as many addresses of each of its names, 102 KB in place of 54.
 pub const MAX_DESTINATIONS: usize = 64;
 /// The most sockets that a [`connect`](crate::connect) has open at the same time.
 pub const MAX_IN_FLIGHT: usize = 32;

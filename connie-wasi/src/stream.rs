@@ -37,7 +37,7 @@ impl Connected {
     /// Tells the [memory](crate::Options::memory) of the race, where it had one, what came of the connection:
     /// a server that completes the handshake and then fails is tried after others for some time, for this
     /// host alone.
-    pub fn tell_memory(&self, verdict: Verdict) {
+    pub fn report_to_memory(&self, verdict: Verdict) {
         if let Some(visited) = &self.visited {
             visited.report(self.destination, verdict);
         }

@@ -41,7 +41,7 @@ fn a_verdict_is_told_and_outlives_the_connection() {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = server.local_addr().unwrap().port();
     let memory = Memory::new();
-    visit(port, Some(&memory)).tell_memory(Verdict::Stalled);
+    visit(port, Some(&memory)).report_to_memory(Verdict::Stalled);
     // Who stalls does not lead: both are tried.
     assert_eq!(visit(port, Some(&memory)).timeline().summary().attempts, 2);
 }

@@ -32,7 +32,7 @@ fn set(server: &DnsServer, kind: RecordType, addresses: &[&str]) {
 
 /// One attempt at a time, so that the first start is the first choice.
 fn first_choice(server: &DnsServer, race: Config) -> Connected {
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let race = race.deadline(Some(ms(10_000)));
     connect(("name.test", PORT), &Options::new().resolver(dns).race(race))
         .unwrap_or_else(|error| panic!("{error:?}"))
@@ -78,7 +78,7 @@ fn refused_while_aaaa_is_out(lab: &Lab, v4: &str, after: Option<u64>) -> Result<
     let aaaa = DnsAnswer::addresses(&[ip("fd00:9::1")]);
     let aaaa = after.map_or_else(DnsAnswer::silent, |millis| aaaa.after(ms(millis)));
     server.set("name.test", RecordType::Aaaa, aaaa);
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let race = Config::all_at_once().deadline(Some(ms(10_000)));
     connect(("name.test", PORT), &Options::new().resolver(dns).race(race))
 }

@@ -15,7 +15,7 @@ use dns_support::*;
 
 /// A short patience, for tests in which nobody answers.
 fn impatient(dns: Dns) -> Dns {
-    Dns { attempts: 1, timeout: ms(300), ..dns }
+    dns.attempts(1).timeout(ms(300))
 }
 
 fn both(server: &DnsServer) {
@@ -41,7 +41,7 @@ fn ids_and_ports_are_drawn() {
     let server = server();
     both(&server);
     for _ in 0..8 {
-        look_up(&Dns { cache: Default::default(), ..dns([&server]) });
+        look_up(&dns([&server]).cache(Default::default()));
     }
     let different = |numbers: Vec<u16>| numbers.iter().collect::<std::collections::HashSet<_>>().len();
     let queries = server.queries();
@@ -107,12 +107,12 @@ fn silence_ends_when_the_time_is_up() {
 #[test]
 fn where_nobody_listens_is_known_at_once() {
     let gone = server().address();
-    let told = look_up(&Dns { hosts_file: None, ..Dns::new([gone]) });
+    let told = look_up(&Dns::new([gone]).hosts_file(None));
     for family in [V6, V4] {
         let at = told.failed(family, QueryError::Unreachable, &format!("{gone}: Connection refused"));
         assert!(at < AT_ONCE, "{at:?}");
     }
-    let told = look_up(&Dns { hosts_file: None, ..Dns::new([]) });
+    let told = look_up(&Dns::new([]).hosts_file(None));
     told.failed(V4, QueryError::Unreachable, "no name server is configured");
 }
 
@@ -181,7 +181,7 @@ fn without_tcp_such_an_answer_is_not_to_be_had() {
 fn everything_over_tcp_where_that_is_wished() {
     let server = server();
     both(&server);
-    let told = look_up(&Dns { tcp: true, ..dns([&server]) });
+    let told = look_up(&dns([&server]).tcp(true));
     told.has(V6, &v6([1]));
     told.has(V4, &v4([1]));
     assert!(server.queries().iter().all(|query| query.tcp));
@@ -370,7 +370,7 @@ fn names_that_cannot_be_asked_for() {
 /// A resolver with a search list, as resolv.conf has it.
 fn searching(server: &DnsServer, options: &str) -> Dns {
     let text = format!("search corp.test lab.test\noptions {options}");
-    Dns { servers: vec![server.address()], hosts_file: None, ..Dns::from_resolv_conf(&text) }
+    Dns::from_resolv_conf(&text).servers(vec![server.address()]).hosts_file(None)
 }
 
 #[test]
@@ -438,7 +438,7 @@ fn the_hosts_file_comes_first() {
     both(&server);
     let path = std::env::temp_dir().join(format!("connie-hosts-{}", std::process::id()));
     std::fs::write(&path, "192.0.2.9 name.test\n").expect("a temporary file");
-    let resolver = Dns { hosts_file: Some(path.clone()), ..dns([&server]) };
+    let resolver = dns([&server]).hosts_file(path.clone());
     let told = look_up(&resolver);
     std::fs::remove_file(&path).expect("the file");
     told.has(V4, &v4([9]));
@@ -519,7 +519,7 @@ fn other_settings_have_answers_of_their_own() {
     both(&server);
     let resolver = dns([&server]);
     look_up(&resolver);
-    look_up(&Dns { tcp: true, ..resolver.clone() });
+    look_up(&resolver.clone().tcp(true));
     assert_eq!(server.queries().iter().filter(|query| query.tcp).count(), 2);
     assert_eq!(resolver.cache.len(), 2);
     look_up(&resolver);

@@ -6,7 +6,7 @@ mod dns_support;
 use std::net::{Ipv4Addr, TcpListener};
 
 use connie_core::Config;
-use connie_std::dns::{Dns, HttpsRecords};
+use connie_std::dns::HttpsRecords;
 use connie_std::resolve::{Resolve, ResolveRequest};
 use connie_std::{Options, OsClock, connect};
 use connie_tests::clock::{pause, poll_until};
@@ -20,7 +20,7 @@ use dns_support::*;
 #[test]
 fn none_is_left_however_a_look_up_ends() {
     let (first, second) = (server(), server());
-    let resolver = Dns { https_records: HttpsRecords::Always, ..dns([&first, &second]) };
+    let resolver = dns([&first, &second]).https_records(HttpsRecords::Always);
     // What the process opens once and keeps.
     first.host("name.test", &v4([1]));
     look_up(&resolver);

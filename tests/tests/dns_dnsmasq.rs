@@ -16,7 +16,7 @@ use dns_support::*;
 const PORT_OF_DNS: u16 = 53;
 
 fn resolver() -> Dns {
-    Dns { hosts_file: None, ..Dns::new([(Ipv4Addr::LOCALHOST, PORT_OF_DNS).into()]) }
+    Dns::new([(Ipv4Addr::LOCALHOST, PORT_OF_DNS).into()]).hosts_file(None)
 }
 
 /// Options that give `name.test` forty addresses of each family.
@@ -55,7 +55,7 @@ fn addresses_that_need_tcp() {
         let options = [forty(), vec!["--edns-packet-max=512".to_owned()]].concat();
         let Some(_server) = Dnsmasq::start(PORT_OF_DNS, &options) else { return };
         has_forty(&look_up(&resolver()));
-        has_forty(&look_up(&Dns { tcp: true, ..resolver() }));
+        has_forty(&look_up(&resolver().tcp(true)));
     });
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use connie_core::Family::{V4, V6};
 use connie_core::resolution::QueryError;
-use connie_std::dns::{Dns, HttpsRecords};
+use connie_std::dns::HttpsRecords;
 use connie_std::resolve::ResolveEvent;
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType, https};
 
@@ -44,7 +44,7 @@ fn they_are_asked_for_where_https_is_likely() {
     let server = server_with(&[]);
     let asked = |policy, port, owner: &str| {
         server.clear_queries();
-        look_up_name(&Dns { https_records: policy, ..dns([&server]) }, "name.test", port);
+        look_up_name(&dns([&server]).https_records(policy), "name.test", port);
         let all = server.queries().iter().filter(|query| query.kind == RecordType::Https).count();
         assert_eq!(all, server.asked(owner, RecordType::Https));
         all == 1
@@ -75,7 +75,7 @@ fn an_answer_stays_open_until_the_records_are_there() {
     assert_eq!(answers.collect::<Vec<_>>(), [at(443, &v4([2, 1]))], "{told:?}");
     // For a second, not for ever.
     server.set("name.test", RecordType::Https, DnsAnswer::silent());
-    let resolver = Dns { timeout: ms(3000), attempts: 1, ..dns([&server]) };
+    let resolver = dns([&server]).timeout(ms(3000)).attempts(1);
     let time = look_up_name(&resolver, "name.test", HTTPS_PORT).has_destinations(V4, &at(443, &v4([1])));
     assert!(ms(950) <= time && time < ms(2500), "{time:?}");
 }
@@ -85,7 +85,7 @@ fn they_are_asked_for_beside_the_addresses_and_keep_no_attempt_waiting() {
     let server = server_with(&[]);
     for answer in [DnsAnswer::silent(), DnsAnswer::code(2), DnsAnswer::services(&[]).after(ms(600))] {
         server.set("name.test", RecordType::Https, answer);
-        let resolver = Dns { timeout: ms(700), attempts: 1, ..dns([&server]) };
+        let resolver = dns([&server]).timeout(ms(700)).attempts(1);
         let told = look_up_name(&resolver, "name.test", HTTPS_PORT);
         for (family, addresses) in [(V6, v6([1])), (V4, v4([1]))] {
             let destinations = at(443, &addresses);
@@ -145,7 +145,7 @@ fn a_target_that_is_slow_to_find_joins_when_it_is_there() {
     let server = server_with(&[https(1, "second.test", &[(IPV4_HINT, &[192, 0, 2, 8])])]);
     server.set("second.test", RecordType::A, DnsAnswer::addresses(&v4([2])).after(ms(400)));
     server.set("second.test", RecordType::Aaaa, DnsAnswer::silent());
-    let resolver = Dns { timeout: ms(600), attempts: 1, ..dns([&server]) };
+    let resolver = dns([&server]).timeout(ms(600)).attempts(1);
     let told = look_up_name(&resolver, "name.test", HTTPS_PORT);
     let (first, ..) =
         told.0.iter().find(|(_, event)| format!("{event:?}").contains("192.0.2.1:443")).unwrap();
@@ -174,7 +174,7 @@ fn a_name_without_any_address_does_not_wait_for_long() {
     let server = server_with(&[]);
     name(&server, DnsAnswer::no_data(), DnsAnswer::no_data());
     server.set("name.test", RecordType::Https, DnsAnswer::silent());
-    let resolver = Dns { timeout: ms(1_500), attempts: 1, ..dns([&server]) };
+    let resolver = dns([&server]).timeout(ms(1_500)).attempts(1);
     let told = look_up_name(&resolver, "name.test", HTTPS_PORT);
     let last = told.0.iter().map(|(time, _)| *time).max().unwrap();
     assert!((ms(1_000)..ms(1_450)).contains(&last), "{told:?}");
@@ -286,7 +286,7 @@ fn no_such_name_has_no_records_either() {
     let server = server();
     server.set("name.test", RecordType::Https, DnsAnswer::silent());
     name(&server, DnsAnswer::no_such_name(), DnsAnswer::no_such_name());
-    let resolver = Dns { timeout: ms(600), attempts: 1, ..dns([&server]) };
+    let resolver = dns([&server]).timeout(ms(600)).attempts(1);
     let told = look_up_name(&resolver, "name.test", HTTPS_PORT);
     assert!(told.failed(V6, QueryError::NoSuchName, "NXDOMAIN") < AT_ONCE);
     assert!(told.failed(V4, QueryError::NoSuchName, "NXDOMAIN") < AT_ONCE);

@@ -26,16 +26,13 @@ const STD: Driver = Driver { udp_alone: false, https: false, errors: false, ..Dr
 
 fn resolver(row: &Row, servers: Vec<SocketAddr>) -> Dns {
     let settings = row.settings();
-    let default = Dns::new(servers);
-    Dns {
-        tcp: settings.transport == Transport::Tcp,
-        attempts: settings.attempts.unwrap_or(default.attempts),
-        timeout: settings.timeout.unwrap_or(default.timeout),
-        randomise_case: settings.case,
-        hosts_file: None,
-        https_records: HttpsRecords::Never,
-        ..default
-    }
+    Dns::new(servers)
+        .tcp(settings.transport == Transport::Tcp)
+        .attempts(settings.attempts.unwrap_or(Dns::DEFAULT_ATTEMPTS))
+        .timeout(settings.timeout.unwrap_or(Dns::DEFAULT_TIMEOUT))
+        .randomise_case(settings.case)
+        .hosts_file(None)
+        .https_records(HttpsRecords::Never)
 }
 
 fn families(row: &Row) -> Families {

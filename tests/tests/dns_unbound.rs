@@ -75,7 +75,7 @@ fn the_names_need_what_they_are_there_for() {
 fn connie_std_fetches_what_is_too_long_over_tcp() {
     in_namespace(|_| {
         let Some(_server) = Unbound::start(PORT_OF_DNS, &records()) else { return };
-        let dns = || Dns { hosts_file: None, ..Dns::new([(Ipv4Addr::LOCALHOST, PORT_OF_DNS).into()]) };
+        let dns = || Dns::new([(Ipv4Addr::LOCALHOST, PORT_OF_DNS).into()]).hosts_file(None);
         for (name, count) in NAMES {
             let before = connections();
             let told = look_up_name(&dns(), name, PORT);

@@ -79,7 +79,7 @@ fn set(server: &DnsServer, aaaa: DnsAnswer, a: DnsAnswer) {
 }
 
 fn options(server: &DnsServer, race: Config) -> Options {
-    let dns = Dns { hosts_file: None, https_records: HttpsRecords::Always, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None).https_records(HttpsRecords::Always);
     Options::new().resolver(dns).race(race.clone().max_in_flight(64))
 }
 

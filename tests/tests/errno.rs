@@ -155,12 +155,10 @@ impl World {
     }
 
     fn connector(&self) -> TlsConnector {
-        let options = TlsOptions {
-            system_roots: false,
-            ca_pem: self.authority.clone().into_bytes(),
-            server_name: Some("name.test".to_owned()),
-            ..TlsOptions::default()
-        };
+        let options = TlsOptions::new()
+            .system_roots(false)
+            .ca_pem(self.authority.clone().into_bytes())
+            .server_name("name.test".to_owned());
         TlsConnector::new(&options).unwrap()
     }
 }

@@ -504,12 +504,11 @@ fn connect_errors() -> Vec<ConnectError> {
     let silent = Options::new().race(silent);
     let canceler = Canceler::new().unwrap();
     canceler.cancel();
-    let at_once = SocketOptions { user_timeout: Some(Duration::ZERO), ..SocketOptions::default() };
+    let at_once = SocketOptions::new().user_timeout(Duration::ZERO);
     let at_once = Options::new().socket(at_once);
     let canceled = Options::new().canceler(canceler);
     let dns = |servers: Vec<SocketAddr>| {
-        let dns =
-            Dns { timeout: Duration::from_millis(50), attempts: 1, hosts_file: None, ..Dns::new(servers) };
+        let dns = Dns::new(servers).timeout(Duration::from_millis(50)).attempts(1).hosts_file(None);
         within(2_000).resolver(std::sync::Arc::new(dns))
     };
     let several =

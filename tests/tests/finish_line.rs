@@ -123,8 +123,7 @@ impl Site {
         }
         let tls = secure.then(|| {
             let ca_pem = authority.pem().into_bytes();
-            TlsConnector::new(&TlsOptions { system_roots: false, ca_pem, ..TlsOptions::default() })
-                .expect("usable options")
+            TlsConnector::new(&TlsOptions::new().system_roots(false).ca_pem(ca_pem)).expect("usable options")
         });
         Site { requests, memory: Memory::new(), tls }
     }
@@ -367,7 +366,7 @@ mod table {
 
     /// A page by a client that knows nothing, and how long it took.
     fn page(names: &DnsServer, finish: Option<ResponseFinish>) -> Duration {
-        let dns = Dns { hosts_file: None, https_records: HttpsRecords::Never, ..Dns::new([names.address()]) };
+        let dns = Dns::new([names.address()]).hosts_file(None).https_records(HttpsRecords::Never);
         let options =
             Options::new().resolver(dns).race(Config::all_at_once().max_in_flight(16)).deadline(LONG);
         let mut connection = HttpConnection::with_options(HOST, PORT, options).expect("a host");

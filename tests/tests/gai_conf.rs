@@ -98,7 +98,7 @@ fn of_libc() -> String {
 fn goes_by(lab: &Lab, server: &DnsServer, asked_for: &str, expected: &str, text: &str) {
     let in_turn = Config::all_at_once().pacing(Pacing::OneByOne);
     let hosts = || Dns::new([]).into();
-    let asked = || Dns { hosts_file: None, ..Dns::new([server.address()]) }.into();
+    let asked = || Dns::new([server.address()]).hosts_file(None).into();
     // With every address at once the race begins with the answer that comes first, whichever that is: those
     // of the hosts file are there at once.
     let resolvers: [(&str, Resolver, &[Config]); 3] = [

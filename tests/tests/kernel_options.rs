@@ -160,16 +160,15 @@ fn the_winner_has_every_option_from_before_its_handshake() {
             note.lock().expect("a lock").push((address, not_connected, options));
             Ok(())
         });
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        let socket = SocketOptions {
-            keepalive: Some(Keepalive { idle: seconds(61), interval: seconds(7), count: Some(3) }),
-            send_buffer: Some(20_000),
-            receive_buffer: Some(30_000),
-            user_timeout: Some(Duration::from_micros(9_999_001)),
-            interface: Some("lab0".to_owned()),
-            mark: Some(0x77),
-            local_ports: Some(41_000..=41_009),
-        };
+        let seconds = Duration::from_secs;
+        let socket = SocketOptions::new()
+            .keepalive(Keepalive::new().idle(seconds(61)).interval(seconds(7)).count(3))
+            .send_buffer(20_000)
+            .receive_buffer(30_000)
+            .user_timeout(Duration::from_micros(9_999_001))
+            .interface("lab0".to_owned())
+            .mark(0x77)
+            .local_ports(41_000..=41_009);
         let options = with(socket).on_socket(on_socket);
         let addresses = at([v4(1), v4(2)]);
         let winner = race(&addresses, &options).won_by(v4(2), ms(1));
@@ -194,8 +193,7 @@ fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
     in_namespace(|lab| {
         let _listener = unattended();
         lab.set(v4(1), Behaviour::accept(ms(1)));
-        let by =
-            |name: &str| with(SocketOptions { interface: Some(name.to_owned()), ..SocketOptions::default() });
+        let by = |name: &str| with(SocketOptions::new().interface(name.to_owned()));
         race(&at([v4(1)]), &by("lab0")).won_by(v4(1), ms(1));
         lab.clear_log();
         let error = connect(at([v4(1)])[0], &by("lo").race(all_at_once(1).deadline(Some(ms(100)))));
@@ -209,30 +207,22 @@ fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
 fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
     let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let (none, taken) = (SocketOptions::default, server.address().port());
-    let interface = |name: &str| SocketOptions { interface: Some(name.to_owned()), ..none() };
+    let interface = |name: &str| none().interface(name.to_owned());
     let cases = [
+        (none().send_buffer(usize::MAX), "send_buffer could not be set: Invalid argument", Errno::INVAL),
         (
-            SocketOptions { send_buffer: Some(usize::MAX), ..none() },
-            "send_buffer could not be set: Invalid argument",
-            Errno::INVAL,
-        ),
-        (
-            SocketOptions { receive_buffer: Some(usize::MAX), ..none() },
+            none().receive_buffer(usize::MAX),
             "receive_buffer could not be set: Invalid argument",
             Errno::INVAL,
         ),
-        (
-            SocketOptions { user_timeout: Some(Duration::MAX), ..none() },
-            "user_timeout could not be set: Invalid argument",
-            Errno::INVAL,
-        ),
+        (none().user_timeout(Duration::MAX), "user_timeout could not be set: Invalid argument", Errno::INVAL),
         (
             interface("no-such0"),
             "the interface \"no-such0\" could not be bound to: No such device",
             Errno::NODEV,
         ),
         (
-            SocketOptions { local_ports: Some(taken..=taken), ..none() },
+            none().local_ports(taken..=taken),
             &format!(
                 "none of the local ports tried of {taken}-{taken} could be bound to: Address already in use"
             ),
@@ -252,24 +242,18 @@ fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
 fn an_option_that_cannot_be_meant_is_refused_and_named() {
     let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let none = SocketOptions::default;
-    let interface = |name: &str| SocketOptions { interface: Some(name.to_owned()), ..none() };
-    let kept = |keepalive| SocketOptions { keepalive: Some(keepalive), ..none() };
-    let idle = |time| kept(Keepalive { idle: Some(time), ..Keepalive::default() });
-    let interval = |time| kept(Keepalive { interval: Some(time), ..Keepalive::default() });
-    let count = |count| kept(Keepalive { count: Some(count), ..Keepalive::default() });
+    let interface = |name: &str| none().interface(name.to_owned());
+    let kept = |keepalive| none().keepalive(keepalive);
+    let idle = |time| kept(Keepalive::new().idle(time));
+    let interval = |time| kept(Keepalive::new().interval(time));
+    let count = |count| kept(Keepalive::new().count(count));
     let cases = [
         // The kernel would cut it off, and take the empty name for none.
         (interface("lo\0"), r#"interface "lo\0" holds a zero byte"#),
         (interface("abcdefghijklmnop"), r#"interface "abcdefghijklmnop" is too long: names have 15 bytes"#),
         (interface(""), r#"interface "" is empty"#),
-        (
-            SocketOptions { local_ports: Some(0..=0), ..none() },
-            "local_ports 0..=0 begins with 0, which is no port",
-        ),
-        (
-            SocketOptions { local_ports: Some(0..=9), ..none() },
-            "local_ports 0..=9 begins with 0, which is no port",
-        ),
+        (none().local_ports(0..=0), "local_ports 0..=0 begins with 0, which is no port"),
+        (none().local_ports(0..=9), "local_ports 0..=9 begins with 0, which is no port"),
         (idle(Duration::ZERO), "keepalive idle is 0ns: give 1 s to 32767 s"),
         (idle(Duration::from_millis(32_767_001)), "keepalive idle is 32767.001s: give 1 s to 32767 s"),
         (interval(Duration::ZERO), "keepalive interval is 0ns: give 1 s to 32767 s"),
@@ -307,8 +291,8 @@ fn an_option_that_cannot_be_meant_is_refused_and_named() {
 fn an_option_that_says_nothing_is_refused_before_there_is_a_socket() {
     let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     #[expect(clippy::reversed_empty_ranges)]
-    let ports = SocketOptions { local_ports: Some(4_100..=4_000), ..SocketOptions::default() };
-    let at_once = SocketOptions { user_timeout: Some(Duration::ZERO), ..SocketOptions::default() };
+    let ports = SocketOptions::new().local_ports(4_100..=4_000);
+    let at_once = SocketOptions::new().user_timeout(Duration::ZERO);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for (socket, says, step) in [
         (ports, "local_ports 4100..=4000 is empty: give the lower port first", SetupStep::LocalPorts),
@@ -341,7 +325,7 @@ fn a_race_can_have_one_local_port_for_all_its_attempts() {
         lab.set(v4(3), Behaviour::accept(ms(20)));
         // Later than any machine is slow.
         lab.set(v6(3), Behaviour::accept(ms(10_000)));
-        let one = with(SocketOptions { local_ports: Some(42_000..=42_000), ..SocketOptions::default() });
+        let one = with(SocketOptions::new().local_ports(42_000..=42_000));
         let winner = race(&at([v4(1), v6(1), v4(2), v4(3), v6(3)]), &one).won_by(v4(3), ms(20));
         let log = lab.wait_until_closed(&[winner.local_addr().expect("an address")]);
         assert_eq!(log.attempts().len(), 5, "{log}");
@@ -360,8 +344,7 @@ fn a_local_port_that_is_taken_is_passed_over() {
             // Somebody's server has the first.
             let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, first)).expect("a free port");
             let ports = Some(first..=first + 2);
-            let options =
-                with(SocketOptions { local_ports: ports, ..SocketOptions::default() }).source_v4(source_v4);
+            let options = with(SocketOptions::new().local_ports(ports)).source_v4(source_v4);
             let connect = || connect(at([v4(1)])[0], &options);
             let held = [connect().expect("a connection"), connect().expect("another")];
             let from = held.each_ref().map(|it| it.local_addr().expect("an address"));
@@ -384,7 +367,7 @@ fn a_family_that_the_host_has_not_is_not_tried_from_each_port() {
             note.lock().expect("a lock").push(purpose);
             Ok(())
         });
-        let ports = SocketOptions { local_ports: Some(20_000..=60_000), ..SocketOptions::default() };
+        let ports = SocketOptions::new().local_ports(20_000..=60_000);
         let options = with(ports).on_socket(on_socket);
         let destination = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80));
         let error = connect(destination, &options).expect_err("no IPv6 here");
@@ -405,7 +388,7 @@ fn a_long_range_that_is_full_at_its_beginning_is_gone_on_with() {
         let taken: Vec<TcpListener> = (30_000..30_300)
             .map(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a free port"))
             .collect();
-        let options = with(SocketOptions { local_ports: Some(30_000..=31_000), ..SocketOptions::default() });
+        let options = with(SocketOptions::new().local_ports(30_000..=31_000));
         let connect = || connect(at([v4(1)])[0], &options);
         let error = connect().expect_err("256 are taken");
         assert_eq!(error.raw_os_error(), Some(Errno::ADDRINUSE.raw_os_error()), "{error}");
@@ -451,8 +434,7 @@ fn the_program_s_own_words_are_in_the_line_and_in_the_report() {
     let on_socket = OnSocket::new(|_, _, _| Err(io::Error::other("not\nprotected")));
     let options = Options::new().on_socket(on_socket);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let tls =
-        TlsConnector::new(&TlsOptions { insecure: true, ..TlsOptions::default() }).expect("a connector");
+    let tls = TlsConnector::new(&TlsOptions::new().insecure(true)).expect("a connector");
     let to = &[destination][..];
     let task = connie_std::tokio_net::connect(to, &options);
     let in_task = connie_std::tokio_net::TlsConnector::from(tls.clone());
@@ -484,7 +466,7 @@ fn tokio_does_the_same_with_each_socket() {
         note.lock().expect("a lock").push(address);
         if sockopt::socket_keepalive(fd)? { Ok(()) } else { Err(io::Error::other("no keepalive")) }
     });
-    let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
+    let socket = SocketOptions::new().keepalive(Keepalive::default());
     let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
     let options = with(socket).on_socket(on_socket).source_v4(source_v4);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -45,7 +45,7 @@ fn connects(server: &DnsServer, host: &str) -> Result<Connected, ConnectError> {
 }
 
 fn connects_by(server: &DnsServer, host: &str, filter: AddressFilter) -> Result<Connected, ConnectError> {
-    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let dns = Dns::new([server.address()]).hosts_file(None);
     let race = Options::default().race.deadline(Some(ms(10_000)));
     connect((host, PORT), &Options::new().resolver(dns).race(race).filter(filter))
 }

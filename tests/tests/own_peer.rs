@@ -47,7 +47,7 @@ fn is_refused(error: ConnectError, address: SocketAddr) {
 fn a_socket_that_has_connected_to_itself_was_refused() {
     in_namespace(|lab| {
         lab.set_sysctl("net/ipv4/ip_local_port_range", &format!("{PORT} {PORT}"));
-        let tls = TlsOptions { system_roots: false, insecure: true, ..TlsOptions::default() };
+        let tls = TlsOptions::new().system_roots(false).insecure(true);
         let tls = TlsConnector::new(&tls).expect("usable options");
         for address in [(Ipv4Addr::LOCALHOST, PORT).into(), SocketAddr::from((Ipv6Addr::LOCALHOST, PORT))] {
             let options = within(LIMIT);

@@ -44,8 +44,11 @@ fn whatever_fails_or_loses_within_tls_leaves_no_descriptor() {
         for finish_line in [FinishLine::Tls, FinishLine::Tcp] {
             let ca_pem = authority.pem().into_bytes();
             let server_name = Some(HOST.to_owned());
-            let tls =
-                TlsOptions { system_roots: false, ca_pem, server_name, finish_line, ..TlsOptions::default() };
+            let tls = TlsOptions::new()
+                .system_roots(false)
+                .ca_pem(ca_pem)
+                .server_name(server_name)
+                .finish_line(finish_line);
             let tls = TlsConnector::new(&tls).expect("usable options");
             for _ in 0..5 {
                 assert!(tls.connect(&bad, &hasty).is_err());
@@ -73,8 +76,7 @@ fn an_https_connection_that_fails_and_opens_again_leaves_no_descriptor() {
             served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")?;
             served.cut()
         });
-        let tls =
-            TlsOptions { system_roots: false, ca_pem: authority.pem().into_bytes(), ..TlsOptions::default() };
+        let tls = TlsOptions::new().system_roots(false).ca_pem(authority.pem().into_bytes());
         let tls = TlsConnector::new(&tls).expect("usable options");
         let before = descriptors();
         let (port, options) = (server.address().port(), Options::default());

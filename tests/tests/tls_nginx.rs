@@ -33,7 +33,7 @@ impl Site {
         let nginx = Nginx::configured(free_port(), &files, &directives)?;
         let ca_pem = authority.pem().into_bytes();
         let server_name = Some(HOST.to_owned());
-        let options = TlsOptions { system_roots: false, ca_pem, server_name, ..TlsOptions::default() };
+        let options = TlsOptions::new().system_roots(false).ca_pem(ca_pem).server_name(server_name);
         let tls = TlsConnector::new(&options).expect("usable options");
         Some(Self { _nginx: nginx, port, tls })
     }
@@ -118,7 +118,7 @@ fn a_version_that_nobody_speaks_any_more_is_refused() {
 fn a_client_that_asks_for_tls_on_a_plain_port_is_told() {
     let port = free_port();
     let Some(_nginx) = Nginx::start(port, &[]) else { return };
-    let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
+    let tls = TlsOptions::new().insecure(true);
     let tls = TlsConnector::new(&tls).expect("usable options");
     let error = tls.connect((Ipv4Addr::LOCALHOST, port), &Options::default()).expect_err("no TLS");
     assert_eq!(error.tls_failure(), Some(TlsFailure::NotTls), "{error:?}");

@@ -37,7 +37,7 @@ fn name_server(lab: &Lab) -> DnsServer {
 }
 
 fn asking(server: SocketAddr) -> Options {
-    let dns = Dns { hosts_file: None, attempts: 1, timeout: ms(1_000), ..Dns::new([server]) };
+    let dns = Dns::new([server]).hosts_file(None).attempts(1).timeout(ms(1_000));
     Options::new().resolver(dns)
 }
 
@@ -63,11 +63,7 @@ fn sockets_that_ask_are_set_up(connects: impl Fn(&Lab, &Options)) -> impl FnOnce
         // The answer is fetched by TCP.
         let answer = DnsAnswer::addresses(&[ip("192.0.2.1")]).truncated();
         server.set("name.test", RecordType::A, answer);
-        let socket = SocketOptions {
-            mark: Some(MARK),
-            interface: Some(DEVICE.to_owned()),
-            ..SocketOptions::default()
-        };
+        let socket = SocketOptions::new().mark(MARK).interface(DEVICE.to_owned());
         let seen = Arc::default();
         let race = Config::staggered().preferred_family(connie_core::Family::V4);
         let options = asking(server.address()).socket(socket).on_socket(note(&seen)).race(race);
@@ -119,7 +115,7 @@ fn the_first_choice_is_made_by_the_routes_that_the_connections_will_take() {
         let pacing = Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 };
         for (mark, first) in [(None, free), (Some(MARK), ruled)] {
             let race = Config::staggered().pacing(pacing);
-            let socket = SocketOptions { mark, ..SocketOptions::default() };
+            let socket = SocketOptions::new().mark(mark);
             let options = asking(server.address()).race(race).socket(socket);
             let winner = connect(("name.test", PORT), &options).unwrap_or_else(|error| panic!("{error:?}"));
             let timeline = winner.timeline();
@@ -140,7 +136,7 @@ fn ports_that_have_run_out_on_the_way_that_was_asked_for_are_not_a_missing_sourc
         lab.set_sysctl("net/ipv4/ip_local_port_range", "40000 40001");
         lab.ip("rule add pref 100 to 192.0.2.0/24 fwmark 0x77 lookup main\nrule add pref 200 to 192.0.2.0/24 unreachable");
         let seen = Arc::default();
-        let socket = SocketOptions { mark: Some(MARK), ..SocketOptions::default() };
+        let socket = SocketOptions::new().mark(MARK);
         let options = Options::new().socket(socket).on_socket(note(&seen));
         let to = SocketAddr::new(ip("192.0.2.1"), PORT);
         let held = [connect(to, &options).expect("a connection"), connect(to, &options).expect("another")];
@@ -164,7 +160,7 @@ fn a_name_server_whose_socket_cannot_be_set_up_is_told_with_the_option() {
             _ => Ok(()),
         });
         let elsewhere = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 53), 53));
-        let lost = SocketOptions { interface: Some("no-such0".to_owned()), ..SocketOptions::default() };
+        let lost = SocketOptions::new().interface("no-such0".to_owned());
         let cases = [
             (
                 Options::new().on_socket(refuses),
@@ -175,7 +171,7 @@ fn a_name_server_whose_socket_cannot_be_set_up_is_told_with_the_option() {
         ];
         for (mut options, server, says) in cases {
             for tcp in [false, true] {
-                let dns = Dns { hosts_file: None, attempts: 1, tcp, ..Dns::new([server]) };
+                let dns = Dns::new([server]).hosts_file(None).attempts(1).tcp(tcp);
                 options.resolver = dns.into();
                 let error = connect(("name.test", PORT), &options).expect_err(says).to_string();
                 assert!(error.contains(says) && error.contains(&server.to_string()), "{error}");

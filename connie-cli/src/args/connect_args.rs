@@ -173,16 +173,10 @@ impl ConnectArgs {
     #[cfg(not(target_os = "wasi"))]
     fn socket(&self) -> SocketOptions {
         let silence = self.keepalive_time.map(|seconds| Duration::from_secs(seconds.into()));
-        SocketOptions {
-            keepalive: silence.map(|silence| Keepalive {
-                idle: Some(silence),
-                interval: Some(silence),
-                ..Keepalive::default()
-            }),
-            interface: self.interface_name(),
-            local_ports: self.local_port.clone(),
-            ..SocketOptions::default()
-        }
+        SocketOptions::new()
+            .keepalive(silence.map(|silence| Keepalive::new().idle(silence).interval(silence)))
+            .interface(self.interface_name())
+            .local_ports(self.local_port.clone())
     }
 
     /// The interface that connections leave by, where one is named.
@@ -206,7 +200,7 @@ impl ConnectArgs {
             [] => Resolver::System,
             servers => {
                 let dns = self.dns.get_or_init(|| Dns::new(servers.iter().copied()));
-                Dns { https_records: records, ..dns.clone() }.into()
+                dns.clone().https_records(records).into()
             }
         }
     }

@@ -267,22 +267,19 @@ impl Get {
     /// How TLS connections are made.
     #[cfg(feature = "tls")]
     pub fn tls(&self) -> connie_std::TlsOptions {
-        connie_std::TlsOptions {
-            ca_files: self.cacert.clone(),
-            insecure: self.insecure,
-            finish_line: match self.finish_line {
-                FinishLineName::Response | FinishLineName::Tls => connie_std::FinishLine::Tls,
-                FinishLineName::Tcp => connie_std::FinishLine::Tcp,
-            },
-            ..connie_std::TlsOptions::default()
-        }
+        let finish_line = match self.finish_line {
+            FinishLineName::Response | FinishLineName::Tls => connie_std::FinishLine::Tls,
+            FinishLineName::Tcp => connie_std::FinishLine::Tcp,
+        };
+        let options = connie_std::TlsOptions::new().ca_files(&self.cacert);
+        options.insecure(self.insecure).finish_line(finish_line)
     }
 
     /// How TLS connections to a proxy are made.
     #[cfg(feature = "tls")]
     pub fn proxy_tls(&self) -> connie_std::TlsOptions {
         let ca_files = self.proxy_cacert.clone();
-        connie_std::TlsOptions { ca_files, insecure: self.proxy_insecure, ..self.tls() }
+        self.tls().ca_files(ca_files).insecure(self.proxy_insecure)
     }
 
     /// The proxy that the options name.

@@ -65,8 +65,7 @@ impl Bench {
 
     #[cfg(feature = "tls")]
     fn tls(&self) -> Result<connie_std::TlsConnector, Error> {
-        let ca_files = self.cacert.clone().into_iter().collect();
-        let options = connie_std::TlsOptions { ca_files, ..connie_std::TlsOptions::default() };
+        let options = connie_std::TlsOptions::new().ca_files(&self.cacert);
         Ok(connie_std::TlsConnector::new(&options)?)
     }
 

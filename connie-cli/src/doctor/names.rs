@@ -84,15 +84,13 @@ fn resolvers(args: &Doctor, limit: Duration) -> Vec<(QueriedResolver, Resolver)>
         let conf = Dns::system().unwrap_or_else(|_| Dns::new([]));
         let servers = if own.is_empty() { conf.servers.clone() } else { own };
         let servers = servers.into_iter().map(|server| {
-            let dns = Dns {
-                // Each by itself, and no file before it.
-                hosts_file: None,
-                https_records: HttpsRecords::Never,
-                timeout: limit,
-                search: conf.search.clone(),
-                ndots: conf.ndots,
-                ..Dns::new([server])
-            };
+            // Each by itself, and no file before it.
+            let dns = Dns::new([server])
+                .hosts_file(None)
+                .https_records(HttpsRecords::Never)
+                .timeout(limit)
+                .search(conf.search.clone())
+                .ndots(conf.ndots);
             (QueriedResolver::Server(server), dns.into())
         });
         system.into_iter().chain(servers).collect()

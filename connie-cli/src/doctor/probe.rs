@@ -124,7 +124,7 @@ impl<'a> Prober<'a> {
             options: defaults.race(race),
             limit,
             #[cfg(feature = "tls")]
-            tls: TlsConnector::new(&TlsOptions { ca_files: args.cacert.clone(), ..TlsOptions::default() })?,
+            tls: TlsConnector::new(&TlsOptions::new().ca_files(args.cacert.clone()))?,
         })
     }
 

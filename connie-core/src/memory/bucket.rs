@@ -25,7 +25,7 @@ impl Bucket {
     }
 
     /// How many SYNs it pays for.
-    pub(super) fn in_hand(self) -> u8 {
+    pub(super) fn paid_syns(self) -> u8 {
         // At most `MOST`.
         (self.tenths / 10).max(0) as u8
     }
@@ -52,18 +52,18 @@ mod tests {
         let mut bucket = Bucket::with(0);
         for _ in 0..9 {
             bucket.earn();
-            assert_eq!(bucket.in_hand(), 0);
+            assert_eq!(bucket.paid_syns(), 0);
         }
         bucket.earn();
-        assert_eq!(bucket.in_hand(), 1);
+        assert_eq!(bucket.paid_syns(), 1);
         bucket.pay(1);
-        assert_eq!(bucket.in_hand(), 0);
+        assert_eq!(bucket.paid_syns(), 0);
     }
 
     #[test]
     fn it_is_full_at_the_start_and_never_more_than_that() {
         let mut bucket = Bucket::new();
-        assert_eq!(bucket.in_hand(), 16);
+        assert_eq!(bucket.paid_syns(), 16);
         bucket.earn();
         assert_eq!(bucket, Bucket::new());
         assert_eq!(Bucket::with(i16::MAX), Bucket::new());
@@ -73,14 +73,14 @@ mod tests {
     fn a_debt_has_a_floor_and_is_paid_back_first() {
         let mut bucket = Bucket::new();
         bucket.pay(16);
-        assert_eq!((bucket.in_hand(), bucket.tenths()), (0, 0));
+        assert_eq!((bucket.paid_syns(), bucket.tenths()), (0, 0));
         bucket.pay(u32::MAX);
-        assert_eq!((bucket.in_hand(), bucket.tenths()), (0, -160));
+        assert_eq!((bucket.paid_syns(), bucket.tenths()), (0, -160));
         for _ in 0..169 {
             bucket.earn();
         }
-        assert_eq!(bucket.in_hand(), 0);
+        assert_eq!(bucket.paid_syns(), 0);
         bucket.earn();
-        assert_eq!(bucket.in_hand(), 1);
+        assert_eq!(bucket.paid_syns(), 1);
     }
 }

@@ -228,8 +228,8 @@ impl<const N: usize> Memory<N> {
 
     /// How many SYNs beyond a race's first the bucket pays for.
     #[must_use]
-    pub fn in_hand(&self) -> usize {
-        self.bucket.in_hand().into()
+    pub fn paid_syns(&self) -> usize {
+        self.bucket.paid_syns().into()
     }
 
     // Plans.
@@ -284,7 +284,7 @@ impl<const N: usize> Memory<N> {
             spread,
             least,
             gap,
-            in_hand: self.bucket.in_hand(),
+            paid_syns: self.bucket.paid_syns(),
         }
     }
 

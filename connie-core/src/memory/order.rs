@@ -94,7 +94,7 @@ pub(super) struct PlanContext {
     pub(super) spread: u32,
     pub(super) least: u32,
     pub(super) gap: u32,
-    pub(super) in_hand: u8,
+    pub(super) paid_syns: u8,
 }
 
 /// How long a race waits for the other family's answer where it knows the host, and no address of the first
@@ -111,7 +111,7 @@ pub(super) fn plan<const D: usize>(known: &[WaitingAddress<'_>], order: &PlanCon
     // "at most the patience and at most a quarter of the time left to the deadline"
     times.longest = patience.min(u32::try_from(left / 4).unwrap_or(u32::MAX));
     times.met = order.met;
-    times.paid = if order.met { order.in_hand } else { u8::MAX };
+    times.paid = if order.met { order.paid_syns } else { u8::MAX };
     times.first = Some(order.first).filter(|first| *first != order.prospect.preferred);
     times.gap = order.gap;
     for one in known {

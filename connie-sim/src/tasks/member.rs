@@ -62,7 +62,7 @@ impl Shared {
     /// Up to `most` starts of those in hand: what is promised to one race is not promised to the next, though
     /// all see the same purse.
     fn promise(&mut self, most: usize) -> usize {
-        let starts = self.memory.in_hand().saturating_sub(self.promised).min(most);
+        let starts = self.memory.paid_syns().saturating_sub(self.promised).min(most);
         self.promised += starts;
         starts
     }

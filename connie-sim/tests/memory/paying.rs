@@ -9,16 +9,16 @@ use crate::{regular, visits};
 
 const ALL: Config = Config::all_at_once();
 
-fn in_hand(visits: &connie_sim::Visits) -> usize {
-    visits.memory.as_ref().unwrap().in_hand()
+fn paid_syns(visits: &connie_sim::Visits) -> usize {
+    visits.memory.as_ref().unwrap().paid_syns()
 }
 
 #[test]
 fn the_first_race_of_a_host_is_free() {
     let mut visits = visits(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70)), ("4d", ok(80))]);
-    assert_eq!(in_hand(&visits), 16);
+    assert_eq!(paid_syns(&visits), 16);
     assert_eq!(visits.visit().syns, 4);
-    assert_eq!(in_hand(&visits), 16);
+    assert_eq!(paid_syns(&visits), 16);
 }
 
 /// As after a move to another building of the same network: all that is known of the addresses is wrong, and
@@ -42,9 +42,9 @@ fn a_whole_race_later_is_paid_for_but_not_after_a_life() {
         let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70)), ("4d", ok(80))]);
         due(&mut visits);
         visits.wait(Duration::from_secs(seconds));
-        let before = in_hand(&visits);
+        let before = paid_syns(&visits);
         assert_eq!(visits.visit().syns, 4, "after {seconds} s");
-        assert_eq!(before - in_hand(&visits), paid, "after {seconds} s");
+        assert_eq!(before - paid_syns(&visits), paid, "after {seconds} s");
     }
 }
 
@@ -56,7 +56,7 @@ fn what_is_not_paid_for_comes_ever_later() {
         due(&mut visits);
         visits.visit();
     }
-    assert_eq!(in_hand(&visits), 0);
+    assert_eq!(paid_syns(&visits), 0);
     due(&mut visits);
     for label in ["4a", "4b", "4c"] {
         visits.put(label, hang());
@@ -85,9 +85,9 @@ fn ten_connections_bring_one_syn() {
     let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70)), ("4d", ok(80))]);
     due(&mut visits);
     visits.visit();
-    assert_eq!(in_hand(&visits), 10);
+    assert_eq!(paid_syns(&visits), 10);
     // 10.1: nine more, and ten for each that was explored.
     let explored: u32 = (0..9).map(|_| visits.visit().syns - 1).sum();
     (0..10 * explored).for_each(|_| drop(visits.visit()));
-    assert_eq!(in_hand(&visits), 11);
+    assert_eq!(paid_syns(&visits), 11);
 }

@@ -62,7 +62,7 @@ fn a_winner_keeps_one() {
 #[test]
 fn a_budget_has_a_socket() {
     assert_eq!(take(&SocketBudget::new(0), 5).unwrap().sockets(), 1);
-    assert!(SocketBudget::of_process().sockets() >= 1);
+    assert!(SocketBudget::for_process().sockets() >= 1);
 }
 
 #[test]

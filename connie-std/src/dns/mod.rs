@@ -118,6 +118,18 @@ use crate::resolve::{
 const MAX_CANDIDATES: usize = 33;
 
 /// A resolver that asks name servers itself. Clones share their [`Cache`].
+///
+/// It is made by [`Dns::system`], [`Dns::new`] or [`Dns::from_resolv_conf`], and changed by methods that have
+/// the names of its fields:
+///
+/// ```
+/// use connie_std::dns::Dns;
+///
+/// let dns = Dns::new(["192.0.2.53:53".parse().unwrap()]).attempts(2).hosts_file(None);
+/// assert_eq!(dns.attempts, 2);
+/// ```
+#[must_use]
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Dns {
     /// The servers, in the order in which they are asked; more than eight are ignored. Without any, every
@@ -172,7 +184,6 @@ impl Dns {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// A resolver that asks these servers, with a cache of its own.
-    #[must_use]
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Dns {
             servers: servers.into_iter().collect(),
@@ -219,7 +230,6 @@ impl Dns {
     ///
     /// Honoured are `nameserver`, of which the first three count, `search` and `domain`, and the options
     /// `ndots`, `timeout`, `attempts` and `use-vc`; everything else is ignored.
-    #[must_use]
     pub fn from_resolv_conf(text: &str) -> Self {
         let conf = ResolvConf::parse(text);
         let default = Self::new(conf.servers);
@@ -231,6 +241,66 @@ impl Dns {
             ndots: conf.ndots.unwrap_or(default.ndots),
             ..default
         }
+    }
+
+    /// Sets [`servers`](Self::servers).
+    pub fn servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.servers = servers.into_iter().collect();
+        self
+    }
+
+    /// Sets [`attempts`](Self::attempts).
+    pub fn attempts(mut self, attempts: u8) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Sets [`timeout`](Self::timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets [`tcp`](Self::tcp).
+    pub fn tcp(mut self, tcp: bool) -> Self {
+        self.tcp = tcp;
+        self
+    }
+
+    /// Sets [`search`](Self::search).
+    pub fn search(mut self, domains: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.search = domains.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`ndots`](Self::ndots).
+    pub fn ndots(mut self, ndots: u8) -> Self {
+        self.ndots = ndots;
+        self
+    }
+
+    /// Sets [`hosts_file`](Self::hosts_file).
+    pub fn hosts_file(mut self, path: impl Into<Option<PathBuf>>) -> Self {
+        self.hosts_file = path.into();
+        self
+    }
+
+    /// Sets [`https_records`](Self::https_records).
+    pub fn https_records(mut self, when: HttpsRecords) -> Self {
+        self.https_records = when;
+        self
+    }
+
+    /// Sets [`randomise_case`](Self::randomise_case).
+    pub fn randomise_case(mut self, randomise: bool) -> Self {
+        self.randomise_case = randomise;
+        self
+    }
+
+    /// Sets [`cache`](Self::cache).
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
+        self
     }
 
     fn settings(&self) -> DnsConfig {

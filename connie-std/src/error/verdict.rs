@@ -14,22 +14,22 @@ impl ConnectError {
     ///
     /// | what went wrong | kind |
     /// |---|---|
-    /// | a host or a target that is none, an option that cannot be followed | `InvalidInput` |
+    /// | an invalid host or target, an option that cannot be applied | `InvalidInput` |
     /// | no such name, or no address to connect to | `NotFound` |
-    /// | the lookup timed out (of queries that failed in different ways the [most telling](ErrorKind::of_queries) counts) | `TimedOut` |
-    /// | it found no way to a name server | `NetworkUnreachable` |
-    /// | it failed otherwise | `Other` |
+    /// | the lookup timed out (of queries that failed in different ways the [most informative](ErrorKind::of_queries) counts) | `TimedOut` |
+    /// | the lookup reached no name server | `NetworkUnreachable` |
+    /// | the lookup failed in another way | `Other` |
     /// | [`Options::filter`](crate::Options::filter) denies every address | `PermissionDenied` |
     /// | the deadline passed | `TimedOut` |
     /// | the program canceled | `ConnectionAborted` |
     /// | connections hold all of the budget | `QuotaExceeded` |
-    /// | every address failed | that of the failure that tells most |
+    /// | every address failed | that of the most informative failure |
     ///
-    /// Where addresses have failed in different ways, a refusal tells most (`ConnectionRefused`), before TLS
-    /// (`InvalidData`, and `UnexpectedEof` for a connection that ended within the handshake), before silence
-    /// (`TimedOut`), before no way to get there (`NetworkUnreachable`, `HostUnreachable`, `NetworkDown`),
-    /// before all else, of which the first address counts (`ConnectionReset`, or what the system calls it).
-    /// Of two that tell as much the first address counts too.
+    /// Where addresses have failed in different ways, a refusal counts first (`ConnectionRefused`), then TLS
+    /// (`InvalidData`, and `UnexpectedEof` for a connection that ended within the handshake), then silence
+    /// (`TimedOut`), then no route (`NetworkUnreachable`, `HostUnreachable`, `NetworkDown`),
+    /// then all else, of which the first address counts (`ConnectionReset`, or what the system calls it).
+    /// Of two equal failures the first address counts too.
     #[must_use]
     pub fn io_kind(&self) -> io::ErrorKind {
         kind(self)
@@ -77,7 +77,8 @@ impl From<ConnectError> for io::Error {
 fn kind(error: &ConnectError) -> io::ErrorKind {
     match &error.kind {
         ConnectErrorKind::Socket(error) => error.kind(),
-        // Not `WouldBlock` or `ResourceBusy`, which a loop takes for a reason to try again: it would spin on its own connections.
+        // Not `WouldBlock` or `ResourceBusy`, which a loop takes for a reason to try again: it would spin on
+        // its own connections.
         ConnectErrorKind::BudgetHeld { .. } => io::ErrorKind::QuotaExceeded,
         ConnectErrorKind::InvalidOption(_) => io::ErrorKind::InvalidInput,
         ConnectErrorKind::Denied(_) => io::ErrorKind::PermissionDenied,
@@ -131,7 +132,8 @@ fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
     }
 }
 
-/// The cause of a failed race, which says what the race's own words do not, in an [`io::Error`] of the same kind.
+/// The cause of a failed race, which says what the race's own words do not, in an [`io::Error`] of the same
+/// kind.
 pub(crate) fn cause(kind: &ConnectErrorKind) -> Option<io::Error> {
     let ConnectErrorKind::Race(failure, report) = kind else { return None };
     let timeline = report.timeline();

@@ -16,6 +16,7 @@ use crate::observation::RaceObservation;
 use crate::pollable::{PollNeed, Pollable};
 use crate::retransmitted::Retransmitted;
 use crate::socket::{OsSocket, OsStack};
+use crate::target::TargetRef;
 use crate::tls::{TlsConnector, TlsError, TlsSocket, TlsStack};
 use crate::{Options, OsPoller, Report, Target};
 

@@ -11,12 +11,13 @@ use crate::error::ConnectErrorKind;
 use crate::hosts::Hosted;
 use crate::os_error::OsError;
 use crate::socket::{OsSocket, OsStack};
-use crate::{Options, OsPoller, Target};
+use crate::target::TargetRef;
+use crate::{Options, OsPoller};
 
 /// Resolves `target` as for a race with these options: overrides, families, order and filter included.
 pub(super) fn first_address(
     poller: &mut OsPoller,
-    target: Target<'_>,
+    target: TargetRef<'_>,
     options: &Options,
 ) -> Result<SocketAddr, ConnectErrorKind> {
     let mut options = options.clone();

@@ -417,7 +417,7 @@ fn verdict_on_lost(error: &HttpError) -> Option<Verdict> {
 
 fn report_verdict(opening: &OpeningRecord, verdict: Option<Verdict>) {
     if let (Some(report), Some(verdict)) = (&opening.report, verdict) {
-        report.tell_memory(verdict);
+        report.report_to_memory(verdict);
     }
 }
 

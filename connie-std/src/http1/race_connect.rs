@@ -174,7 +174,7 @@ impl RaceConnect {
 
     fn report_verdict(&self, verdict: Verdict) {
         if let Some(report) = self.record.as_ref().and_then(|record| record.report.as_ref()) {
-            report.tell_memory(verdict);
+            report.report_to_memory(verdict);
         }
     }
 
@@ -333,7 +333,7 @@ impl RaceConnect {
                         stack.abort(socket);
                         #[cfg(feature = "tls")]
                         if let ConnectErrorKind::Tls(_, error) = &kind {
-                            error.tell_memory(report);
+                            error.report_to_memory(report);
                         }
                         Err(kind)
                     }
@@ -406,7 +406,7 @@ impl RaceConnect {
             let mut options = self.options.clone();
             let now = poller.now();
             options.deadline = until.map(|until| until.duration_since(now));
-            let target = Target::Host(&self.server.0, self.server.1);
+            let target = TargetRef::Host(&self.server.0, self.server.1);
             match first_address(poller, target, &options) {
                 Ok(first) => address = Some(first.ip()),
                 Err(kind) => return Err(self.record_failure_of_host(kind)),

@@ -402,6 +402,6 @@ mod tests {
         }));
         assert!(held.is_err());
         assert!(!Racer::new(&memory).waits());
-        assert_eq!(memory.in_hand(), 16);
+        assert_eq!(memory.paid_syns(), 16);
     }
 }

@@ -149,8 +149,8 @@ impl Memory {
 
     /// How many SYNs beyond a race's first it pays for. Each connection brings a tenth of one.
     #[must_use]
-    pub fn in_hand(&self) -> usize {
-        self.shared.state().map_or(0, |state| state.core.in_hand())
+    pub fn paid_syns(&self) -> usize {
+        self.shared.state().map_or(0, |state| state.core.paid_syns())
     }
 
     /// All of it, for [`from_bytes`](Memory::from_bytes) in another run of the program on this machine. There

@@ -107,7 +107,7 @@ impl MemoryState {
     /// what it was promised `before`: no other is promised the same.
     pub(super) fn promise_anew(&mut self, before: usize, most: usize) -> usize {
         self.promised = self.promised.saturating_sub(before);
-        let starts = self.core.in_hand().saturating_sub(self.promised).min(most);
+        let starts = self.core.paid_syns().saturating_sub(self.promised).min(most);
         self.promised += starts;
         starts
     }

@@ -14,13 +14,16 @@ use rustls::pki_types::{CertificateDer, ServerName, pem};
 use super::finish_line::FinishLine;
 use super::verify::{AnyCertificate, OwnCertificates};
 
-/// How to make TLS connections, for [`TlsConnector::new`].
+/// How to make TLS connections, for [`TlsConnector::new`]: made by [`TlsOptions::new`], and changed by
+/// methods that have the names of its fields.
 ///
 /// ```
 /// use connie_std::{FinishLine, TlsOptions};
 ///
-/// let options = TlsOptions { finish_line: FinishLine::Tcp, ..TlsOptions::default() };
+/// let options = TlsOptions::new().ca_files(["/etc/our/ca.pem"]).finish_line(FinishLine::Tcp);
 /// ```
+#[must_use]
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
     /// Whether to trust the authorities that the machine trusts. Default: yes.
@@ -43,6 +46,55 @@ pub struct TlsOptions {
     pub alpn: Vec<String>,
     /// Where the race ends. Default: at the TLS handshake.
     pub finish_line: FinishLine,
+}
+
+impl TlsOptions {
+    /// The default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`system_roots`](Self::system_roots).
+    pub fn system_roots(mut self, trusted: bool) -> Self {
+        self.system_roots = trusted;
+        self
+    }
+
+    /// Sets [`ca_files`](Self::ca_files).
+    pub fn ca_files(mut self, files: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.ca_files = files.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`ca_pem`](Self::ca_pem).
+    pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem = pem.into();
+        self
+    }
+
+    /// Sets [`insecure`](Self::insecure).
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// Sets [`server_name`](Self::server_name).
+    pub fn server_name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.server_name = name.into();
+        self
+    }
+
+    /// Sets [`alpn`](Self::alpn).
+    pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`finish_line`](Self::finish_line).
+    pub fn finish_line(mut self, finish_line: FinishLine) -> Self {
+        self.finish_line = finish_line;
+        self
+    }
 }
 
 impl Default for TlsOptions {
@@ -314,8 +366,7 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be_used_say_why() {
-        let only =
-            |pem: &[u8]| TlsOptions { system_roots: false, ca_pem: pem.to_vec(), ..TlsOptions::default() };
+        let only = |pem: &[u8]| TlsOptions::new().system_roots(false).ca_pem(pem.to_vec());
         let error = |options| TlsConnector::new(&options).expect_err("unusable").to_string();
         let nobody = error(only(b""));
         assert!(nobody.starts_with("no authority is trusted: system_roots is off"), "{nobody}");
@@ -323,9 +374,9 @@ mod tests {
         assert_eq!(error(only(b"not PEM")), "no valid certificates in PEM");
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(error(only(broken)), "no valid certificates in PEM");
-        let file = TlsOptions { ca_files: vec!["/nonexistent/ca.pem".into()], ..TlsOptions::default() };
+        let file = TlsOptions::new().ca_files(["/nonexistent/ca.pem"]);
         assert!(error(file).starts_with("could not read /nonexistent/ca.pem: "));
-        let name = TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() };
+        let name = TlsOptions::new().server_name("a b".to_owned());
         assert_eq!(error(name), "\"a b\" is not a server name: give a host name or an address");
     }
 }

@@ -98,7 +98,7 @@ impl TlsError {
     }
 
     /// Tells the memory of a race that was won before what its winner is worth.
-    pub(crate) fn tell_memory(&self, race: &Report) {
+    pub(crate) fn report_to_memory(&self, race: &Report) {
         let verdict = match self.attempt_error().kind() {
             AttemptErrorKind::Tls(TlsFailure::Local) => None,
             // A wrong name or an untrusted issuer is between the host and its caller.
@@ -108,7 +108,7 @@ impl TlsError {
             _ => None,
         };
         if let Some(verdict) = verdict {
-            race.tell_memory(verdict);
+            race.report_to_memory(verdict);
         }
     }
 

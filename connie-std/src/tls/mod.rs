@@ -60,8 +60,8 @@ impl TlsConnector {
     /// is established, until every address has failed, until the deadline, or until canceled; afterwards no
     /// socket is open but the winner's.
     ///
-    /// The certificate must be valid for the host, of [several](crate::Target#several-hosts) for the one whose address it
-    /// is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
+    /// The certificate must be valid for the host, of [several](crate::Target#several-hosts) for the one
+    /// whose address it is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl TlsConnector {
                     Ok(()) => Ok((stack, socket, destination, report)),
                     Err(error) => {
                         stack.abort(socket);
-                        error.tell_memory(&report);
+                        error.report_to_memory(&report);
                         watch.keep(&report);
                         Err(ConnectErrorKind::Tls(destination, error))
                     }

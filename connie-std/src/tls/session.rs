@@ -340,11 +340,7 @@ mod tests {
         let identity = Identity::self_signed(&["name.test"]);
         let config = identity.server_config(rustls::ALL_VERSIONS);
         let server = ServerConnection::new(Arc::new(config)).expect("a server");
-        let options = TlsOptions {
-            system_roots: false,
-            ca_pem: identity.certificate_pem.into_bytes(),
-            ..TlsOptions::default()
-        };
+        let options = TlsOptions::new().system_roots(false).ca_pem(identity.certificate_pem.into_bytes());
         let client = TlsConnector::new(&options).expect("usable options").client();
         let session = Session::new(client, ServerName::try_from("name.test").expect("a name"));
         let (written, arrived) = (Vec::new(), VecDeque::new());

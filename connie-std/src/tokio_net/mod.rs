@@ -19,9 +19,10 @@
 //! # }
 //! ```
 //!
-//! It is the same race as that of [`connie_std::connect`](crate::connect()), with the same [`Options`], errors and timeline: the core is told by
-//! tokio's reactor what `poll` tells it there. No thread waits for a connection. Name lookups by the system's resolver, which offers
-//! nothing but a call that blocks, run on the [threads](crate::resolve::MAX_THREADS) that all of a process's lookups share; those of
+//! It is the same race as that of [`connie_std::connect`](crate::connect()), with the same [`Options`],
+//! errors and timeline: tokio's reactor stands where `poll` stands there. No thread waits for a connection.
+//! Lookups by the system's resolver, which only has a call that blocks, run on the
+//! [threads](crate::resolve::MAX_THREADS) that all lookups of the process share; those of
 #![cfg_attr(feature = "dns", doc = "[`dns::Dns`](crate::dns::Dns)")]
 #![cfg_attr(not(feature = "dns"), doc = "`dns::Dns`")]
 //! run in the task.
@@ -32,27 +33,30 @@
 //!
 //! # To give up, drop the future
 //!
-//! As `tokio::time::timeout` and `select!` do. Attempts under way are aborted: a peer that had completed its handshake is sent a reset. No
-//! descriptor is left, no task or thread, and no place in a [`SocketBudget`](crate::SocketBudget) or in the line for one. A call of `getaddrinfo`
-//! that cannot be interrupted goes on and holds nothing of the caller's.
+//! As `tokio::time::timeout` and `select!` do. Attempts under way are aborted: a peer that had completed its
+//! handshake is sent a reset. No descriptor is left, no task or thread, and no place in a
+//! [`SocketBudget`](crate::SocketBudget) or in the line for one. A call of `getaddrinfo` that cannot be
+//! interrupted goes on and holds nothing of the caller's.
 //!
-//! To give up and still learn what became of each address, set a deadline ([`Options::deadline`], 30 seconds unless told otherwise), or use a
-//! [`Canceler`](crate::Canceler).
+//! To give up and still learn what became of each address, set a deadline ([`Options::deadline`], 30 seconds
+//! by default), or use a [`Canceler`](crate::Canceler).
 //!
 //! # What it asks of the runtime
 //!
-//! Its I/O and its time (`enable_all`, which `#[tokio::main]` sets), on one thread or many. Outside of a runtime the future ends with
-//! [`NoRuntime`](crate::ConnectErrorKind::NoRuntime); in one that was built without I/O or time tokio panics, and says which to enable.
-//! It stays with the runtime of its first poll.
+//! Its I/O and its time (`enable_all`, which `#[tokio::main]` sets), on one thread or many. Outside of a
+//! runtime the future ends with [`NoRuntime`](crate::ConnectErrorKind::NoRuntime); in one that was built
+//! without I/O or time tokio panics, and says which to enable. It stays with the runtime of its first poll.
 //!
-//! Time is the runtime's. In a test that has called `tokio::time::pause`, a runtime with nothing to do goes on to its next timer at once and
-//! does not wait for the network: a deadline can come then before the peer has answered. Pause it for races that are to time out.
+//! Time is the runtime's. In a test that has called `tokio::time::pause`, a runtime with nothing to do goes
+//! on to its next timer at once and does not wait for the network: a deadline can come then before the peer
+//! has answered. Pause it for races that are to time out.
 //!
-//! A race waits for its turn in the line for sockets without blocking the thread. As with tokio's semaphore, a future that holds a place in
-//! line has to be polled: one that is kept and not polled holds up those behind it.
+//! A race waits for its turn in the line for sockets without blocking the thread. As with tokio's semaphore,
+//! a future that holds a place in line has to be polled: one that is kept and not polled holds up those
+//! behind it.
 //!
-//! Other than on Unix, lookups that lend sockets to the race (`dns::Dns`) are looked after each 5 ms, since tokio waits for no foreign
-//! sockets there.
+//! Except on Unix, lookups that give the race sockets to wait for (`dns::Dns`) are polled each 5 ms, since
+//! tokio waits for no foreign sockets there.
 
 mod ordered;
 mod race;
@@ -78,8 +82,9 @@ use crate::connect::failed;
 use crate::observation::RaceObservation;
 use crate::{ConnectError, Options, Target};
 
-/// Connects to the address of `target` that answers first, as [`connie_std::connect`](crate::connect()) does. Ends with a winner, when every
-/// address has failed, at the deadline, which counts from the first poll, or when canceled; no socket is open then but the winner's.
+/// Connects to the address of `target` that answers first, as [`connie_std::connect`](crate::connect()) does.
+/// Ends with a winner, when every address has failed, at the deadline, which counts from the first poll, or
+/// when canceled; no socket is open then but the winner's.
 ///
 /// ```
 /// use connie_std::{Options, connie_core::Config};
@@ -102,7 +107,8 @@ use crate::{ConnectError, Options, Target};
 ///
 /// # Errors
 ///
-/// [`ConnectError`] says what went wrong, names the host, and has a line for each address. It turns into an [`io::Error`] with `?`.
+/// [`ConnectError`] says what went wrong, names the host, and has a line for each address. It turns into an
+/// [`io::Error`] with `?`.
 ///
 /// # Panics
 ///

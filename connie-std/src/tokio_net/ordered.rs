@@ -23,30 +23,35 @@ use crate::observation::RaceObservation;
 use crate::target::TargetRef;
 use crate::{ConnectError, Memory, Options, Report};
 
-/// How long the other family's answer is waited for where one is there: RFC 8305's Resolution Delay. What comes later joins the race, where there
-/// is one.
+/// How long the other family's answer is waited for where one is there: RFC 8305's Resolution Delay. What
+/// comes later joins the race, where there is one.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// How long a race may take at most: the client waits for the order before it connects.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Answers with a host's addresses in the order to try them, for a client that takes a resolver and no connector: reqwest, or hyper-util's
-/// `HttpConnector`.
+/// Answers with a host's addresses in the order to try them, for a client that takes a resolver and no
+/// connector: reqwest, or hyper-util's `HttpConnector`.
 ///
-/// Such a client tries one address after the other, and waits a long time for one that is dead. So the order is what there is to be won:
+/// Such a client tries one address after the other, and waits a long time for one that is dead. So the order
+/// is what there is to be won:
 ///
-/// - **Where the [`Memory`] knows** an address that answers, the order is the memory's: the best one first, and what has failed lately last. Nothing is
-///   sent but the lookup.
-/// - **Where it does not**, the addresses are raced. The winner goes first; its connection is closed, since there is no way to hand it over.
-///   **This probe is a connection more** than the client makes, and so many SYNs more as the race sends.
-/// - **When what it knows is older than the [half-life](connie_core::memory::MemorySettings::HALF_LIFE)**, ten minutes, it races again: that is one probe
-///   every ten minutes for a host in use. Calls for one host at one time share it.
+/// - **Where the [`Memory`] knows** an address that answers, the order is the memory's: the best one first,
+///   and what has failed lately last. Nothing is sent but the lookup.
+/// - **Where it does not**, the addresses are raced. The winner goes first; its connection is closed, since
+///   there is no way to hand it over. **This probe is a connection more** than the client makes, and so many
+///   SYNs more as the race sends.
+/// - **When what it knows is older than the [half-life](connie_core::memory::MemorySettings::HALF_LIFE)**,
+///   ten minutes, it races again: that is one probe every ten minutes for a host in use. Calls for one host
+///   at one time share it.
 ///
-/// Only races teach the memory: how the client fares it is not told. One that met an address that is dead says so by
-/// [`race_again`](Self::race_again). A client that takes a connector is better off with that: it keeps the connection that won, and each connection
-/// teaches (`connie-hyper`, and [`connect`](super::connect)).
+/// Only races teach the memory: it does not learn how the client fares. One that met an address that is dead
+/// says so by [`race_again`](Self::race_again). A client that takes a connector is better off with that: it
+/// keeps the connection that won, and each connection teaches (`connie-hyper`, and
+/// [`connect`](super::connect)).
 ///
-/// Where all addresses have failed in the race, or have not answered by its deadline (five seconds, or that of the [options](Self::with_options) where it
-/// is sooner), the answer is the addresses all the same. A host of which one address is known is not raced.
+/// Where all addresses have failed in the race, or have not answered by its deadline (five seconds, or that
+/// of the [options](Self::with_options) where it is sooner), the answer is the addresses all the same. A host
+/// of which one address is known is not raced.
 ///
 /// ```
 /// use connie_std::{Memory, tokio_net::OrderedResolver};
@@ -98,7 +103,7 @@ impl OrderedResolver {
         OrderedResolver { options, memory: memory.clone(), port, shared: Arc::default() }
     }
 
-    /// The same with options of its own for lookups and races, but for their [`memory`](Options::memory).
+    /// The same with its own options for lookups and races, except for their [`memory`](Options::memory).
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
         OrderedResolver { options: Arc::new(in_time(options)), ..self }
@@ -135,7 +140,8 @@ impl OrderedResolver {
         }
     }
 
-    /// Has the next call for `host` race whatever the memory knows: for a client that found the first address of an answer dead.
+    /// Has the next call for `host` race whatever the memory knows: for a client that found the first address
+    /// of an answer dead.
     pub fn race_again(&self, host: &str) {
         lock(&self.shared.doubted).insert(host.to_ascii_lowercase());
     }
@@ -173,7 +179,7 @@ impl OrderedResolver {
         let (told, clock) = (addresses(&race), race.clock());
         race.release();
         let raced = race.await.map(|ConnectOutcome { socket, destination, report, .. }| {
-            // Closed in order: a server that has accepted it is told so.
+            // Closed in order: a server that has accepted it sees the end.
             drop(socket.into_stream());
             (destination, report)
         });
@@ -220,7 +226,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The addresses that the race has been told, in the order that it has for them without a memory.
+/// The addresses that the race has got, in the order that it has for them without a memory.
 fn addresses(race: &RaceFuture<'_, TokioStack>) -> Vec<SocketAddr> {
     let race = race.operation().map(|operation| operation.driver.connect().race());
     race.map(|race| race.in_order(&Plan::whole()).collect()).unwrap_or_default()
@@ -236,7 +242,8 @@ fn known(race: &RaceFuture<'_, TokioStack>, config: &Config) -> Option<Vec<Socke
     is_known.then_some(ordered)
 }
 
-/// The answer after a race: the winner, and behind it what the memory, which has learnt by now, thinks of the others.
+/// The answer after a race: the winner, and behind it what the memory, which has learnt by now, thinks of the
+/// others.
 fn after(
     mut addresses: Vec<SocketAddr>,
     report: &Report,

@@ -392,7 +392,7 @@ impl<'a, const N: usize> Life<'a, N> {
             stored.keeps_those_that_have_led(&self.stored, N);
         }
         self.stored = stored;
-        assert!(self.memory.in_hand() <= 16, "{} in hand", self.memory.in_hand());
+        assert!(self.memory.paid_syns() <= 16, "{} in hand", self.memory.paid_syns());
         let mut known: Vec<Remembered> = self.memory.entries(self.clock).collect();
         known.iter().for_each(check_entry);
         let name = |it: &Remembered| (it.address, it.network, it.finish == Finish::Tls);

@@ -29,7 +29,7 @@ pub fn server() -> DnsServer {
 
 /// A resolver that asks these servers, and no hosts file.
 pub fn dns<'a>(servers: impl IntoIterator<Item = &'a DnsServer>) -> Dns {
-    Dns { hosts_file: None, ..Dns::new(servers.into_iter().map(DnsServer::address)) }
+    Dns::new(servers.into_iter().map(DnsServer::address)).hosts_file(None)
 }
 
 pub fn ip(text: &str) -> IpAddr {

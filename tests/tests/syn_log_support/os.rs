@@ -78,7 +78,7 @@ fn won(destination: SocketAddr, peer: io::Result<SocketAddr>) -> Ended {
 }
 
 fn options(stage: &Stage<'_>) -> Options {
-    let dns = Dns { hosts_file: None, ..Dns::new([SERVER]) };
+    let dns = Dns::new([SERVER]).hosts_file(None);
     Options::new().resolver(dns).race(stage.config())
 }
 

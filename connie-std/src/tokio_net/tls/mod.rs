@@ -109,8 +109,8 @@ impl TlsConnector {
     /// to the end of the TLS handshake. Dropping the future ends all of it, and the deadline of `options`
     /// covers the handshake too.
     ///
-    /// The certificate must be valid for the host, of [several](crate::Target#several-hosts) for the one whose address it
-    /// is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
+    /// The certificate must be valid for the host, of [several](crate::Target#several-hosts) for the one
+    /// whose address it is, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl TlsConnector {
         let name = names.number(report.number_of(destination).unwrap_or(0)).clone();
         let stream = self.handshake(name, stream, until, options).await;
         let stream = stream.map_err(|error| {
-            error.tell_memory(&report);
+            error.report_to_memory(&report);
             ConnectErrorKind::Tls(destination, error)
         })?;
         Ok(Connected { stream, destination, report, _held })

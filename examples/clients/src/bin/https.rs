@@ -13,8 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let site = arguments.next().ok_or("give a host with its port, such as example.org:443")?;
     let (host, port) = parse_host_port(&site)?;
-    let ca_files = arguments.map(Into::into).collect();
-    let tls = TlsConnector::new(&TlsOptions { ca_files, ..TlsOptions::default() })?;
+    let tls = TlsConnector::new(&TlsOptions::new().ca_files(arguments))?;
 
     let mut connection = HttpsConnection::with_options(&host, port, Options::default(), tls)?;
     connection.set_deadline(Some(Duration::from_secs(30)));
