@@ -202,7 +202,7 @@ fn what_is_beyond_a_proxy_is_not_held_against_it() {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(all(target_os = "linux", feature = "tls"))]
 mod tls {
     use connie_core::Config;
     use connie_servers::{Authority, TlsServer};
