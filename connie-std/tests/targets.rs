@@ -94,7 +94,7 @@ fn each_form_is_a_target_of_a_task() {
     each_form!(forms, target => runtime.block_on(connect(target, &Options::default())), check);
 }
 
-#[cfg(feature = "tls")]
+#[cfg(all(target_os = "linux", feature = "tls"))]
 mod tls {
     use super::*;
     use connie_servers::{Authority, TlsServer};
