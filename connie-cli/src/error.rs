@@ -252,7 +252,14 @@ impl From<ProxyError> for Error {
 #[cfg(feature = "tls")]
 impl From<connie_std::TlsSetupError> for Error {
     fn from(error: connie_std::TlsSetupError) -> Self {
-        Error::new(exit_code::CA_FILE, error.to_string())
+        use connie_std::TlsSetupError::{ClientFile, ClientKey, NoClientCertificate, NoClientKey};
+        let code = match error {
+            ClientFile(..) | NoClientCertificate(_) | NoClientKey(_) | ClientKey(..) => {
+                exit_code::CLIENT_CERTIFICATE
+            }
+            _ => exit_code::CA_FILE,
+        };
+        Error::new(code, error.to_string())
     }
 }
 

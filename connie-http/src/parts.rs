@@ -3,8 +3,8 @@
 //!
 //! [`RequestHead`] writes the head of a request. [`HeadScanner`] finds the end of a response's head as its
 //! octets arrive, [`ResponseHead::parse`] reads it, and its [`framing`](ResponseHead::framing) says how the
-//! body ends. [`BodyDecoder`] then finds the body in what follows. [`Socks5Handshake`] leads a connection through
-//! a SOCKS5 proxy, before anything else is sent.
+//! body ends. [`BodyDecoder`] then finds the body in what follows. [`Socks5Handshake`] leads a connection
+//! through a SOCKS5 proxy, before anything else is sent.
 //!
 //! ```
 //! use connie_http::ResponseHead;

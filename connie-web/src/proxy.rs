@@ -91,8 +91,8 @@ impl Proxy {
     /// The port of a proxy that names none and is not an `https` one, as for curl.
     pub const DEFAULT_PORT: u16 = 1080;
 
-    /// Reads `[KIND://][user[:password]@]host[:port]`, in which KIND is the [name](ProxyKind::name) of one and
-    /// `http` where it is missing.
+    /// Reads `[KIND://][user[:password]@]host[:port]`, in which KIND is the [name](ProxyKind::name) of one
+    /// and `http` where it is missing.
     ///
     /// # Errors
     ///

@@ -550,6 +550,10 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
     let setup = [
         TlsSetupError::CaFile("/none".into(), io::Error::from_raw_os_error(2)),
         TlsSetupError::NoCertificate(None),
+        TlsSetupError::ClientFile("/none".into(), io::Error::from_raw_os_error(2)),
+        TlsSetupError::NoClientCertificate("/none".into()),
+        TlsSetupError::NoClientKey("/none".into()),
+        TlsSetupError::ClientKey("/none".into(), "keys do not match".to_owned()),
         TlsSetupError::NoRoots,
         TlsSetupError::NoRootsGiven,
         TlsSetupError::ServerName("a b".to_owned()),

@@ -28,9 +28,9 @@ Exit codes are curl's: 0 success, 1 unsupported scheme, 2 usage, 3 malformed URL
 resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial file,
 22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
 failed, 45 cannot bind as --interface and the like ask, 47 too many redirects, 52 empty reply,
-55 send failure, 56 receive failure or a proxy that refuses, 60 bad certificate, 61 bad
-compression, 65 data that cannot be sent again, 77 unusable CA certificates, 97 no
-connection through a SOCKS5 proxy. Of several URLs the last one counts.";
+55 send failure, 56 receive failure or a proxy that refuses, 58 unusable client certificate,
+60 bad certificate, 61 bad compression, 65 data that cannot be sent again, 77 unusable CA
+certificates, 97 no connection through a SOCKS5 proxy. Of several URLs the last one counts.";
 
 /// `connie get`.
 #[derive(Debug, Args)]
@@ -133,8 +133,8 @@ pub struct Get {
     /// same one
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", value_parser = connect_to)]
     pub connect_to: Vec<ConnectTo>,
-    /// Use this proxy, of KIND http, https, socks5 or socks5h (which looks names up itself); an empty value for
-    /// none. The default is from http_proxy, https_proxy and all_proxy
+    /// Use this proxy, of KIND http, https, socks5 or socks5h (which looks names up itself); an empty value
+    /// for none. The default is from http_proxy, https_proxy and all_proxy
     #[arg(
         short = 'x', long, value_name = "[KIND://][USER:PASSWORD@]HOST[:PORT]",
         overrides_with_all = ["proxy", "socks5", "socks5_hostname"]
@@ -171,6 +171,15 @@ pub struct Get {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE")]
     pub cacert: Vec<PathBuf>,
+    /// Show servers that ask for one this certificate, and its key where --key does not name another file
+    /// (PEM, without a password)
+    #[cfg(feature = "tls")]
+    #[arg(short = 'E', long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// The key of --cert
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Accept any certificate: anyone on the route can read and change everything
     #[cfg(feature = "tls")]
     #[arg(short = 'k', long)]
@@ -271,7 +280,11 @@ impl Get {
             FinishLineName::Response | FinishLineName::Tls => connie_std::FinishLine::Tls,
             FinishLineName::Tcp => connie_std::FinishLine::Tcp,
         };
-        let options = connie_std::TlsOptions::new().ca_files(&self.cacert);
+        let certificate = self
+            .cert
+            .as_ref()
+            .map(|cert| connie_std::tls::ClientCertificate::new(cert).key(self.key.clone()));
+        let options = connie_std::TlsOptions::new().ca_files(&self.cacert).client_certificate(certificate);
         options.insecure(self.insecure).finish_line(finish_line)
     }
 
@@ -279,7 +292,8 @@ impl Get {
     #[cfg(feature = "tls")]
     pub fn proxy_tls(&self) -> connie_std::TlsOptions {
         let ca_files = self.proxy_cacert.clone();
-        self.tls().ca_files(ca_files).insecure(self.proxy_insecure)
+        // The certificate of --cert is for servers.
+        self.tls().ca_files(ca_files).insecure(self.proxy_insecure).client_certificate(None)
     }
 
     /// The proxy that the options name.

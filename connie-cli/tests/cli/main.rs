@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 mod bench;
+mod client_certificate;
 mod connect_to;
 mod deny_private;
 mod dns;

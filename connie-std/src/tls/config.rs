@@ -9,7 +9,7 @@ use connie_core::memory::Finish;
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
 
 use super::finish_line::FinishLine;
 use super::verify::{AnyCertificate, OwnCertificates};
@@ -40,6 +40,8 @@ pub struct TlsOptions {
     pub ca_pem: Vec<u8>,
     /// Takes any certificate: whoever is on the way can read and change everything. Default: no.
     pub insecure: bool,
+    /// What is shown to servers that ask for a client's certificate. Default: nothing.
+    pub client_certificate: Option<ClientCertificate>,
     /// The name that the server's certificate must be valid for, where it is not the host connected to.
     pub server_name: Option<String>,
     /// The protocols offered (RFC 7301), best first; none to offer none. Default: `http/1.1`.
@@ -78,6 +80,12 @@ impl TlsOptions {
         self
     }
 
+    /// Sets [`client_certificate`](Self::client_certificate).
+    pub fn client_certificate(mut self, certificate: impl Into<Option<ClientCertificate>>) -> Self {
+        self.client_certificate = certificate.into();
+        self
+    }
+
     /// Sets [`server_name`](Self::server_name).
     pub fn server_name(mut self, name: impl Into<Option<String>>) -> Self {
         self.server_name = name.into();
@@ -104,10 +112,50 @@ impl Default for TlsOptions {
             ca_files: Vec::new(),
             ca_pem: Vec::new(),
             insecure: false,
+            client_certificate: None,
             server_name: None,
             alpn: vec!["http/1.1".to_owned()],
             finish_line: FinishLine::default(),
         }
+    }
+}
+
+/// A certificate by which servers know the client, and its key: files in PEM.
+#[must_use]
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, followed by those between it and its authority where servers do not have them.
+    pub certificate: PathBuf,
+    /// The key, without a password; `None` where it is in the same file.
+    pub key: Option<PathBuf>,
+}
+
+impl ClientCertificate {
+    /// The certificate of this file, with its key in the same.
+    pub fn new(certificate: impl Into<PathBuf>) -> Self {
+        ClientCertificate { certificate: certificate.into(), key: None }
+    }
+
+    /// Sets [`key`](Self::key).
+    pub fn key(mut self, key: impl Into<Option<PathBuf>>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsSetupError> {
+        let path = &self.certificate;
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| TlsSetupError::ClientFile(path.clone(), error))
+        };
+        let text = read(path)?;
+        let chain = certificates(&text).ok_or_else(|| TlsSetupError::NoClientCertificate(path.clone()))?;
+        let (path, text) = match &self.key {
+            Some(key) => (key, read(key)?),
+            None => (path, text),
+        };
+        let key = PrivateKeyDer::from_pem_slice(&text);
+        Ok((chain, key.map_err(|_| TlsSetupError::NoClientKey(path.clone()))?))
     }
 }
 
@@ -141,7 +189,17 @@ impl TlsConnector {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsSetupError::Provider(error.to_string()))?;
-        let mut client = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let mut client = match &options.client_certificate {
+            Some(files) => {
+                let (chain, key) = files.read()?;
+                let path = files.key.as_ref().unwrap_or(&files.certificate);
+                let refused =
+                    |error: rustls::Error| TlsSetupError::ClientKey(path.clone(), error.to_string());
+                builder.with_client_auth_cert(chain, key).map_err(refused)?
+            }
+            None => builder.with_no_client_auth(),
+        };
         client.alpn_protocols = options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
         let (finish_line, insecure) = (options.finish_line, options.insecure);
         Ok(TlsConnector { client: Arc::new(client), finish_line, server_name, insecure })
@@ -288,6 +346,14 @@ pub enum TlsSetupError {
     CaFile(PathBuf, io::Error),
     /// A file, or [`TlsOptions::ca_pem`], holds no certificate in PEM, or a broken one.
     NoCertificate(Option<PathBuf>),
+    /// A file of the client's certificate or key could not be read.
+    ClientFile(PathBuf, io::Error),
+    /// A file holds no certificate for the client in PEM, or a broken one.
+    NoClientCertificate(PathBuf),
+    /// A file holds no private key in PEM, or one with a password.
+    NoClientKey(PathBuf),
+    /// The key of this file cannot be used with the client's certificate.
+    ClientKey(PathBuf, String),
     /// There is nobody to trust: no authority was given, and the machine has none.
     NoRoots,
     /// There is nobody to trust: the machine's authorities are turned off ([`TlsOptions::system_roots`]), and
@@ -306,6 +372,18 @@ impl fmt::Display for TlsSetupError {
             TlsSetupError::CaFile(path, error) => write!(f, "could not read {}: {error}", path.display()),
             TlsSetupError::NoCertificate(Some(path)) => {
                 write!(f, "{} does not contain valid certificates in PEM", path.display())
+            }
+            TlsSetupError::ClientFile(path, error) => {
+                write!(f, "could not read the client's {}: {error}", path.display())
+            }
+            TlsSetupError::NoClientCertificate(path) => {
+                write!(f, "{} does not contain a valid client certificate in PEM", path.display())
+            }
+            TlsSetupError::NoClientKey(path) => {
+                write!(f, "{} does not contain a private key in PEM without a password", path.display())
+            }
+            TlsSetupError::ClientKey(path, reason) => {
+                write!(f, "the key in {} cannot be used with the client certificate: {reason}", path.display())
             }
             TlsSetupError::NoCertificate(None) => f.write_str("no valid certificates in PEM"),
             TlsSetupError::NoRoots => f.write_str(
@@ -326,7 +404,7 @@ impl std::error::Error for TlsSetupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // Its own words are in the line.
-            TlsSetupError::CaFile(_, error) => error.source(),
+            TlsSetupError::CaFile(_, error) | TlsSetupError::ClientFile(_, error) => error.source(),
             _ => None,
         }
     }
@@ -335,7 +413,7 @@ impl std::error::Error for TlsSetupError {
 impl From<TlsSetupError> for io::Error {
     fn from(error: TlsSetupError) -> Self {
         let kind = match &error {
-            TlsSetupError::CaFile(_, error) => error.kind(),
+            TlsSetupError::CaFile(_, error) | TlsSetupError::ClientFile(_, error) => error.kind(),
             TlsSetupError::NoRoots => io::ErrorKind::NotFound,
             _ => io::ErrorKind::InvalidInput,
         };

@@ -36,7 +36,7 @@ use connie_core::stack::nb;
 use connie_core::{Instant, Interest, PollEntry, PollResult, Poller, RaceStack};
 use rustls::pki_types::ServerName;
 
-pub use config::{TlsConnector, TlsOptions, TlsSetupError};
+pub use config::{ClientCertificate, TlsConnector, TlsOptions, TlsSetupError};
 pub use error::TlsError;
 pub use finish_line::FinishLine;
 #[cfg(feature = "tokio-tls")]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use crate::black_hole::listener;
@@ -307,6 +308,31 @@ impl TlsServer {
         Self::with_versions(address, identity, rustls::ALL_VERSIONS, behave)
     }
 
+    /// The same, for clients that show a certificate of `authority`.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    #[must_use]
+    #[track_caller]
+    pub fn start_for_clients(
+        identity: &Identity,
+        authority: &Authority,
+        behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.certificate.der().clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.clone()));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .expect("versions that the provider has")
+            .with_client_cert_verifier(verifier.build().expect("an authority"))
+            .with_single_cert(vec![identity.certificate.clone()], key)
+            .expect("a certificate and its key");
+        Self::with_config((Ipv4Addr::LOCALHOST, 0).into(), config, behave)
+    }
+
     /// Sends back what it receives until the client closes.
     #[must_use]
     #[track_caller]
@@ -328,7 +354,16 @@ impl TlsServer {
         versions: &[&'static SupportedProtocolVersion],
         behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let config = Arc::new(identity.server_config(versions));
+        Self::with_config(address, identity.server_config(versions), behave)
+    }
+
+    #[track_caller]
+    fn with_config(
+        address: SocketAddr,
+        config: ServerConfig,
+        behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let config = Arc::new(config);
         let shaken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&shaken);
         let mut server = Self::raw_at(address, move |mut tcp| {
