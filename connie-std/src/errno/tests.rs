@@ -214,7 +214,7 @@ const HEAD: &str = "# What an error number means\n\n\
     `Other`, in the system's words. No number ends the race: it fails when every address has failed.\n\n\
     An address for which there is no socket is tried again while another attempt is in flight, whose socket it can have. Without one \
     it has failed: a race of one address ends at once with `OutOfSockets`, and so does one of many that finds no socket at all.\n\n\
-    A look-up whose socket cannot be opened since there are too many (the first rows) asks for one again, for five seconds, and fails for want of \
+    A lookup whose socket cannot be opened since there are too many (the first rows) asks for one again, for five seconds, and fails for want of \
     sockets then. Other numbers fail the name server that was to be asked.\n\n\
     `connect` is also what `SO_ERROR` says of one that went on. `connect, with a source` is an `EADDRNOTAVAIL` where a UDP socket \
     finds a source address for the destination, so that ports are what is missing. `epoll_ctl` is tokio's alone, `poll` all others'. \

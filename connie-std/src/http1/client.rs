@@ -474,7 +474,8 @@ where
         self.inner.set_takes_coded(takes_coded);
     }
 
-    /// Whether the heads of a response are kept as they came, for [`raw_heads`](Self::raw_heads). Default: no.
+    /// Whether the heads of a response are kept as they came, for [`raw_heads`](Self::raw_heads). Default:
+    /// no.
     pub fn set_keeps_heads(&mut self, keeps_heads: bool) {
         self.inner.set_keeps_heads(keeps_heads);
     }
