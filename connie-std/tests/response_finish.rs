@@ -12,7 +12,9 @@ use connie_core::{AttemptErrorKind, Config, Poller};
 use connie_http::{HttpError, RequestBody};
 use connie_servers::clock::{pause, timed};
 use connie_servers::{Authority, Served, TlsServer};
-use connie_std::http1::{Client, ClientError, ResponseFinish, RetryBudget, Transport};
+use connie_std::http1::{
+    AnyConnection, Client, ClientError, ResponseFinish, RetryBudget, Socks5Proxy, Transport,
+};
 use connie_std::memory::Remembered;
 use connie_std::{
     HttpConnection, HttpsConnection, Memory, Options, OsPoller, Override, TlsConnector, TlsOptions,
@@ -553,6 +555,106 @@ fn a_request_through_a_tunnel_is_sent_once() {
     assert_eq!(site.servers[1].0.accepted(), 0);
 }
 
+/// Nor behind one of SOCKS5.
+#[test]
+fn a_request_through_a_socks5_proxy_is_sent_once() {
+    let (asked, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let proxy = |tcp: &mut TcpStream, requests: &AtomicUsize| {
+        // One method is offered, which is none; then the name of the host, and a port.
+        tcp.read_exact(&mut [0; 3])?;
+        tcp.write_all(&[5, 0])?;
+        tcp.read_exact(&mut [0; 4 + 1 + "other.test".len() + 2])?;
+        tcp.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+        Front::Silent.serve(tcp, requests)
+    };
+    let counts = [Arc::clone(&asked), Arc::clone(&requests)];
+    let mut servers = Vec::new();
+    for (last, count) in (1..).zip(counts) {
+        let port = servers.first().map_or(0, |(server, _): &(TlsServer, _)| server.address().port());
+        let at = SocketAddr::new(ip(last), port);
+        let counted = Arc::clone(&count);
+        servers.push((TlsServer::raw_at(at, move |mut tcp| proxy(&mut tcp, &counted)), count));
+    }
+    let site = Site { servers, memory: Memory::new(), tls: None };
+    let mut connection = HttpConnection::with_options("other.test", 80, site.options()).expect("a host");
+    connection.set_socks5_proxy(Socks5Proxy::new(HOST, site.port()));
+    connection.set_response_finish(Some(finish()));
+    connection.set_timeout(Some(3 * PATIENCE));
+    connection.request("GET", "/", &[], b"").expect("sent");
+    let error = connection.response().map(|_| ()).unwrap_err();
+    assert!(matches!(error, ClientError::Http(HttpError::TimedOut)), "{error:?}");
+    assert!(connection.response_record().is_none(), "nothing was raced");
+    site.had(&[1, 0]);
+    assert_eq!(site.servers[1].0.accepted(), 0);
+}
+
+#[test]
+fn an_answer_that_is_there_when_it_is_asked_for_opens_nothing() {
+    let site = Site::plain(&[LIVE, LIVE]);
+    let mut connection = site.http();
+    for _ in 0..2 {
+        connection.request("GET", "/", &[], b"").expect("sent");
+        // The caller has other things to do meanwhile.
+        pause(2 * PATIENCE);
+        assert_eq!(connection.response().expect("an answer").status(), 200);
+        connection.response().and_then(|mut response| response.discard()).expect("its body");
+        let record = connection.response_record().expect("a race");
+        assert!(record.second.is_none(), "{record:?}");
+    }
+    assert_eq!(site.servers[1].0.accepted(), 0);
+    // That the caller took its time is not taken for the host's.
+    connection.set_response_finish(Some(ResponseFinish::new()));
+    assert_eq!(get(&mut connection).expect("an answer"), hello());
+    let patience = connection.response_record().expect("a race").patience;
+    connection.close();
+    assert_eq!(get(&mut connection).expect("an answer"), hello());
+    let learnt = connection.response_record().expect("a race").patience;
+    assert_eq!((patience.as_millis(), learnt.as_millis()), (1_000, 300));
+}
+
+#[test]
+fn a_first_that_is_lost_while_the_second_is_being_sent_the_request_does_not_cut_that_off() {
+    const BODY: usize = 24 << 20;
+    // Both take all of it: the first at once, and then it breaks off; the second later.
+    let whole = |tcp: &mut TcpStream| {
+        tcp.head()?;
+        io::copy(&mut tcp.take(BODY as u64), &mut io::sink())
+    };
+    let first = TlsServer::raw_at(SocketAddr::new(ip(1), 0), move |mut tcp| {
+        whole(&mut tcp)?;
+        pause(3 * PATIENCE);
+        Ok(())
+    });
+    let second = TlsServer::raw_at(SocketAddr::new(ip(2), first.address().port()), move |mut tcp| {
+        pause(5 * PATIENCE);
+        match whole(&mut tcp)? == BODY as u64 {
+            true => tcp.write_all(HELLO),
+            false => Ok(()),
+        }
+    });
+    let servers = vec![(first, Arc::default()), (second, Arc::default())];
+    let site = Site { servers, memory: Memory::new(), tls: None };
+    let buffer = vec![0; BODY + (1 << 16)];
+    let mut connection = AnyConnection::http(HOST, site.port(), site.options(), buffer).expect("a host");
+    connection.set_response_finish(Some(finish().any_method(true)));
+    connection.set_deadline(Some(Duration::from_secs(10)));
+    connection.request("POST", "/", &[], &vec![7; BODY]).expect("sent");
+    assert_eq!(connection.response().expect("an answer").status(), 200);
+    let record = connection.response_record().expect("a race");
+    assert!(record.first_error.is_some(), "{record:?}");
+    assert_eq!(record.kept, Some(site.at(1)));
+}
+
+#[test]
+fn a_first_that_was_lost_is_judged_for_that_though_the_second_was_waited_for() {
+    let site = Site::plain(&[Front::Reset, Front::Silent]);
+    let mut connection = site.http();
+    connection.set_deadline(Some(2 * PATIENCE));
+    assert!(matches!(get(&mut connection), Err(ClientError::NoResponse(_))));
+    assert!(site.remembered(0).is_demoted, "it was reset");
+    assert!(!site.remembered(1).is_demoted, "it had less than a second");
+}
+
 #[test]
 fn a_body_that_went_out_in_one_call_is_repeated_by_the_callers_word() {
     let site = Site::plain(&[Front::Reset, LIVE]);
@@ -588,6 +690,8 @@ fn a_kept_connection_that_was_closed_meanwhile_is_opened_anew_as_ever() {
     for _ in 0..3 {
         assert_eq!(get(&mut connection).expect("an answer"), hello());
         assert_eq!(connection.destination(), Some(site.at(0)), "nothing is held against it");
+        let kept = connection.response_record().map(|record| record.kept);
+        assert!(kept.is_none_or(|kept| kept == Some(site.at(0))), "no record denies the answer: {kept:?}");
     }
     assert_eq!(budget.available(), 3, "such a repetition is free");
     assert!(!site.remembered(0).is_demoted);

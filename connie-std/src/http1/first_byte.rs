@@ -47,6 +47,8 @@ where
     not_opened: Option<Box<ConnectError>>,
     /// The first was a kept connection that ended under the request, which the connection repeats by itself.
     is_stale: Option<HttpError>,
+    /// The caller has asked for an answer that was there, and later than its patience.
+    was_late: bool,
     record: ResponseRecord,
 }
 
@@ -65,13 +67,21 @@ where
     /// possible. Leaves all else to [`connie_http::HttpConnection::response`].
     pub(super) fn run(inner: &'c mut Inner<T>, finish: &ResponseFinish, pending: Pending) -> Ended {
         match Self::begin(inner, finish, pending) {
-            Some(mut this) => Ended { result: this.drive(), record: Some(this.record) },
+            Some(mut this) => {
+                let result = this.drive();
+                // What was handed over was not raced to its answer.
+                Ended { result, record: this.is_stale.is_none().then_some(this.record) }
+            }
             None => Ended { result: Ok(()), record: None },
         }
     }
 
     fn begin(inner: &'c mut Inner<T>, finish: &ResponseFinish, pending: Pending) -> Option<Self> {
         inner.sent_request(pending.body)?;
+        if inner.opener().leads_through_socks5() {
+            // That is a tunnel too: no other address of the proxy can mend what is behind it.
+            return None;
+        }
         // The connection itself reports a time that is up.
         let limit = inner.wait_limit().ok()?;
         let opening = inner.opener().record.as_ref()?;
@@ -92,10 +102,25 @@ where
             first_byte: None,
         };
         let (second, not_opened, is_stale) = (None, None, None);
-        Some(FirstByte { inner, race, retries, pending, limit, second, not_opened, is_stale, record })
+        let was_late = false;
+        Some(FirstByte {
+            inner,
+            race,
+            retries,
+            pending,
+            limit,
+            second,
+            not_opened,
+            is_stale,
+            was_late,
+            record,
+        })
     }
 
     fn drive(&mut self) -> Result<(), ClientError> {
+        // How long something took that came before the caller asked for it is not known.
+        let asked = self.now();
+        self.was_late = self.look_at_first() && asked.duration_since(self.record.sent) > self.record.patience;
         loop {
             if let Some(error) = self.is_stale {
                 return self.hand_over(error);
@@ -191,7 +216,8 @@ where
                 Ok(count) => rest = rest.get(count..).unwrap_or_default(),
                 Err(nb::Error::WouldBlock) => {
                     self.wait_for(Interest::Send, None)?;
-                    if self.look_at_first() {
+                    // Where it was lost, all hangs on the second.
+                    if self.look_at_first() && self.record.first_error.is_none() {
                         return Ok(());
                     }
                 }
@@ -323,7 +349,7 @@ where
                 self.inner.opener_mut().replace_by_second(opening, verdict);
             }
         }
-        if let (Some(sent), Some(came)) = (sent, self.record.first_byte) {
+        if let (Some(sent), Some(came), false) = (sent, self.record.first_byte, self.was_late) {
             self.inner.opener().learn_answer_time(came.duration_since(sent));
         }
     }
@@ -363,7 +389,7 @@ where
         let now = self.now();
         let failure =
             if error == HttpError::Canceled { ClientError::Http(error) } else { self.failure(error) };
-        self.inner.opener_mut().on_error(&error, now);
+        self.inner.opener_mut().on_error(&self.record.first_error.unwrap_or(error), now);
         if let Some(mut second) = self.second.take() {
             let sent = self.record.second.as_ref().and_then(|second| second.sent);
             let is_silent = sent.is_some_and(|sent| now.duration_since(sent) >= SILENCE);

@@ -172,6 +172,11 @@ impl RaceConnect {
         self.report_verdict(verdict);
     }
 
+    /// Whether a SOCKS5 proxy is between here and the server.
+    pub(super) fn leads_through_socks5(&self) -> bool {
+        self.socks5.is_some()
+    }
+
     fn report_verdict(&self, verdict: Verdict) {
         if let Some(report) = self.record.as_ref().and_then(|record| record.report.as_ref()) {
             report.report_to_memory(verdict);
