@@ -730,6 +730,18 @@ fn the_second_visit_goes_to_the_live_one_at_once_and_the_silent_one_comes_back()
     );
 }
 
+/// Patience is for requests that may be repeated: how long others take has no part in it.
+#[test]
+fn patience_is_not_learnt_from_requests_that_are_never_repeated() {
+    let site = Site::plain(&[Front::Answers(HELLO, Duration::from_millis(700))]);
+    let mut connection = site.http();
+    connection.set_response_finish(Some(ResponseFinish::new()));
+    ask(&mut connection, "POST").expect("an answer");
+    get(&mut connection).expect("an answer");
+    let patience = connection.response_record().expect("a race").patience;
+    assert_eq!(patience, Duration::from_secs(1));
+}
+
 /// Without a patience of its own the first has a second, and then as long as the host's answers take.
 #[test]
 fn patience_is_learnt_from_the_hosts_answers() {

@@ -349,7 +349,8 @@ where
                 self.inner.opener_mut().replace_by_second(opening, verdict);
             }
         }
-        if let (Some(sent), Some(came), false) = (sent, self.record.first_byte, self.was_late) {
+        let is_telling = self.pending.may_repeat && !self.was_late;
+        if let (Some(sent), Some(came), true) = (sent, self.record.first_byte, is_telling) {
             self.inner.opener().learn_answer_time(came.duration_since(sent));
         }
     }
