@@ -106,7 +106,7 @@ pub fn tls(failure: TlsFailure) -> &'static str {
             "check this machine's date, or accept any certificate with -k"
         }
         TlsFailure::CertificateRevoked | TlsFailure::CertificateInvalid => {
-            "the server needs another certificate; -k accepts any that is usable"
+            "the server needs another certificate; -k accepts any"
         }
         TlsFailure::NotTls => "check the port, or give an http URL",
         TlsFailure::Incompatible => "this program speaks TLS 1.2 and 1.3: the server needs an update",

@@ -213,7 +213,13 @@ fn a_certificate_that_is_no_authority_makes_nobody_else_trusted(door: Door) {
 fn insecure_takes_any_certificate(door: Door) {
     let tls = TlsOptions::new().insecure(true);
     let old = Authority::new().certify_until_2001(&["other.test"]);
-    for server in [TlsServer::echo(&old), TlsServer::echo_in_tls_1_2(&Identity::self_signed(&[]))] {
+    let unread = Identity::of_version_1();
+    for server in [
+        TlsServer::echo(&old),
+        TlsServer::echo_in_tls_1_2(&Identity::self_signed(&[])),
+        TlsServer::echo(&unread),
+        TlsServer::echo_in_tls_1_2(&unread),
+    ] {
         echoes(&mut connect(door, &tls, &[server.address()]).expect("a connection"));
     }
 }

@@ -466,6 +466,7 @@ fn tls(table: &mut Table) {
     row(table, "https", &good, &trusted);
     row(table, "an authority that nobody trusts", &good, &[]);
     row(table, "any certificate", &good, &["-k"]);
+    row(table, "a certificate of an old version", &Identity::of_version_1(), &["-k"]);
     row(table, "another name", &authority.certify(&["name.test"]), &trusted);
     row(table, "expired", &authority.certify_until_2001(&["127.0.0.1"]), &trusted);
     row(table, "not valid yet", &authority.certify_from_3001(&["127.0.0.1"]), &trusted);

@@ -311,12 +311,15 @@ fn own_certificates(options: &TlsOptions) -> Result<Vec<CertificateDer<'static>>
     Ok(own)
 }
 
-/// The certificates of a PEM text; `None` where there is none, or one is broken.
+/// The certificates of a PEM text; `None` where there is none, or one is broken. One that webpki does not
+/// take, such as one of X.509 version 1, does not stand in the way of the others.
 fn certificates(text: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(text).collect();
-    let whole =
-        |certificate: &CertificateDer<'_>| rustls::server::ParsedCertificate::try_from(certificate).is_ok();
-    found.ok().filter(|found| !found.is_empty() && found.iter().all(whole))
+    let is_broken = |certificate: &CertificateDer<'_>| {
+        let read = rustls::server::ParsedCertificate::try_from(certificate);
+        matches!(read, Err(rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)))
+    };
+    found.ok().filter(|found| !found.is_empty() && !found.iter().any(is_broken))
 }
 
 /// A server name that the caller gave.
@@ -425,6 +428,26 @@ impl From<TlsSetupError> for io::Error {
 mod tests {
     use super::*;
 
+    /// Of X.509 version 1, signed by itself.
+    const VERSION_1: &[u8] = b"\
+-----BEGIN CERTIFICATE-----\n\
+MIIBGTCBvwIUAXqOXL8aHLaz6GdtJSoqKn+MQoMwCgYIKoZIzj0EAwIwDjEMMAoG\n\
+A1UEAwwDb2xkMCAXDTI2MTEzMDE1MDQxN1oYDzIxMjYxMTA2MTUwNDE3WjAOMQww\n\
+CgYDVQQDDANvbGQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATNcvRnd4TVWOwA\n\
+DrfDrCI8sQgMuXjJAwevLrBSF2NtskPzNEAbwuGF6X10hxI3/xvbXUHr454P8yB/\n\
+9xzCzFnTMAoGCCqGSM49BAMCA0kAMEYCIQCW0zgf7pDjf6IdB50BNv7WsO9Wkub7\n\
+C9AwsOOBgvT5+AIhAIsKySN9HoJH0ThAb/6az/tno/JDQus613zs5gdk3EI3\n\
+-----END CERTIFICATE-----\n\
+";
+
+    #[test]
+    fn an_old_certificate_does_not_stand_in_the_way_of_others() {
+        assert_eq!(certificates(VERSION_1).map(|found| found.len()), Some(1));
+        let certificate = CertificateDer::from_pem_slice(VERSION_1).expect("PEM");
+        let read = rustls::server::ParsedCertificate::try_from(&certificate);
+        assert!(read.is_err(), "webpki does not take it");
+    }
+
     #[track_caller]
     fn expect_name(host: &str, name: &str) {
         assert_eq!(parse(host).expect(host).to_str(), name);
@@ -452,6 +475,7 @@ mod tests {
         assert_eq!(error(only(b"not PEM")), "no valid certificates in PEM");
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(error(only(broken)), "no valid certificates in PEM");
+        assert_eq!(error(only(&[VERSION_1, broken].concat())), "no valid certificates in PEM");
         let file = TlsOptions::new().ca_files(["/nonexistent/ca.pem"]);
         assert!(error(file).starts_with("could not read /nonexistent/ca.pem: "));
         let name = TlsOptions::new().server_name("a b".to_owned());

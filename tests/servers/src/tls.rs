@@ -103,6 +103,17 @@ impl Identity {
         Self::new(&parameters.self_signed(&key).expect("a certificate"), &key)
     }
 
+    /// One that says that it is of X.509 version 1, which webpki does not read.
+    #[must_use]
+    pub fn of_version_1() -> Self {
+        let identity = Self::self_signed(&[]);
+        let mut certificate = identity.certificate.to_vec();
+        // RFC 5280 section 4.1: `version [0] EXPLICIT Version`, where v3 is 2 and v1 is 0.
+        let version = certificate.windows(5).position(|bytes| bytes == [0xa0, 3, 2, 1, 2]);
+        certificate[version.expect("a version") + 4] = 0;
+        Self { certificate: certificate.into(), ..identity }
+    }
+
     /// What the holder of this certificate's key can sign, whether or not anybody has made it an authority.
     #[must_use]
     pub fn misused_as_authority(&self, names: &[&str]) -> Self {
@@ -120,13 +131,15 @@ impl Identity {
     #[must_use]
     pub fn server_config(&self, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("a key");
+        // `with_single_cert` reads the certificate, and webpki does not read each.
+        let shown = rustls::sign::CertifiedKey::new(vec![self.certificate.clone()], key);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .expect("versions that the provider has")
             .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], key)
-            .expect("a certificate and its key");
+            .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config
     }
