@@ -138,6 +138,15 @@ fn answers(table: &mut Table) {
         End::Wait,
         &[],
     );
+    odd_answers(table);
+    cut_off(table);
+    table.answer("a full disk", page, End::Wait, &["-o", "/dev/full"]);
+    table.answer("no such folder", page, End::Wait, &["-o", "/nonexistent/file"]);
+    table.answer("no name for a file", page, End::Wait, &["-O"]);
+}
+
+/// Answers that are not as the standard has them.
+fn odd_answers(table: &mut Table) {
     let fields = "X: 1\r\n".repeat(200);
     let many = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 4\r\n\r\npage");
     table.answer("two hundred fields", &many, End::Wait, &[]);
@@ -162,6 +171,10 @@ fn answers(table: &mut Table) {
     let beyond = "HTTP/1.1 600 Beyond\r\nContent-Length: 4\r\n\r\npage";
     table.answer("a status beyond 599", beyond, End::Wait, &[]);
     table.answer("a status beyond 599, which fails", beyond, End::Wait, &["-f"]);
+}
+
+/// Answers that end early, or not at all.
+fn cut_off(table: &mut Table) {
     table.answer("nothing", "", End::Close, &[]);
     table.answer("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", End::Close, &[]);
     table.answer(
@@ -209,9 +222,6 @@ fn answers(table: &mut Table) {
         End::Wait,
         &["-m", "1"],
     );
-    table.answer("a full disk", page, End::Wait, &["-o", "/dev/full"]);
-    table.answer("no such folder", page, End::Wait, &["-o", "/nonexistent/file"]);
-    table.answer("no name for a file", page, End::Wait, &["-O"]);
 }
 
 fn lines(table: &mut Table) {
@@ -308,6 +318,13 @@ fn redirects(table: &mut Table) {
 }
 
 fn files(table: &mut Table) {
+    resumed(table);
+    ranges(table);
+    bodies(table);
+    headers(table);
+}
+
+fn resumed(table: &mut Table) {
     let resumes =
         |table: &mut Table, what: &str, answer: fn(&crate::site::Asked) -> Reply, options: &[&str]| {
             table.row(what, |run| {
@@ -332,6 +349,12 @@ fn files(table: &mut Table) {
     resumes(table, "the whole", |_| Reply::ok("0123456789"), &[]);
     resumes(table, "a whole of that length", |_| Reply::ok("0123"), &[]);
     resumes(table, "416", |_| Reply::status("416 No", "Content-Range: bytes */4\r\n", "no"), &[]);
+    // With -f, curl 7.88 calls a file that is complete an error (22). Here it is none: nothing is missing.
+    resumes(table, "404", |_| Reply::status("404 No", "", "no"), &[]);
+    resumes(table, "404 with -f", |_| Reply::status("404 No", "", "no"), &["-f"]);
+}
+
+fn ranges(table: &mut Table) {
     let ranged: fn(&crate::site::Asked) -> Reply = |asked| match asked.header("range") {
         Some("bytes=0-4") => Reply::status("206 P", "Content-Range: bytes 0-4/10\r\n", "01234"),
         Some("bytes=-3") => Reply::status("206 P", "Content-Range: bytes 7-9/10\r\n", "789"),
@@ -343,9 +366,9 @@ fn files(table: &mut Table) {
     table.site("the end", ranged, "/", &["-r", "-3"]);
     table.site("two ranges", ranged, "/", &["-r", "0-1,5-6"]);
     table.site("a range that is ignored", ranged, "/", &["-r", "0-5"]);
-    // With -f, curl 7.88 calls a file that is complete an error (22). Here it is none: nothing is missing.
-    resumes(table, "404", |_| Reply::status("404 No", "", "no"), &[]);
-    resumes(table, "404 with -f", |_| Reply::status("404 No", "", "no"), &["-f"]);
+}
+
+fn bodies(table: &mut Table) {
     let echo: fn(&crate::site::Asked) -> Reply =
         |asked| Reply::ok(format!("{} {} {}", asked.method(), asked.target(), asked.body()));
     table.site(
@@ -371,6 +394,11 @@ fn files(table: &mut Table) {
     table.site("one that was not asked for", packed, "/", &[]);
     table.site("one that is none", packed, "/bad", &["--compressed"]);
     table.site("an unknown coding", packed, "/other", &["--compressed"]);
+}
+
+fn headers(table: &mut Table) {
+    let echo: fn(&crate::site::Asked) -> Reply =
+        |asked| Reply::ok(format!("{} {} {}", asked.method(), asked.target(), asked.body()));
     let seen: fn(&crate::site::Asked) -> Reply = |asked| {
         let names = ["authorization", "user-agent", "referer", "range", "x-one", "content-type"];
         let values: Vec<String> =
