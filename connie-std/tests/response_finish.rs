@@ -17,7 +17,7 @@ use connie_std::http1::{
 };
 use connie_std::memory::Remembered;
 use connie_std::{
-    HttpConnection, HttpsConnection, Memory, Options, OsPoller, Override, TlsConnector, TlsOptions,
+    Canceler, HttpConnection, HttpsConnection, Memory, Options, OsPoller, Override, TlsConnector, TlsOptions,
 };
 
 const HOST: &str = "name.test";
@@ -463,6 +463,28 @@ fn a_first_that_is_lost_while_the_second_is_being_opened_is_no_end() {
     let mut connection = site.https();
     assert_eq!(get(&mut connection).expect("an answer"), hello());
     site.had(&[1, 1]);
+}
+
+#[test]
+fn a_cancel_while_the_second_is_being_opened_is_what_the_error_says() {
+    for front in [Front::Reset, Front::Silent] {
+        let mut site = Site::secure(&[front]);
+        let mute = TlsServer::raw_at(SocketAddr::new(ip(2), site.port()), |mut tcp| {
+            io::copy(&mut tcp, &mut io::sink()).map(|_| ())
+        });
+        site.servers.push((mute, Arc::default()));
+        let mut connection = site.https();
+        let canceler = Canceler::new().expect("a canceler");
+        connection.options_mut().canceler = Some(canceler.clone());
+        let cancels = std::thread::spawn(move || {
+            pause(3 * PATIENCE);
+            canceler.cancel();
+        });
+        let (answer, took) = timed(|| get(&mut connection));
+        cancels.join().expect("it has ended");
+        assert!(matches!(answer, Err(ClientError::Http(HttpError::Canceled))), "{answer:?}");
+        assert!(took < 3 * PATIENCE + LATE, "{took:?}");
+    }
 }
 
 #[test]

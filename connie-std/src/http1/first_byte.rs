@@ -128,7 +128,7 @@ where
             let now = self.now();
             let output = self.race.poll_output(&mut self.retries.lock(), now);
             match output {
-                ResponseOutput::OpenSecond => self.open_second(),
+                ResponseOutput::OpenSecond => self.open_second()?,
                 ResponseOutput::SendSecond => self.send_second()?,
                 ResponseOutput::Wait(until) => self.wait(until)?,
                 ResponseOutput::Keep(side) => {
@@ -145,7 +145,7 @@ where
     }
 
     /// Opens a second connection, with an eye on the first: its first byte ends that.
-    fn open_second(&mut self) {
+    fn open_second(&mut self) -> Result<(), ClientError> {
         let began = self.now();
         let opened = self.open_beside_first();
         let mut second = SecondRecord { began, address: None, sent: None, error: None };
@@ -157,13 +157,21 @@ where
                 self.race.handle_second_opened();
             }
             Err(error) => {
+                // The first byte has canceled it, or else the caller has.
+                let (canceled, error) = match error {
+                    Some(error) if error.is_canceled() => (self.record.first_byte.is_none(), None),
+                    error => (false, error),
+                };
                 // Where there is no other address, there was no second connection.
-                let error = error.filter(|error| !error.is_canceled());
                 self.record.second = error.is_some().then_some(second);
                 self.not_opened = error;
                 self.race.handle_second_failed();
+                if canceled {
+                    return Err(self.give_up(HttpError::Canceled));
+                }
             }
         }
+        Ok(())
     }
 
     #[cfg(not(target_os = "wasi"))]
