@@ -303,7 +303,7 @@ mod tests {
         let addresses = [server.local_addr().unwrap(), "127.0.0.1:1".parse().unwrap()];
         let options = Options { memory: Some(Memory::new()), ..Options::default() };
         for leads in [false, true] {
-            let connected = connect(&addresses, &options).unwrap();
+            let connected = connect(addresses, &options).unwrap();
             let explanation = connected.report().explanation().unwrap();
             assert_eq!(explanation.whole().is_none(), leads);
             let json = serde_json::to_string(connected.report()).unwrap();

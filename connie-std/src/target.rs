@@ -431,7 +431,7 @@ mod tests {
             Target::from(("a.test", 1)),
             Target::from(list[0]),
             Target::from(&list),
-            Target::from(&[text.clone()]),
+            Target::from(std::slice::from_ref(&text)),
             Target::from(&pairs),
             Target::from(&inner),
             Target::from(&Target::from(text.clone())),

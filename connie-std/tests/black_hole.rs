@@ -41,7 +41,7 @@ fn addresses_that_are_dead_or_refuse_cost_the_others_nothing() {
     let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
     let closed = closed_port(here(3));
     let addresses = [hole.address(), closed.address(), server.address()];
-    let (winner, took) = timed(|| connect(&addresses, &within(LONG)).expect("a connection"));
+    let (winner, took) = timed(|| connect(addresses, &within(LONG)).expect("a connection"));
     assert_eq!((winner.destination(), winner.peer_addr().ok()), (addresses[2], Some(addresses[2])));
     let won = winner.timeline().attempts().find(|it| it.outcome == Some(AttemptOutcome::Established));
     assert_eq!(won.map(|it| it.destination), Some(addresses[2]));
@@ -65,7 +65,7 @@ fn the_deadline_holds_and_is_never_early() {
 fn of_silence_and_a_refusal_each_has_its_words() {
     let (hole, closed) = (BlackHole::open(any_port(2)), closed_port(here(3)));
     let (silent, refused) = (hole.address(), closed.address());
-    let error = connect(&[silent, refused], &within(Duration::from_millis(300))).expect_err("nowhere to go");
+    let error = connect([silent, refused], &within(Duration::from_millis(300))).expect_err("nowhere to go");
     let mut lines: Vec<_> = error.addresses().collect();
     lines.sort_unstable();
     assert_eq!(lines, [format!("{silent}: timed out"), format!("{refused}: connection refused")]);

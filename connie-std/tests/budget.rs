@@ -246,7 +246,7 @@ fn an_address_that_has_failed_keeps_no_socket_from_others() {
     let race = Options::default().race.deadline(Some(LONG)).hedge(false);
     let canceler = Canceler::new().expect("a canceler");
     let options = Options::new().race(race).budget(budget.clone()).canceler(canceler.clone());
-    let racing = std::thread::spawn(move || connect(&addresses, &options).map(drop));
+    let racing = std::thread::spawn(move || connect(addresses, &options).map(drop));
     while budget.free() != 7 {
         assert!(!racing.is_finished(), "the silent address alone needs one");
         std::thread::yield_now();
@@ -268,7 +268,7 @@ fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
     let canceler = Canceler::new().expect("a canceler");
     let late = Options::new().race(race).budget(budget.clone());
     let early = late.clone().canceler(canceler.clone());
-    let racing = std::thread::spawn(move || connect(&silent, &early).map(drop));
+    let racing = std::thread::spawn(move || connect(silent, &early).map(drop));
     while budget.free() > 0 {
         assert!(!racing.is_finished(), "it can use all four");
         std::thread::yield_now();

@@ -183,7 +183,7 @@ fn an_address_is_denied_wherever_it_comes_from() {
     assert_eq!(there.reached(), [ip("::1")]);
     // What is allowed is as it was: in the order that the caller wants, of the families that he wants.
     let list = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), (PUBLIC, port).into()];
-    assert_eq!(connect(&list, &options).expect("a connection").destination(), list[1]);
+    assert_eq!(connect(list, &options).expect("a connection").destination(), list[1]);
     let only_v6 = options.race.clone().families(Families::Only(Family::V6));
     let none = connect((PUBLIC.to_string().as_str(), port), &options.race(only_v6)).map(drop);
     assert!(!matches!(none.expect_err("another family").kind(), ConnectErrorKind::Denied(_)));

@@ -81,7 +81,7 @@ fn the_host_that_answers_wins() {
     let ports = [closed.address(), hole.address(), live.address()].map(port);
     let options = knowing(&[("a.test", Ok(here(2))), ("b.test", Ok(here(3))), ("c.test", Ok(here(4)))]);
     let hosts = [("a.test", ports[0]), ("b.test", ports[1]), ("c.test", ports[2])];
-    let won = connect(&hosts, &options).expect("a connection");
+    let won = connect(hosts, &options).expect("a connection");
     assert_eq!(won.destination(), live.address());
     assert_eq!(won.report().won_by(), Some(("c.test", ports[2])));
     assert_eq!(won.report().host_of(hole.address()), Some(("b.test", ports[1])));
@@ -95,7 +95,7 @@ fn a_look_up_that_fails_or_hangs_holds_up_no_other() {
     let live = server(4);
     let options = knowing(&[("fails.test", Err(QueryError::ServerFailure)), ("b.test", Ok(here(4)))]);
     let hosts = [("hangs.test", 1), ("fails.test", 2), ("b.test", port(live.address()))];
-    let started = std::thread::spawn(move || connect(&hosts, &options).expect("a connection"));
+    let started = std::thread::spawn(move || connect(hosts, &options).expect("a connection"));
     let won = started.join().expect("no panic");
     assert_eq!(won.report().won_by().map(|(host, _)| host), Some("b.test"));
     assert!(won.timeline().summary().ended.is_some_and(|ended| ended < Duration::from_secs(10)));
@@ -164,9 +164,9 @@ fn a_memory_knows_a_list() {
     memory.set_settings(settings);
     let options = knowing(&[("a.test", Ok(here(4))), ("b.test", Ok(here(5))), ("B.test", Ok(here(5)))]);
     let options = options.memory(memory);
-    let first = connect(&[("a.test", ports[0]), ("b.test", ports[1])], &options).expect("a connection");
+    let first = connect([("a.test", ports[0]), ("b.test", ports[1])], &options).expect("a connection");
     assert_eq!(first.timeline().summary().attempts, 2);
-    let second = connect(&[("B.test", ports[1]), ("a.test", ports[0])], &options).expect("a connection");
+    let second = connect([("B.test", ports[1]), ("a.test", ports[0])], &options).expect("a connection");
     let the = |part| second.report().explanation().and_then(|it| it.the(part)).map(|it| it.address());
     assert_eq!(the(AddressPart::Lead), Some(first.destination()));
     // One visit in 32 explores another beside it.
@@ -228,7 +228,7 @@ fn the_filter_holds_for_each_host() {
     let mut options = knowing(&[("a.test", Ok(here(2))), ("b.test", Ok(here(4)))]);
     options.filter = AddressFilter::default().deny("127.0.0.2".parse().expect("a network"));
     let hosts = [("a.test", port(denied.address())), ("b.test", port(live.address())), ("127.0.0.2", 9)];
-    let won = connect(&hosts, &options).expect("a connection");
+    let won = connect(hosts, &options).expect("a connection");
     assert_eq!(won.destination(), live.address());
     let mut told = won.report().denied().to_vec();
     told.sort_unstable();
@@ -247,7 +247,7 @@ fn an_observer_is_told_of_all() {
         tells.lock().unwrap().push((observed.host().to_owned(), observed.port()));
     }));
     let hosts = [("a.test", port(live.address())), ("hangs.test", 7)];
-    connect(&hosts, &options).expect("a connection");
+    connect(hosts, &options).expect("a connection");
     let wanted = (format!("a.test:{}, hangs.test:7", port(live.address())), 0);
     assert_eq!(*told.lock().unwrap(), [wanted]);
 }

@@ -79,7 +79,7 @@ fn addresses_among_the_hosts_need_a_name() {
         tls.connect(&[Target::from("a.test:1"), Target::from(&addresses)], &within(LIMIT)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::NoServerName), "{error}");
     let nobody: [&str; 0] = [];
-    let error = tls.connect(&nobody, &within(LIMIT)).unwrap_err();
+    let error = tls.connect(nobody, &within(LIMIT)).unwrap_err();
     assert_eq!(error.to_string(), "the list of addresses is empty: give at least one");
 }
 

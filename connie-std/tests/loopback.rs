@@ -41,7 +41,7 @@ fn race_failure(error: &ConnectError) -> Failure {
 fn the_winner_is_a_blocking_stream_that_carries_data_both_ways() {
     let (listener, address) = listener();
     let (_held, refused) = refusing();
-    let mut winner = connect(&[refused, address], &Options::default()).expect("a connection");
+    let mut winner = connect([refused, address], &Options::default()).expect("a connection");
     assert_eq!((winner.destination(), winner.peer_addr().ok()), (address, Some(address)));
     assert!(winner.nodelay().expect("an option"));
 
@@ -63,7 +63,7 @@ fn the_winner_is_a_blocking_stream_that_carries_data_both_ways() {
 fn what_the_race_did_stays_with_the_stream() {
     let (_listener, address) = listener();
     let (_held, refused) = refusing();
-    let winner = connect(&[refused, address], &Options::default()).expect("a connection");
+    let winner = connect([refused, address], &Options::default()).expect("a connection");
     let fates: Vec<_> = winner.timeline().attempts().map(|it| (it.destination, it.outcome)).collect();
     // A system that refuses in the call itself is as good as one that refuses a moment later, or is too slow
     // to.
@@ -78,7 +78,7 @@ fn what_the_race_did_stays_with_the_stream() {
 #[test]
 fn an_address_that_refuses_fails_the_race_by_that_name() {
     let (_held, refused) = refusing();
-    let error = connect(&[refused], &Options::default()).expect_err("a refusal");
+    let error = connect([refused], &Options::default()).expect_err("a refusal");
     assert_eq!(race_failure(&error), Failure::AllAttemptsFailed);
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{refused}: connection refused")]);
     let text = format!("could not connect to {refused}: connection refused");
@@ -101,7 +101,7 @@ fn a_refusal_tells_more_than_that_there_is_no_way() {
     let (_held, refused) = refusing();
     let group = SocketAddr::from(([224, 0, 0, 1], refused.port()));
     for addresses in [[group, refused], [refused, group]] {
-        let error = connect(&addresses, &Options::default()).expect_err("a refusal");
+        let error = connect(addresses, &Options::default()).expect_err("a refusal");
         let each = format!("{refused}: connection refused; {group}: unreachable");
         assert!(error.to_string().ends_with(&each), "{error}");
         assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CONNREFUSED.raw_os_error()));
@@ -219,7 +219,7 @@ fn a_race_that_was_canceled_before_it_began_opens_nothing() {
     let canceler = Canceler::new().expect("a canceler");
     canceler.cancel();
     let options = Options::new().canceler(canceler);
-    for result in [connect(&[address], &options), connect(("127.0.0.1", address.port()), &options)] {
+    for result in [connect([address], &options), connect(("127.0.0.1", address.port()), &options)] {
         let error = result.expect_err("canceled");
         assert!(error.is_canceled());
         assert_eq!(error.timeline().map(|timeline| timeline.attempts().count()), Some(0));
@@ -257,7 +257,7 @@ fn a_loop_that_goes_on_after_interrupted_ends() {
 fn a_deadline_that_has_passed_opens_nothing() {
     let (listener, address) = listener();
     let race = Config::all_at_once().deadline(Some(Duration::ZERO));
-    let error = connect(&[address], &Options::new().race(race)).expect_err("too late");
+    let error = connect([address], &Options::new().race(race)).expect_err("too late");
     assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
     listener.set_nonblocking(true).expect("an option");
     assert_eq!(listener.accept().expect_err("nobody called").kind(), ErrorKind::WouldBlock);
@@ -302,7 +302,7 @@ fn a_stream_becomes_a_socket_of_the_stack_and_back() {
     let mut stack = OsStack::default();
     assert!(matches!(stack.receive(&mut socket, &mut [0]), Err(nb::Error::WouldBlock)));
     assert_eq!(socket.into_stream().and_then(|stream| stream.peer_addr().ok()), Some(address));
-    let (socket, destination, _) = connect_socket(&[address], &Options::default()).expect("a connection");
+    let (socket, destination, _) = connect_socket([address], &Options::default()).expect("a connection");
     assert_eq!((destination, socket.into_stream().is_some()), (address, true));
     drop(listener);
 }

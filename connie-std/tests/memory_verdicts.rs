@@ -259,7 +259,7 @@ mod tls {
         let of = |host: &str| {
             let race = Config::staggered();
             let options = Options::new().race(race).memory(memory.for_host(host));
-            let stream = connector.connect(&addresses, &options).expect("a connection");
+            let stream = connector.connect(addresses, &options).expect("a connection");
             let explanation = stream.report().explanation().expect("a memory");
             // One visit in 32 explores it.
             let demoted = explanation.the(AddressPart::Demoted).or(explanation.the(AddressPart::Explored));

@@ -38,7 +38,7 @@ fn a_race_that_was_won() {
     let (_held, refused) = refusing();
     let log = Log::default();
     let options = log.options(within(LONG));
-    let stream = connect(&[refused, address], &options).expect("a connection");
+    let stream = connect([refused, address], &options).expect("a connection");
     let told = log.only();
     assert_eq!((told.host.as_str(), told.port), ("127.0.0.1", refused.port()));
     assert_eq!((told.outcome, told.winner, told.error), (RaceOutcome::Won, Some(address), None));

@@ -266,7 +266,7 @@ fn what_became_of_the_others_stays_with_the_stream(door: Door) {
     // One after the other, so that the bad one has failed before the good one begins.
     let options = Options::new().race(Config::one_by_one());
     let tls = door.connector(&world.options());
-    let stream = tls.connect(&[bad.address(), good.address()], &options).expect("a connection");
+    let stream = tls.connect([bad.address(), good.address()], &options).expect("a connection");
     let outcomes: Vec<_> = stream.timeline().attempts().map(|attempt| attempt.outcome).collect();
     let failed = AttemptOutcome::Failed(AttemptErrorKind::Tls(TlsFailure::CertificateName));
     assert_eq!(outcomes, [Some(failed), Some(AttemptOutcome::Established)]);
@@ -303,13 +303,13 @@ fn a_memory_leads_to_the_server_that_has_shaken_hands(door: Door) {
     let servers = [TlsServer::echo(&world.identity), TlsServer::echo(&world.identity)];
     let addresses = servers.each_ref().map(TlsServer::address);
     let options = Options::new().memory(patient_memory());
-    connie_std::connect(&addresses, &options).expect("a connection to TCP");
+    connie_std::connect(addresses, &options).expect("a connection to TCP");
     let tls = door.connector(&world.options());
-    let first = tls.connect(&addresses, &options).expect("a connection");
+    let first = tls.connect(addresses, &options).expect("a connection");
     assert_eq!(first.timeline().summary().attempts, 2);
     let mut explored = 0;
     for _ in 0..4 {
-        let later = tls.connect(&addresses, &options).expect("a connection");
+        let later = tls.connect(addresses, &options).expect("a connection");
         let tried: Vec<_> = later.timeline().attempts().map(|it| it.destination).collect();
         assert_eq!(tried[0], first.destination());
         explored += tried.len() - 1;
@@ -340,8 +340,8 @@ fn a_winner_that_fails_in_tls_leads_no_more(door: Door) {
     let (good, bad) = std::iter::repeat_with(servers).find(is_fit).expect("some time");
     let tls = door.connector(&to_tcp(world.options()));
     let options = Options::new().memory(patient_memory());
-    fails(tls.connect(&[bad.address()], &options), TlsFailure::NotTls);
-    let stream = tls.connect(&[good.address(), bad.address()], &options).expect("the good one is better");
+    fails(tls.connect([bad.address()], &options), TlsFailure::NotTls);
+    let stream = tls.connect([good.address(), bad.address()], &options).expect("the good one is better");
     assert_eq!(stream.destination(), good.address());
     assert!(
         options.memory.expect("one").entries().iter().any(|it| it.address == bad.address() && !it.is_live)
@@ -381,7 +381,7 @@ fn silence_within_the_handshake_lasts_until_the_deadline(door: Door) {
     let options = Options::new().race(race);
     for tls in [world.options(), to_tcp(world.options())] {
         let tls = door.connector(&tls);
-        let error = tls.connect(&[silent.address()], &options).expect_err("silence");
+        let error = tls.connect([silent.address()], &options).expect_err("silence");
         match error.kind() {
             ConnectErrorKind::Race(failure, _) => assert_eq!(*failure, Failure::DeadlineExceeded),
             ConnectErrorKind::Tls(..) => {}
@@ -447,7 +447,7 @@ fn aborting_a_socket_resets_it() {
     let (server, told) = end_teller(&world);
     let tls = TlsConnector::new(&world.options()).expect("usable options");
     let (mut stack, mut socket, ..) =
-        tls.connect_socket(&[server.address()], &Options::default()).expect("a connection");
+        tls.connect_socket([server.address()], &Options::default()).expect("a connection");
     assert_eq!(nb::block!(stack.receive(&mut socket, &mut [0])).expect("received"), 1);
     stack.abort(socket);
     assert_eq!(limits::told(&told), Err(ErrorKind::ConnectionReset));
@@ -487,7 +487,7 @@ fn a_canceler_ends_a_handshake(door: Door) {
             Ok(())
         });
         let options = Options::new().canceler(canceler);
-        let error = door.connector(&tls).connect(&[silent.address()], &options).expect_err("canceled");
+        let error = door.connector(&tls).connect([silent.address()], &options).expect_err("canceled");
         assert!(error.is_canceled(), "{error:?}");
         assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionAborted);
         assert_eq!(limits::told(&told), Err(ErrorKind::ConnectionReset));
@@ -507,7 +507,7 @@ fn a_connection_holds_its_place_in_a_budget(door: Door) {
         drop(stream);
         assert_eq!(budget.free(), 8);
         door.connector(&world.options())
-            .connect(&[closed_port(addresses[0].ip()).address()], &options)
+            .connect([closed_port(addresses[0].ip()).address()], &options)
             .expect_err("nobody");
         assert_eq!(budget.free(), 8);
     }
@@ -552,7 +552,7 @@ fn the_protocols_are_those_of_the_caller_s_own_configuration(door: Door) {
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let tls = TlsConnector::from_rustls(config, Some(HOST), FinishLine::Tls).expect("a name");
-        door.over(tls).connect(&[server.address()], &Options::default())
+        door.over(tls).connect([server.address()], &Options::default())
     };
     let agreed = |protocols: &[&[u8]]| connect(protocols).expect("a connection").alpn().map(<[u8]>::to_vec);
     assert_eq!(agreed(&[b"h2", b"http/1.1"]), Some(b"http/1.1".to_vec()));

@@ -695,7 +695,7 @@ fn a_memory_is_shared_with_threads() {
         let first = connect(&addresses, &options).await.expect("a connection");
         assert_eq!(first.timeline().summary().attempts, 3);
         let second = connect(&addresses, &options).await.expect("a connection");
-        let third = connie_std::connect(&addresses, &options).expect("a connection");
+        let third = connie_std::connect(addresses, &options).expect("a connection");
         for later in [second.report(), third.report()] {
             let the = |part| later.explanation().and_then(|it| it.the(part)).map(|it| it.address());
             assert_eq!(the(AddressPart::Lead), Some(first.destination()));
