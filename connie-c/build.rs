@@ -1,5 +1,5 @@
-//! Threads that look names up run the library's code until they have nothing to do, so a library that was opened with `dlopen` must
-//! stay in memory after `dlclose`.
+//! Threads that look names up run the library's code until they have nothing to do, so a library that was
+//! opened with `dlopen` must stay in memory after `dlclose`.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -136,8 +136,8 @@ impl Error {
         }
     }
 
-    /// The body could not be read, or not decoded. `resumes` says whether what has come is in a file, `compressed`
-    /// whether compression was asked for.
+    /// The body could not be read, or not decoded. `resumes` says whether what has come is in a file,
+    /// `compressed` whether compression was asked for.
     pub fn body(error: io::Error, resumes: bool, compressed: bool) -> Self {
         match error.downcast::<HttpError>() {
             Ok(error) => Error::exchange(error, ExchangeRoute { resumes, ..ExchangeRoute::default() }),

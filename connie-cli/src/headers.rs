@@ -1,4 +1,5 @@
-//! The header fields that options ask for, besides those that `-H` spells out: files of them, and what `--json` implies.
+//! The header fields that options ask for, besides those that `-H` spells out: files of them, and what
+//! `--json` implies.
 
 use std::io::Read;
 use std::path::Path;

@@ -234,10 +234,10 @@ impl<'a> Session<'a> {
         // within it.
         let options = self.args.race.options(None);
         let (host, port) = &route.end;
-        let to_https_proxy = route.proxy.as_ref().is_some_and(|proxy| proxy.kind == ProxyKind::Https);
+        let is_https_proxy = route.proxy.as_ref().is_some_and(|proxy| proxy.kind == ProxyKind::Https);
         let made = match route.scheme {
-            Scheme::Http if to_https_proxy && !route.tunnels => {
-                self.to_https_proxy(&route, options, buffer)?
+            Scheme::Http if is_https_proxy && !route.tunnels => {
+                self.https_proxy_connection(&route, options, buffer)?
             }
             Scheme::Http => AnyConnection::http(host, *port, options, buffer),
             Scheme::Https => self.secure(&route, options, buffer)?,
@@ -279,7 +279,7 @@ impl<'a> Session<'a> {
 
     /// A connection by TLS to the proxy, which is asked for the server's answer.
     #[cfg(feature = "tls")]
-    fn to_https_proxy(
+    fn https_proxy_connection(
         &mut self,
         route: &Route,
         options: Options,
@@ -289,7 +289,7 @@ impl<'a> Session<'a> {
     }
 
     #[cfg(not(feature = "tls"))]
-    fn to_https_proxy(
+    fn https_proxy_connection(
         &mut self,
         _: &Route,
         _: Options,

@@ -1,4 +1,5 @@
-//! `connie race --watch`: the race again and again, a line each, for those who wait for something to break or to be mended.
+//! `connie race --watch`: the race again and again, a line each, for those who wait for something to break or
+//! to be mended.
 
 use std::fmt::{self, Display};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

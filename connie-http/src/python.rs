@@ -1,7 +1,8 @@
 //! Each method, attribute and exception of Python's `http.client`, and where it is here, or why not.
 //!
-//! Those that have a counterpart can be typed into the search box of these docs. What the two make of the same bytes is compared in the
-//! project's tests, answer by answer: where they differ, it is by a clause of the standard.
+//! Those that have a counterpart can be typed into the search box of these docs. What the two make of the
+//! same bytes is compared in the project's tests, answer by answer: where they differ, it is by a clause of
+//! the standard.
 //!
 //! # `HTTPConnection`
 //!

@@ -858,7 +858,8 @@ mod ownership {
 mod coded {
     use super::*;
 
-    /// The framing and the codings of a response to a connection that takes coded bodies, and what is read of it.
+    /// The framing and the codings of a response to a connection that takes coded bodies, and what is read of
+    /// it.
     #[track_caller]
     fn takes(head: &str, body: &str) -> Result<(Vec<u8>, Vec<u8>, bool), HttpError> {
         let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}");

@@ -10,8 +10,9 @@ use connie_core::Instant;
 
 use crate::clock::OsClock;
 
-/// Calls `poll` until it breaks with a result, with this thread parked in between until the moment by `clock` that it continued with (for
-/// ever where that is `None`). `None` where `canceled` says so, which it is asked every 20 ms.
+/// Calls `poll` until it breaks with a result, with this thread parked in between until the moment by `clock`
+/// that it continued with (for ever where that is `None`). `None` where `canceled` says so, which it is asked
+/// every 20 ms.
 pub(crate) fn block_on<T>(
     mut poll: impl FnMut(&Waker) -> ControlFlow<T, Option<Instant>>,
     clock: OsClock,
@@ -42,7 +43,8 @@ pub(crate) fn park(time: Duration) {
     std::thread::park_timeout(time);
 }
 
-/// A component has one thread, in which nothing comes free while it waits: the deadline ends that. std's parking does not wait there.
+/// A component has one thread, in which nothing comes free while it waits: the deadline ends that. std's
+/// parking does not wait there.
 #[cfg(target_os = "wasi")]
 #[expect(clippy::disallowed_methods, reason = "waiting is this adapter's work")]
 fn park(time: Duration) {

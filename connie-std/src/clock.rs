@@ -25,7 +25,8 @@ impl OsClock {
             + Duration::from_micros(u64::try_from(self.std.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// The time since the clock was started, as it is at `moment`. For a program whose time is not the operating system's.
+    /// The time since the clock was started, as it is at `moment`. For a program whose time is not the
+    /// operating system's.
     #[cfg(feature = "tokio")]
     pub(crate) fn at(self, moment: std::time::Instant) -> Instant {
         let since_start = moment.saturating_duration_since(self.std);

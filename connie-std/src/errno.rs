@@ -1,6 +1,7 @@
 //! Every error number that a call of a connection attempt can end with, and what it means.
 //!
-//! One table, [`ROWS`]. [`OsError`](crate::OsError) takes its meaning from there, and `docs/errno.md` is written from it.
+//! One table, [`ROWS`]. [`OsError`](crate::OsError) takes its meaning from there, and `docs/errno.md` is
+//! written from it.
 
 use connie_core::AttemptErrorKind;
 use connie_core::AttemptErrorKind::{
@@ -59,7 +60,8 @@ pub(crate) struct Row {
     pub(crate) when: &'static str,
 }
 
-/// Numbers on Linux (but for MIPS and SPARC), Apple's systems, FreeBSD, NetBSD, OpenBSD and Windows. 0 is none.
+/// Numbers on Linux (but for MIPS and SPARC), Apple's systems, FreeBSD, NetBSD, OpenBSD and Windows. 0 is
+/// none.
 #[cfg(test)]
 pub(crate) type Numbers = [i32; 6];
 
@@ -155,8 +157,8 @@ const NO_DESCRIPTOR: &str = "no socket left: this process has no descriptor left
 
 const NO_PORT: &str = "no free port on this side";
 
-/// Every row. None is [`StackGone`](AttemptErrorKind::StackGone): whatever a call on one socket says, it says of that
-/// socket and its address. What no row has is [`Other`], in the system's words.
+/// Every row. None is [`StackGone`](AttemptErrorKind::StackGone): whatever a call on one socket says, it says
+/// of that socket and its address. What no row has is [`Other`], in the system's words.
 pub(crate) const ROWS: &[Row] = {
     use Means::{AskAgain, AskEach, Begun, Fails, Ignored, Wakes};
     &[
@@ -280,7 +282,8 @@ pub(crate) fn has_woken(errno: Errno) -> bool {
     find(Call::Poll, errno).is_some_and(|row| row.means == Means::Wakes)
 }
 
-/// The table's own words for an error of this kind and number. What two calls say of one of both they say in the same words.
+/// The table's own words for an error of this kind and number. What two calls say of one of both they say in
+/// the same words.
 pub(crate) fn words(kind: AttemptErrorKind, errno: Errno) -> Option<&'static str> {
     let name = name(errno)?;
     let mut rows = ROWS.iter().filter(|row| row.means == Means::Fails(kind) && row.names.contains(&name));

@@ -3,14 +3,16 @@
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// The most ports that one attempt tries. Each costs some calls, during which a task's runtime does nothing else.
+/// The most ports that one attempt tries. Each costs some calls, during which a task's runtime does nothing
+/// else.
 pub(crate) const MOST_TRIED: usize = 256;
 
 /// The port of a long range that was tried last, by whatever attempt of the process.
 static LAST: AtomicU16 = AtomicU16::new(0);
 
-/// The ports that an attempt tries: all of a range of up to [`MOST_TRIED`], from the least up. Of a longer one so many, from where the
-/// last search has ended: else a program with that many connections to one address would never come past them.
+/// The ports that an attempt tries: all of a range of up to [`MOST_TRIED`], from the least up. Of a longer
+/// one so many, from where the last search has ended: else a program with that many connections to one
+/// address would never come past them.
 pub(crate) struct LocalPorts<'a> {
     range: RangeInclusive<u16>,
     next: u16,

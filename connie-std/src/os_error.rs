@@ -63,7 +63,8 @@ impl OsError {
         OsError { error: error.into(), origin: Origin::Setup(step) }
     }
 
-    /// For those who have no race that keeps the option's name: where the set-up failed, in words that have it.
+    /// For those who have no race that keeps the option's name: where the set-up failed, in words that have
+    /// it.
     pub(crate) fn into_named(self) -> io::Error {
         match self.origin {
             Origin::Setup(_) if self.error.raw_os_error().is_some() => {
@@ -118,7 +119,8 @@ impl From<OsError> for io::Error {
 impl TcpError for OsError {
     fn kind(&self) -> TcpErrorKind {
         match self.error.kind() {
-            // Not a reset: that is no end of what the peer had to say, and a body that it cuts short must not pass for whole.
+            // Not a reset: that is no end of what the peer had to say, and a body that it cuts short must not
+            // pass for whole.
             io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => TcpErrorKind::PipeClosed,
             _ => TcpErrorKind::Other,
         }
@@ -144,8 +146,8 @@ impl std::error::Error for OsError {
 /// Why an address of the family that has no source address is not tried.
 pub(crate) const LEFT_OUT: &str = "left out: a source address was given for the other family alone";
 
-/// The error in the table's words or in the operating system's, where those say more, without the number, which
-/// [the cause](connie_core::verdict::AttemptFailure) tells.
+/// The error in the table's words or in the operating system's, where those say more, without the number,
+/// which [the cause](connie_core::verdict::AttemptFailure) tells.
 pub(crate) fn describe(error: AttemptError) -> String {
     match (error.kind(), error.number()) {
         // No call has failed.

@@ -1,5 +1,5 @@
-//! Which process this is. The child of a fork has a copy of all that its parent had, and of its threads only the one that forked: what another
-//! had locked stays locked, and what one was to do is not done.
+//! Which process this is. The child of a fork has a copy of all that its parent had, and of its threads only
+//! the one that forked: what another had locked stays locked, and what one was to do is not done.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::clock::OsClock;
 
-/// This process. A number is given again when a process has ended: a descendant that has its ancestor's is taken for it.
+/// This process. A number is given again when a process has ended: a descendant that has its ancestor's is
+/// taken for it.
 #[cfg(unix)]
 pub(crate) fn this() -> u32 {
     std::process::id()
@@ -19,11 +20,13 @@ pub(crate) fn this() -> u32 {
     1
 }
 
-/// How long a child looks for the moment at which the lock is free. Each of its own threads holds it for microseconds.
+/// How long a child looks for the moment at which the lock is free. Each of its own threads holds it for
+/// microseconds.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A lock that is held for short whiles, and that the child of a fork can take too. Where a thread of the parent held it when the process
-/// was forked, it is lost to the child, which learns that and does not wait for ever.
+/// A lock that is held for short whiles, and that the child of a fork can take too. Where a thread of the
+/// parent held it when the process was forked, it is lost to the child, which learns that and does not wait
+/// for ever.
 #[derive(Debug)]
 pub(crate) struct ProcessLock<T> {
     /// The process that has used it last.
@@ -44,7 +47,8 @@ impl<T> ProcessLock<T> {
         ProcessLock { home: AtomicU32::new(0), lost: AtomicU32::new(0), inside: Mutex::new(inside) }
     }
 
-    /// Locks it. What another process has left there goes through `inherit` first. `None` where it is lost to this process.
+    /// Locks it. What another process has left there goes through `inherit` first. `None` where it is lost to
+    /// this process.
     pub(crate) fn lock(&self, inherit: impl FnOnce(&mut T)) -> Option<MutexGuard<'_, T>> {
         let this = this();
         if self.home.load(Ordering::Acquire) == this {
@@ -54,8 +58,8 @@ impl<T> ProcessLock<T> {
         self.enter(this, inherit)
     }
 
-    /// As [`lock`](Self::lock), without a question to the system where nobody holds it: then what another process has left there may still be
-    /// as it was.
+    /// As [`lock`](Self::lock), without a question to the system where nobody holds it: then what another
+    /// process has left there may still be as it was.
     pub(crate) fn lock_again(&self, inherit: impl FnOnce(&mut T)) -> Option<MutexGuard<'_, T>> {
         self.inside.try_lock().ok().or_else(|| self.lock(inherit))
     }
@@ -66,7 +70,8 @@ impl<T> ProcessLock<T> {
         if self.lost.load(Ordering::Acquire) == this {
             return None;
         }
-        // Where nobody has used it, no fork has come between: whoever holds it is a thread of this process, however long that takes.
+        // Where nobody has used it, no fork has come between: whoever holds it is a thread of this process,
+        // however long that takes.
         if self.home.compare_exchange(0, this, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             return Some(self.inside.lock().unwrap_or_else(PoisonError::into_inner));
         }

@@ -1,9 +1,10 @@
 //! The steps of a socket's set-up, which can fail.
 
-/// What a socket is set up with before it is connected, by the field of [`Options`](crate::Options) or of its `SocketOptions` that asks for
-/// it.
+/// What a socket is set up with before it is connected, by the field of [`Options`](crate::Options) or of its
+/// `SocketOptions` that asks for it.
 ///
-/// Where one fails, the attempt's [`AttemptErrorKind`](connie_core::AttemptErrorKind) is `Setup` of its number:
+/// Where one fails, the attempt's [`AttemptErrorKind`](connie_core::AttemptErrorKind) is `Setup` of its
+/// number:
 ///
 /// | number | name |
 /// |---|---|
@@ -62,7 +63,8 @@ impl SetupStep {
         SetupStep::OnSocket,
     ];
 
-    /// Its number in an [`AttemptErrorKind::Setup`](connie_core::AttemptErrorKind::Setup). It stays what it is in later versions.
+    /// Its number in an [`AttemptErrorKind::Setup`](connie_core::AttemptErrorKind::Setup). It stays what it
+    /// is in later versions.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8

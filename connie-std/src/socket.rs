@@ -40,8 +40,8 @@ pub struct OsStack {
     pub socket: SocketOptions,
     /// What the program itself does with each socket before it is connected. Default: nothing.
     pub on_socket: Option<OnSocket>,
-    /// Whether a connection that is established sends small segments at once (`TCP_NODELAY`). Default: yes, since a client that
-    /// writes a request and then reads gains nothing from waiting for more.
+    /// Whether a connection that is established sends small segments at once (`TCP_NODELAY`). Default: yes,
+    /// since a client that writes a request and then reads gains nothing from waiting for more.
     pub nodelay: bool,
 }
 
@@ -66,7 +66,8 @@ enum OsSocketState {
     /// No descriptor yet: its family is not known before `connect`.
     #[default]
     New,
-    /// `writable` once a readiness wait has seen the handshake end; `vain` counts how often that had ended in nothing.
+    /// `writable` once a readiness wait has seen the handshake end; `vain` counts how often that had ended in
+    /// nothing.
     Connecting {
         fd: OwnedFd,
         writable: bool,
@@ -85,7 +86,8 @@ pub(crate) enum Begun {
 }
 
 impl OsSocket {
-    /// The stream, still non-blocking, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
+    /// The stream, still non-blocking, where the socket is connected. Its place in a
+    /// [`SocketBudget`](crate::SocketBudget) is free then.
     #[must_use]
     pub fn into_stream(self) -> Option<TcpStream> {
         self.into_parts().0
@@ -164,7 +166,8 @@ impl TryFrom<TcpStream> for OsSocket {
 }
 
 impl OsStack {
-    /// Hands over why [`OnSocket`] refused sockets of the race, where the attempts' errors have no number for it.
+    /// Hands over why [`OnSocket`] refused sockets of the race, where the attempts' errors have no number for
+    /// it.
     pub(crate) fn take_notes(&self) -> Vec<Note> {
         self.on_socket.as_ref().map(OnSocket::take_notes).unwrap_or_default()
     }
@@ -247,8 +250,9 @@ impl OsStack {
         }
     }
 
-    /// Whether this machine has a source address for `remote`: then `EADDRNOTAVAIL` of a `connect` speaks of ports. A UDP socket tells, which
-    /// takes none of TCP's and sends nothing. It goes by the route that the connection would have taken.
+    /// Whether this machine has a source address for `remote`: then `EADDRNOTAVAIL` of a `connect` speaks of
+    /// ports. A UDP socket tells, which takes none of TCP's and sends nothing. It goes by the route that the
+    /// connection would have taken.
     fn has_source(&self, remote: SocketAddr) -> bool {
         let ask = || {
             let family = if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
@@ -372,15 +376,17 @@ fn bind(fd: &OwnedFd, source: IpAddr, port: u16) -> Result<(), OsError> {
 fn start(fd: OwnedFd, remote: SocketAddr) -> Result<Begun, Errno> {
     match rustix::net::connect(&fd, &remote) {
         Ok(()) => Ok(Begun::Connected(fd)),
-        // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on Windows alone:
-        // elsewhere nothing was begun, and a socket that never will be connected is writable and shows no error.
+        // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on
+        // Windows alone: elsewhere nothing was begun, and a socket that never will be connected is writable
+        // and shows no error.
         Err(errno) if has_begun(errno) => Ok(Begun::Connecting(fd)),
         Err(errno) => Err(errno),
     }
 }
 
-/// How often a socket can be ready without being connected or having failed, before that counts as a failure. Each time is a `poll` that does
-/// not wait: it is some milliseconds in all, and a socket whose error never comes must not keep a processor busy until the deadline.
+/// How often a socket can be ready without being connected or having failed, before that counts as a failure.
+/// Each time is a `poll` that does not wait: it is some milliseconds in all, and a socket whose error never
+/// comes must not keep a processor busy until the deadline.
 pub(crate) const MOST_IN_VAIN: u16 = 1_000;
 
 /// The stream as one that blocks.
@@ -410,7 +416,8 @@ pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     }
 }
 
-/// Who is at the other end of a socket whose handshake has ended. `SO_ERROR` alone tells how. Reading that clears it, so it is read once.
+/// Who is at the other end of a socket whose handshake has ended. `SO_ERROR` alone tells how. Reading that
+/// clears it, so it is read once.
 pub(crate) fn ended(fd: BorrowedFd<'_>) -> Result<Peer, OsError> {
     match sockopt::socket_error(fd) {
         Ok(Ok(())) => Ok(peer(fd)),

@@ -1,6 +1,7 @@
 //! Whether an error's source says again what the error has said.
 
-/// Whether two words in a row of `source`, or its only one, stand in `line` too: a chain of errors would say them twice.
+/// Whether two words in a row of `source`, or its only one, stand in `line` too: a chain of errors would say
+/// them twice.
 ///
 /// By ASCII alone: the tables for more would be the larger part of what it costs.
 pub(crate) fn repeats(line: &str, source: &str) -> bool {

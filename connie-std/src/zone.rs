@@ -4,8 +4,8 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use connie_core::connect::named_zone;
 
-/// The number of the interface that `host`, an address in a [named zone](named_zone), belongs to; `None` where there is no such
-/// interface, and for every other host.
+/// The number of the interface that `host`, an address in a [named zone](named_zone), belongs to; `None`
+/// where there is no such interface, and for every other host.
 pub(crate) fn number(host: &str) -> Option<u32> {
     let zone = named_zone(host)?;
     let ip = host.trim_start_matches('[').split('%').next()?;

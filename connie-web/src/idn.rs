@@ -1,4 +1,5 @@
-//! Names of other scripts: as they are typed, and as the DNS has them (UTS 46, non-transitional, as browsers and curl do).
+//! Names of other scripts: as they are typed, and as the DNS has them (UTS 46, non-transitional, as browsers
+//! and curl do).
 
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};

@@ -1,8 +1,8 @@
 //! Splits `http` and `https` URLs into what a request needs: scheme, host, port and target.
 //!
 //! Written here because the `url` crate brings the tables of internationalised names along, which not every
-//! program wants. With the feature `idna` names of other scripts are read; otherwise they have to come in their
-//! ASCII form.
+//! program wants. With the feature `idna` names of other scripts are read; otherwise they have to come in
+//! their ASCII form.
 
 use std::fmt;
 use std::net::Ipv6Addr;

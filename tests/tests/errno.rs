@@ -304,10 +304,10 @@ fn ports_that_are_all_in_use_are_no_matter_of_routes() {
         assert_eq!(held.len(), 2);
         let race = Options::default().race.deadline(Some(DEADLINE));
         let options = Options::new().race(race);
-        let error = connie_std::connect(&[crowded], &options).map(drop).unwrap_err();
+        let error = connie_std::connect([crowded], &options).map(drop).unwrap_err();
         assert_eq!(error.to_string(), format!("could not connect to {crowded}: no free port on this side"));
         assert_eq!((error.raw_os_error(), error.io_kind()), (Some(99), io::ErrorKind::AddrNotAvailable));
-        let winner = connie_std::connect(&[crowded, free], &options).expect("the other server");
+        let winner = connie_std::connect([crowded, free], &options).expect("the other server");
         assert_eq!(winner.destination(), free);
     });
 }

@@ -194,7 +194,7 @@ fn a_child_does_not_wait_for_a_memory() {
         for _ in 0..20 {
             forked(
                 || {
-                    let (result, took) = timed(|| connect(&addresses, &options).map(drop));
+                    let (result, took) = timed(|| connect(addresses, &options).map(drop));
                     result.map_err(|error| error.to_string())?;
                     expect(took < LONG / 4, format!("{took:?}"))?;
                     // Where it is lost all the same can be asked.
@@ -209,7 +209,7 @@ fn a_child_does_not_wait_for_a_memory() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    connect(&addresses, &options).expect("a connection");
+    connect(addresses, &options).expect("a connection");
     assert!(!memory.entries().is_empty());
 }
 
@@ -228,11 +228,11 @@ fn a_child_does_not_wait_for_its_parent_s_races() {
         let dead = options.clone().canceler(canceler.clone());
         // The host of a list is its least address: it is the same one.
         let list = [hole.address()];
-        scope.spawn(move || drop(connect(&list, &dead)));
+        scope.spawn(move || drop(connect(list, &dead)));
         pause(SHORT / 5);
         forked(
             || {
-                let (result, took) = timed(|| connect(&addresses, &options).map(drop));
+                let (result, took) = timed(|| connect(addresses, &options).map(drop));
                 result.map_err(|error| error.to_string())?;
                 expect(took < SHORT, format!("{took:?}"))
             },
@@ -252,7 +252,7 @@ fn sleeping_counts_as_age() {
     forked(
         || {
             let options = within(LONG).memory(Memory::new());
-            let attempts = || connect(&addresses, &options).map(|it| it.timeline().summary().attempts);
+            let attempts = || connect(addresses, &options).map(|it| it.timeline().summary().attempts);
             let before = [(); 5].map(|()| attempts().map_err(|error| error.to_string()));
             // One in 32 explores.
             let is_known = before.contains(&Ok(1));

@@ -112,7 +112,7 @@ mod ours {
     }
 
     fn over_loopback(index: usize, how: &str, answer: &Answer, server: SocketAddr) -> Outcome {
-        let (socket, ..) = connect_socket(&[server], &Options::default()).expect("the server listens");
+        let (socket, ..) = connect_socket([server], &Options::default()).expect("the server listens");
         let host = Authority::http("127.0.0.1", server.port());
         let buffer = vec![0; ROOM + format!("{server}").len()];
         let (stack, poller) = (OsStack::default(), OsPoller::new(None));

@@ -143,7 +143,7 @@ fn a_thousand_races_half_of_them_given_up_leave_no_descriptor_and_no_thread() {
                 let canceler = Canceler::new().expect("a canceler");
                 let mut options = Options::new().canceler(canceler.clone());
                 match number % 4 {
-                    0 => assert_eq!(winner(&good, &options), server.address()),
+                    0 => assert_eq!(winner(good, &options), server.address()),
                     1 => {
                         assert_eq!(winner(("localhost", server.address().port()), &options), server.address())
                     }

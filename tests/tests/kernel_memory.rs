@@ -97,7 +97,7 @@ fn a_syn_that_was_sent_again_is_no_sample() {
         }
         let known = memory.entries()[0];
         lab.set(v4(1), near.losing_syns(1));
-        let (won, took) = timed(|| connect(&at([v4(1)]), &options).expect("a connection"));
+        let (won, took) = timed(|| connect(at([v4(1)]), &options).expect("a connection"));
         assert!(took >= ms(1_000), "{took:?}: sent again after a second");
         drop(won);
         let after = memory.entries()[0];
@@ -105,7 +105,7 @@ fn a_syn_that_was_sent_again_is_no_sample() {
         assert!(after.age < ms(500), "it has answered all the same");
         // And an answer that was lost is the same.
         lab.set(v4(1), near.losing_syn_acks(1));
-        let (_, took) = timed(|| connect(&at([v4(1)]), &options).expect("a connection"));
+        let (_, took) = timed(|| connect(at([v4(1)]), &options).expect("a connection"));
         assert!(took >= ms(1_000), "{took:?}: sent again after a second");
         assert_eq!(memory.entries()[0].round_trip, known.round_trip);
     });

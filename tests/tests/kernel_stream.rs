@@ -30,7 +30,7 @@ fn the_winner_sends_small_segments_at_once_unless_told_otherwise() {
     let server = server();
     for nodelay in [true, false] {
         let options = Options::new().nodelay(nodelay);
-        let winner = connect(&[server.address()], &options).expect("a connection");
+        let winner = connect([server.address()], &options).expect("a connection");
         assert_eq!(winner.nodelay().expect("an option"), nodelay);
     }
 }
@@ -38,7 +38,7 @@ fn the_winner_sends_small_segments_at_once_unless_told_otherwise() {
 #[test]
 fn the_winner_blocks_and_does_not_survive_exec() {
     let server = server();
-    let mut winner = connect(&[server.address()], &Options::default()).expect("a connection");
+    let mut winner = connect([server.address()], &Options::default()).expect("a connection");
     assert!(rustix::io::fcntl_getfd(&*winner).expect("flags").contains(FdFlags::CLOEXEC));
     assert!(!rustix::fs::fcntl_getfl(&*winner).expect("flags").contains(OFlags::NONBLOCK));
     winner.set_read_timeout(Some(ms(50))).expect("an option");
@@ -50,7 +50,7 @@ fn the_winner_blocks_and_does_not_survive_exec() {
 fn the_winner_of_connect_socket_does_not_block() {
     let server = server();
     let (socket, destination, _report) =
-        connect_socket(&[server.address()], &Options::default()).expect("a connection");
+        connect_socket([server.address()], &Options::default()).expect("a connection");
     assert_eq!(destination, server.address());
     let stream = socket.into_stream().expect("a connected socket");
     assert!(rustix::fs::fcntl_getfl(&stream).expect("flags").contains(OFlags::NONBLOCK));
@@ -64,7 +64,7 @@ fn the_winner_is_untouched_by_the_end_of_the_losers() {
         for n in 1..=12 {
             lab.set(v4(n), Behaviour::accept(ms(20 + u64::from(n % 3))));
         }
-        let mut winner = connect(&at((1..=12).map(v4)), &Options::default()).expect("a connection");
+        let mut winner = connect(at((1..=12).map(v4)), &Options::default()).expect("a connection");
         only_the_winner_is_left(lab, &winner);
         write!(winner, "GET / HTTP/1.1\r\nHost: lab\r\n\r\n").expect("a request sent");
         let mut answer = [0; 43];
@@ -79,7 +79,7 @@ fn the_server_sees_the_source_address_that_was_asked_for() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let source = Ipv4Addr::new(127, 0, 0, 9);
     let options = Options::new().source_v4(source);
-    let winner = connect(&[listener.local_addr().expect("an address")], &options).expect("a connection");
+    let winner = connect([listener.local_addr().expect("an address")], &options).expect("a connection");
     let (_, peer) = listener.accept().expect("a connection");
     assert_eq!((peer.ip(), Ok(peer)), (source.into(), winner.local_addr().map_err(|_| ())));
 }
@@ -240,7 +240,7 @@ fn case_29_a_winner_stays_usable_when_its_race_is_canceled_afterwards() {
     let server = Live::http((Ipv4Addr::LOCALHOST, 0), "hello");
     let canceler = Canceler::new().expect("a canceler");
     let options = Options::new().canceler(canceler.clone());
-    let mut winner = connect(&[server.address()], &options).expect("a connection");
+    let mut winner = connect([server.address()], &options).expect("a connection");
     canceler.cancel();
     write!(winner, "GET / HTTP/1.1\r\n\r\n").expect("a request sent");
     let mut answer = [0; 43];

@@ -133,6 +133,6 @@ fn nginx_wins_against_whatever_goes_no_further_than_tcp() {
     let (silent, plain) = (TlsServer::silent(), TlsServer::plain_http());
     let nginx = SocketAddr::from((Ipv4Addr::LOCALHOST, site.port));
     let addresses = [hole.address(), silent.address(), forged.address(), plain.address(), nginx];
-    let stream = site.tls.connect(&addresses, &Options::default()).expect("a connection");
+    let stream = site.tls.connect(addresses, &Options::default()).expect("a connection");
     assert_eq!(stream.destination(), nginx);
 }

@@ -1,5 +1,6 @@
-//! connie beside the clients that people use: each fetches a page of the same host over the same network, in a namespace of its own,
-//! with addresses that are near, far, dead, refusing, or behind a name server that is slow.
+//! connie beside the clients that people use: each fetches a page of the same host over the same network, in
+//! a namespace of its own, with addresses that are near, far, dead, refusing, or behind a name server that is
+//! slow.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml              # writes docs/benchmarks.md and docs/benchmarks.svg
@@ -7,8 +8,8 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- visits    # many visits by one process; writes docs/visits.md
 //! ```
 //!
-//! Needs Linux, root or user namespaces, and a release build of the program `connie`. Clients that are not installed are left out, and
-//! the page says so.
+//! Needs Linux, root or user namespaces, and a release build of the program `connie`. Clients that are not
+//! installed are left out, and the page says so.
 //!
 //! `visits` goes on with what it has recorded in `visits.jsonl`. After it may stand
 //!
@@ -92,7 +93,8 @@ fn compare(part: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The trials of one client in one scenario. One that takes seconds is not repeated: no noise of milliseconds matters there.
+/// The trials of one client in one scenario. One that takes seconds is not repeated: no noise of milliseconds
+/// matters there.
 #[cfg(target_os = "linux")]
 fn rounds(scenario: &scenarios::Scenario, client: &clients::Client) -> Result<Vec<trial::Trial>, String> {
     let mut trials = Vec::new();

@@ -1,4 +1,5 @@
-//! The networks: what a host's addresses do, what its name server says, and the best time with one SYN to each address.
+//! The networks: what a host's addresses do, what its name server says, and the best time with one SYN to
+//! each address.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,10 +30,11 @@ pub struct Scenario {
     v4: Vec<Behaviour>,
     aaaa: Answers,
     a: Answers,
-    /// From the first query to when the server can have the request at the earliest; `None` where nobody serves.
+    /// From the first query to when the server can have the request at the earliest; `None` where nobody
+    /// serves.
     pub oracle: Option<Duration>,
-    /// The time by which a race over so many sockets is proved to be over, for the numbers of sockets that do not suffice for all
-    /// addresses: `docs/never-stuck.md`.
+    /// The time by which a race over so many sockets is proved to be over, for the numbers of sockets that do
+    /// not suffice for all addresses: `docs/never-stuck.md`.
     pub needs: Duration,
 }
 

@@ -78,8 +78,8 @@
 //! 13. **Who goes when the table is full**: addresses that led a race which they won, and their hosts, stay
 //!     before those that have not, which have a quarter of the table, and at least one place. Of each the
 //!     oldest goes.
-//! 14. **How long a host's answers take**, where its user reports that, is smoothed like a round trip, in a place of
-//!     its own. No plan depends on it.
+//! 14. **How long a host's answers take**, where its user reports that, is smoothed like a round trip, in a
+//!     place of its own. No plan depends on it.
 //!
 //! [`Plan`]: crate::race::Plan
 

@@ -61,6 +61,7 @@ fn open_plain(
 
 /// A stack of either kind, for all connections to one server. Without the feature `tls` it is [`OsStack`].
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for all connections to a server")]
 pub enum AnyStack {
     /// TCP alone.
     Plain(OsStack),

@@ -29,12 +29,12 @@ pub const MAX_CODINGS: usize = 5;
 const PIECE: usize = 16 * 1024;
 
 /// A body without the codings that its `Content-Encoding` names: `gzip` (and `x-gzip`), `deflate`, with the
-/// features of these names `br` and `zstd`, or several of them. `identity` and `none`, which some servers send,
-/// are no coding.
+/// features of these names `br` and `zstd`, or several of them. `identity` and `none`, which some servers
+/// send, are no coding.
 ///
-/// It decodes as it is read, in some 64 KiB of memory for each coding, whatever the body grows to; `br` takes up
-/// to 16 MiB, and `zstd` 8, where the body was made for that. A few bytes can grow to gigabytes: a program that
-/// keeps what is read bounds it with [`Read::take`].
+/// It decodes as it is read, in some 64 KiB of memory for each coding, whatever the body grows to; `br` takes
+/// up to 16 MiB, and `zstd` 8, where the body was made for that. A few bytes can grow to gigabytes: a program
+/// that keeps what is read bounds it with [`Read::take`].
 ///
 /// After the last byte it has read the coded body to its end, so that the connection can serve another
 /// request.
@@ -82,7 +82,8 @@ impl<'a> Decoded<'a> {
                 _ if is("br") => Coding::Brotli,
                 #[cfg(feature = "zstd")]
                 _ if is("zstd") => Coding::Zstd,
-                // The first is reserved for Accept-Encoding, the second is none, and both are sent all the same.
+                // The first is reserved for Accept-Encoding, the second is none, and both are sent all the
+                // same.
                 _ if is("identity") || is("none") => continue,
                 other => return Err(UnsupportedCoding(other.escape_ascii().to_string())),
             };

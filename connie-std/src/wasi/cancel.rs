@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Ends a [`connect`](crate::connect). Clones end the same one; it stays canceled.
 ///
-/// A component has no other thread that could cancel in the middle of a wait: what was canceled before the call, or by a
-/// [lookup](crate::resolve::PendingLookup) of the program's own, counts.
+/// A component has no other thread that could cancel in the middle of a wait: what was canceled before the
+/// call, or by a [lookup](crate::resolve::PendingLookup) of the program's own, counts.
 #[derive(Clone, Debug)]
 pub struct Canceler(Arc<AtomicBool>);
 
@@ -20,7 +20,8 @@ impl Canceler {
         Ok(Canceler(Arc::default()))
     }
 
-    /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
+    /// Cancels. From now on every `connect` with this canceler ends with
+    /// [`Failure::Canceled`](connie_core::Failure::Canceled).
     pub fn cancel(&self) {
         self.0.store(true, Ordering::SeqCst);
     }

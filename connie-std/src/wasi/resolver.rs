@@ -9,8 +9,8 @@ use crate::resolve::{
 
 /// The runtime's resolver, which asks what the host is set up to ask.
 ///
-/// Each lookup is one question for both families. The answers come one by one where the runtime has them so, and are hints until the last
-/// is there; on wasmtime they come together.
+/// Each lookup is one question for both families. The answers come one by one where the runtime has them so,
+/// and are hints until the last is there; on wasmtime they come together.
 ///
 /// What it cannot tell: how long an answer holds; whether a name does not exist or could not be asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,8 @@ impl PendingLookup for SystemLookup {
     }
 
     fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
-        // The host sorts by RFC 6724 or by what it has for it, which knows more of the host than a component does.
+        // The host sorts by RFC 6724 or by what it has for it, which knows more of the host than a component
+        // does.
         let answer =
             |family: Family, addresses| FamilyAddresses { family, addresses, ttl: None, ordered: true };
         Some(match self.0.poll()? {

@@ -1,4 +1,5 @@
-//! The runtime's TCP sockets as a stack that a race can run on: those of `connie-wasi`, with a place in a budget.
+//! The runtime's TCP sockets as a stack that a race can run on: those of `connie-wasi`, with a place in a
+//! budget.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,7 +49,8 @@ impl Retransmitted for OsSocket {
 }
 
 impl OsSocket {
-    /// The stream, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
+    /// The stream, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is
+    /// free then.
     #[must_use]
     pub fn into_stream(self) -> Option<TcpStream> {
         self.into_parts().0

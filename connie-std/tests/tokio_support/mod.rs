@@ -25,7 +25,8 @@ pub fn many_threads() -> Runtime {
     Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap()
 }
 
-/// Runs `future` on a runtime of one thread. A runtime that is blocked cannot even time out: the test ends all the same.
+/// Runs `future` on a runtime of one thread. A runtime that is blocked cannot even time out: the test ends
+/// all the same.
 #[track_caller]
 pub fn run<T, F>(future: impl FnOnce() -> F + Send + 'static) -> T
 where

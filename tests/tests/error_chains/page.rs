@@ -1,5 +1,6 @@
-//! `docs/errors.md` has every text of an error: what is said, when, and what to do. What is said is read from the sources; when that
-//! is, and what to do then, a person writes into the page. A text without a row fails, and so does a row without its text.
+//! `docs/errors.md` has every text of an error: what is said, when, and what to do. What is said is read from
+//! the sources; when that is, and what to do then, a person writes into the page. A text without a row fails,
+//! and so does a row without its text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -236,7 +237,8 @@ fn same_words(before: &str, text: &str) -> usize {
     text.split_whitespace().filter(|word| before.split_whitespace().any(|it| it == *word)).count()
 }
 
-/// Begins what a person has to look at: nothing was written for this text yet, or it was for the text that this one seems to replace.
+/// Begins what a person has to look at: nothing was written for this text yet, or it was for the text that
+/// this one seems to replace.
 const CHECK: &str = "CHECK ";
 
 #[test]

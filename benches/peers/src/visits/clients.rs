@@ -17,7 +17,8 @@ pub struct Client {
     pub command: Vec<String>,
 }
 
-/// connie's clients, by their names here and in `own.rs`, with what they are, and whether the targets are theirs.
+/// connie's clients, by their names here and in `own.rs`, with what they are, and whether the targets are
+/// theirs.
 pub const OURS: [(&str, &str, &str, bool); 8] = [
     ("connie with a memory", "memory", "connie_std::connect with Options::memory", true),
     (

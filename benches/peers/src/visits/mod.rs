@@ -1,8 +1,9 @@
-//! Visits: each client fetches the page of one host forty times and more, in one process, each time over a connection of its own, while
-//! the network changes under it. What one visit teaches the next is what is measured.
+//! Visits: each client fetches the page of one host forty times and more, in one process, each time over a
+//! connection of its own, while the network changes under it. What one visit teaches the next is what is
+//! measured.
 //!
-//! Each client's runs are recorded in `visits.jsonl`, a line each, and what is recorded is not run again; so it can be run in pieces, and be ended
-//! at any time. `docs/visits.md` is written from what is recorded.
+//! Each client's runs are recorded in `visits.jsonl`, a line each, and what is recorded is not run again; so
+//! it can be run in pieces, and be ended at any time. `docs/visits.md` is written from what is recorded.
 
 mod clients;
 mod own;

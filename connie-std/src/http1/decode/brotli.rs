@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
-/// A body without its Brotli. Its errors are `UnexpectedEof` where the data ends too early, `InvalidData` where
-/// they are wrong, and those of the source, after which it can go on.
+/// A body without its Brotli. Its errors are `UnexpectedEof` where the data ends too early, `InvalidData`
+/// where they are wrong, and those of the source, after which it can go on.
 pub(super) struct BrotliReader<B> {
     source: B,
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
@@ -19,7 +19,8 @@ pub(super) struct BrotliReader<B> {
 impl<B: BufRead> BrotliReader<B> {
     pub(super) fn new(source: B) -> Self {
         let alloc = StandardAlloc::default;
-        // Without the large windows of another format, which may take a gigabyte: 16 MiB is the most (section 9.1).
+        // Without the large windows of another format, which may take a gigabyte: 16 MiB is the most
+        // (section 9.1).
         let state = BrotliState::new_strict(alloc(), alloc(), alloc());
         BrotliReader { source, state, total: 0, holds_output: false, ended: false }
     }

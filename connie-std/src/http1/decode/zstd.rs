@@ -1,14 +1,14 @@
 //! Zstandard (RFC 8878), undone as it is read.
 //!
-//! The decoder takes whole blocks, and cannot go on after an error of what it reads from: so a block is gathered
-//! first. No block is longer than 128 KiB, on either side.
+//! The decoder takes whole blocks, and cannot go on after an error of what it reads from: so a block is
+//! gathered first. No block is longer than 128 KiB, on either side.
 
 use std::io::{self, BufRead, Read};
 
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// The largest window that the content coding may have (RFC 9659 section 3). A larger one is refused, as browsers do:
-/// it is memory that is taken at a server's word.
+/// The largest window that the content coding may have (RFC 9659 section 3). A larger one is refused, as
+/// browsers do: it is memory that is taken at a server's word.
 const MAX_WINDOW: u64 = 8 * 1024 * 1024;
 /// The longest block (RFC 8878 section 3.1.1.2.4).
 const MAX_BLOCK: usize = 128 * 1024;
@@ -17,8 +17,8 @@ const MAGIC: u32 = 0xfd2f_b528;
 /// What a frame begins with that is to be skipped, but for its last four bits (section 3.1.2).
 const SKIPPABLE: u32 = 0x184d_2a50;
 
-/// A body without its Zstandard. Its errors are `UnexpectedEof` where the data ends too early, `InvalidData` where
-/// they are wrong, and those of the source, after which it can go on.
+/// A body without its Zstandard. Its errors are `UnexpectedEof` where the data ends too early, `InvalidData`
+/// where they are wrong, and those of the source, after which it can go on.
 pub(super) struct ZstdReader<B> {
     source: B,
     decoder: FrameDecoder,

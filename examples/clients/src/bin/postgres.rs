@@ -12,7 +12,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let replicas: Vec<String> = std::env::args().skip(1).collect();
     let options = Options::new().memory(Memory::new()).deadline(Duration::from_secs(10));
 
-    // One race to all of them. A program that connects again keeps the options, whose memory knows then which one answers.
+    // One race to all of them. A program that connects again keeps the options, whose memory knows then which
+    // one answers.
     let stream = connect(&replicas, &options).await?;
     eprintln!("{:?} won, at {}", stream.report().won_by(), stream.destination());
     let (client, connection) =
