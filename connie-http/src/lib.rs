@@ -56,6 +56,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Features
+//!
+//! `raw-heads`, off by default, keeps heads as they came beside what is read of them:
+//! `HttpConnection::set_keeps_heads`.
+//!
 //! # Limits
 //!
 //! | what | limit |
@@ -79,6 +84,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod authority;
 mod awaiting;

@@ -113,7 +113,7 @@ pub enum ResponseOutput {
     Fail,
 }
 
-/// A race to the first byte of an answer. See the [module](self) for its rules.
+/// A race to the first byte of an answer. The head of `response_race.rs` has its rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseRace {
     due: Instant,

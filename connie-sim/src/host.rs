@@ -69,7 +69,7 @@ pub fn refuse(millis: u64) -> SimHost {
 }
 
 /// Never answers. The stack gives up when its SYN schedule has run out, see
-/// [`Stack::syn_retries`](crate::Stack::syn_retries).
+/// [`SimStack::syn_retries`](crate::SimStack::syn_retries).
 #[must_use]
 pub fn hang() -> SimHost {
     SimHost::new(SynAnswer::Silence, 0)

@@ -17,6 +17,8 @@
 //! ```
 
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod credentials;
 #[cfg(feature = "idna")]
