@@ -11,6 +11,9 @@ pub fn build(program: &str, level: &str, linked: bool, features: &str) -> Result
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(&root).env("CARGO_PROFILE_SIZE_OPT_LEVEL", level);
+    for package in ["connie-core", "connie-http", "connie-dns", "connie-footprint", "memchr", "heapless"] {
+        cargo.args(["--config", &format!("profile.size.package.{package}.opt-level='{level}'")]);
+    }
     cargo.args([
         "rustc",
         "--quiet",
