@@ -101,30 +101,9 @@ fn race(
     options: &Options,
 ) -> Result<ConnectedSocket, ConnectErrorKind> {
     let Options { resolver, memory, .. } = options;
-    let config = options.config();
-    let (host, port, hosts) = match &target {
-        Target::Host(host, port) => (*host, *port, None),
-        Target::Text(text) => {
-            let (host, port) = split_port(text).ok_or(ConnectErrorKind::InvalidTarget)?;
-            (host, port, None)
-        }
-        Target::Address(address) => ("", 0, Some(slice::from_ref(address))),
-        Target::Addresses(addresses) => ("", 0, Some(*addresses)),
-    };
-    // Which they are costs some sockets to find out.
-    let routes = match hosts {
-        None if Routes::matter(host) => routes(stack.network()),
-        _ => Routes::default(),
-    };
-    let facts = Facts::default().routes(routes).hosts(hosts);
-    let driver =
-        WasiConnectDriver::new(host, port, &config, &facts, poller.now()).map_err(|error| match error {
-            InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
-            // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
-            _ => ConnectErrorKind::NamedZone,
-        })?;
-    let mut driver = Box::new(driver);
+    let (mut driver, host, port) = begin(stack, poller, &target, options)?;
     let mut visited = memory.as_ref().map(|memory| MemoryVisit::new(memory, stack, &key(target)));
+    let families = options.config().families;
     let mut failed = None;
     let result = loop {
         let now = poller.now();
@@ -146,7 +125,7 @@ fn race(
             // One lookup asks for both families.
             TurnResult::SendQuery(_) if poller.lookup.is_some() => {}
             TurnResult::SendQuery(_) => {
-                poller.lookup = Some(HostLookup::start(resolver, stack, host, port, config.families));
+                poller.lookup = Some(HostLookup::start(resolver, stack, host, port, families));
             }
             TurnResult::Waited => {}
             TurnResult::Connected(connection) => break Ok(connection),
@@ -171,6 +150,38 @@ fn race(
         }
         (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(driver))),
     }
+}
+
+/// A driver that knows what there is to know of `target` before any lookup, and the host and the port to look up.
+fn begin<'t>(
+    stack: &mut WasiStack,
+    poller: &mut WasiPoller,
+    target: &Target<'t>,
+    options: &Options,
+) -> Result<(Box<WasiConnectDriver>, &'t str, u16), ConnectErrorKind> {
+    let (host, port, hosts) = match target {
+        Target::Host(host, port) => (*host, *port, None),
+        Target::Text(text) => {
+            let (host, port) = split_port(text).ok_or(ConnectErrorKind::InvalidTarget)?;
+            (host, port, None)
+        }
+        Target::Address(address) => ("", 0, Some(slice::from_ref(address))),
+        Target::Addresses(addresses) => ("", 0, Some(*addresses)),
+    };
+    // Which they are costs some sockets to find out.
+    let routes = match hosts {
+        None if Routes::matter(host) => routes(stack.network()),
+        _ => Routes::default(),
+    };
+    let facts = Facts::default().routes(routes).hosts(hosts);
+    let config = options.config();
+    let driver =
+        WasiConnectDriver::new(host, port, &config, &facts, poller.now()).map_err(|error| match error {
+            InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
+            // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
+            _ => ConnectErrorKind::NamedZone,
+        })?;
+    Ok((Box::new(driver), host, port))
 }
 
 /// What the memory knows a target by. Lists go in whatever order they come.

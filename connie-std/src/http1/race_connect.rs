@@ -291,6 +291,42 @@ impl RaceConnect {
     }
 }
 
+/// Does what is left after the race, and records how that and the race ended.
+fn complete<T: Sealed>(
+    stack: &mut T,
+    poller: &mut OsPoller,
+    raced: Result<(T::TcpSocket, SocketAddr, Report), ConnectErrorKind>,
+    until: Option<Instant>,
+    record: &mut OpeningRecord,
+    watch: &mut RaceObservation,
+) -> Result<T::TcpSocket, ConnectErrorKind>
+where
+    OsPoller: Poller<T>,
+{
+    let (mut socket, destination, report) = match raced {
+        Ok(won) => won,
+        Err(ConnectErrorKind::Race(failure, report)) => {
+            return Err(ConnectErrorKind::Race(failure, stack.annotate(report)));
+        }
+        Err(kind) => return Err(kind),
+    };
+    record.connected = Some(poller.now());
+    record.destination = Some(destination);
+    let report = record.report.insert(stack.annotate(report));
+    watch.keep(report);
+    match stack.complete(poller, &mut socket, destination, until) {
+        Ok(()) => Ok(socket),
+        Err(kind) => {
+            stack.abort(socket);
+            #[cfg(feature = "tls")]
+            if let ConnectErrorKind::Tls(_, error) = &kind {
+                error.report_to_memory(report);
+            }
+            Err(kind)
+        }
+    }
+}
+
 impl RaceConnect {
     /// Opens a connection: to the host, or to one of `others`.
     fn open_to<T: Sealed>(
@@ -326,29 +362,7 @@ impl RaceConnect {
         stack.prepare(&options, tunnel);
         let finish = stack.finish();
         let raced = stack.race(poller, target, finish, &options);
-        let completed = match raced {
-            Ok((mut socket, destination, report)) => {
-                record.connected = Some(poller.now());
-                record.destination = Some(destination);
-                let report = record.report.insert(stack.annotate(report));
-                watch.keep(report);
-                match stack.complete(poller, &mut socket, destination, until) {
-                    Ok(()) => Ok(socket),
-                    Err(kind) => {
-                        stack.abort(socket);
-                        #[cfg(feature = "tls")]
-                        if let ConnectErrorKind::Tls(_, error) = &kind {
-                            error.report_to_memory(report);
-                        }
-                        Err(kind)
-                    }
-                }
-            }
-            Err(ConnectErrorKind::Race(failure, report)) => {
-                Err(ConnectErrorKind::Race(failure, stack.annotate(report)))
-            }
-            Err(kind) => Err(kind),
-        };
+        let completed = complete(stack, poller, raced, until, record, &mut watch);
         let socket = match completed {
             Ok(socket) => socket,
             Err(kind) => {

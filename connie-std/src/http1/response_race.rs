@@ -97,7 +97,10 @@ impl ResponseFinish {
         // No packet that was lost and is sent again is taken for silence: the kernel's first time-out is
         // 200 ms and more.
         const LEAST: Duration = Duration::from_millis(300);
-        let usual = known.map_or(DEFAULT_RESPONSE_PATIENCE, |measure| measure.saturating_mul(2).max(LEAST));
+        // A host with one very slow page does not make a person wait for minutes behind a dead back end.
+        const MOST: Duration = Duration::from_secs(10);
+        let usual =
+            known.map_or(DEFAULT_RESPONSE_PATIENCE, |measure| measure.saturating_mul(2).clamp(LEAST, MOST));
         // No answer comes sooner than a round trip, and this address may be farther away than those that have
         // answered.
         self.patience.unwrap_or_else(|| usual.max(handshake.saturating_mul(2)))
@@ -265,7 +268,9 @@ mod tests {
             assert_eq!(finish.patience_with(None, millis(handshake)), millis(patience), "{handshake}");
         }
         assert_eq!(finish.patience_with(Some(millis(40)), millis(400)), millis(800), "a farther address");
-        for (measure, patience) in [(0, 300), (40, 300), (149, 300), (150, 300), (151, 302), (3_400, 6_800)] {
+        let pairs = [(0, 300), (149, 300), (150, 300), (151, 302), (3_400, 6_800)];
+        let long = [(4_999, 9_998), (5_000, 10_000), (5_001, 10_000), (60_000, 10_000)];
+        for (measure, patience) in pairs.into_iter().chain(long) {
             assert_eq!(finish.patience_with(Some(millis(measure)), millis(0)), millis(patience), "{measure}");
         }
         assert_eq!(finish.patience(millis(5)).patience_with(Some(millis(900)), millis(900)), millis(5));
