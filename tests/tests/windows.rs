@@ -13,14 +13,16 @@ use serde_json::{Value, json};
 
 /// TLS is left out: it would double the time to build, and has nothing of Windows but where the machine's
 /// authorities are.
-const FEATURES: [&str; 2] = ["--no-default-features", "--features=dns,getaddrinfo,gzip,serde,tokio"];
+const FEATURES: [&str; 2] = ["--no-default-features", "--features=br,dns,getaddrinfo,gzip,serde,tokio,zstd"];
 
 /// Tests that do not run, of files of which others do: how they begin, and why.
-const NOT_HERE: [(&str, &str); 13] = [
+const NOT_HERE: [(&str, &str); 15] = [
     ("src/lib.rs dns::config::tests::interfaces_have_names", "by their names on Linux"),
     ("src/lib.rs tls::", "without TLS"),
     ("tests/observer.rs tls::", "without TLS"),
-    ("src/lib.rs tokio::stack::tests::", "what Linux alone shows of a socket"),
+    ("src/lib.rs connected::tests::", "descriptors are Unix's"),
+    ("tests/targets.rs tls::", "without TLS"),
+    ("src/lib.rs tokio_net::stack::tests::", "what Linux alone shows of a socket"),
     ("tests/loopback.rs a_refusal_tells_more_than_that_there_is_no_way", "Linux's answer to a group"),
     ("tests/budget.rs an_address_that_has_failed", "a refusal takes Windows some two seconds"),
     ("src/lib.rs error::tests::a_process_at_its_limit_is_told_what_to_do", "advice on Unix"),

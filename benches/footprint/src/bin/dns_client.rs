@@ -121,7 +121,9 @@ mod firmware {
         tell(u32::from(lookup.waits_for_room()));
         let id =
             client.ask(&lookup.name().https_query_name(world() as u16).ok()?, RecordType::Https, now())?;
-        client.server_errors(id).for_each(|(server, problem)| say(format_args!("{} {problem}", server.port())));
+        client
+            .server_errors(id)
+            .for_each(|(server, problem)| say(format_args!("{} {problem}", server.port())));
         client.servers().for_each(|server| tell(server.port().into()));
         for service in client.answer(id, now())?.ok()?.services() {
             let service = service.ok()?;
