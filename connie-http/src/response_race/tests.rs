@@ -262,6 +262,7 @@ fn end_number(output: ResponseOutput) -> Option<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "its states take minutes there")]
 fn the_laws_hold_in_every_state_that_can_be_reached() {
     let mut seen = BTreeSet::new();
     let mut queue = VecDeque::new();
@@ -306,6 +307,7 @@ fn the_laws_hold_in_every_state_that_can_be_reached() {
 
 /// Many requests over one bucket, in a random world: no more than a tenth of them and three go out twice.
 #[test]
+#[cfg_attr(miri, ignore = "its requests take minutes there")]
 fn random_requests_over_one_bucket_keep_its_law() {
     let seed = std::env::var("RESPONSE_RACE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0x5eed);
     let mut random: u64 = seed;
