@@ -347,8 +347,8 @@ mod tests {
 
     use super::*;
 
-    /// Runs a handshake with a proxy that says this, of which `piece` octets come and go at a time. Gives what
-    /// was sent, what is left of what the proxy said, and how it ended.
+    /// Runs a handshake with a proxy that says this, of which `piece` octets come and go at a time. Gives
+    /// what was sent, what is left of what the proxy said, and how it ended.
     fn run(
         host: Socks5Host<'_>,
         login: Option<(&str, &str)>,

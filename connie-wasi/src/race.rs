@@ -152,7 +152,8 @@ fn race(
     }
 }
 
-/// A driver that knows what there is to know of `target` before any lookup, and the host and the port to look up.
+/// A driver that knows what there is to know of `target` before any lookup, and the host and the port to look
+/// up.
 fn begin<'t>(
     stack: &mut WasiStack,
     poller: &mut WasiPoller,
