@@ -124,7 +124,7 @@ fn alert(code: u8) -> &'static str {
         40 | 70 | 71 => "it may need an older TLS, or other ciphers: this program has TLS 1.2 and 1.3",
         112 => "check the host's name: the server knows no such host",
         // What a server says that asks for a certificate of the client's.
-        41..=46 | 48 | 116 => "it may require a client certificate, which this program does not have",
+        41..=46 | 48 | 116 => "it may require a client certificate: give one with --cert FILE",
         _ => "try again; if that does not help, ask those who run the server",
     }
 }

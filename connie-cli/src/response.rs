@@ -1,4 +1,4 @@
-//! The race to the first byte of an answer, as `-v` and `--json` show it.
+//! The race to the first byte of an answer, as `-v` and `--report json` show it.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use connie_http::HttpError;
 use connie_std::http1::ResponseRecord;
 use serde_json::{Value, json};
 
-/// The object for `--json`. Times are microseconds from when the request was sent.
+/// The object for `--report json`. Times are microseconds from when the request was sent.
 pub fn json(record: &ResponseRecord) -> Value {
     let since = |at: Instant| micros(at.duration_since(record.sent));
     let second = record.second.as_ref().map(|second| {

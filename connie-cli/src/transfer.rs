@@ -101,7 +101,11 @@ impl<'a> Transfer<'a> {
         loop {
             let (pause, reason) = match self.attempt(session) {
                 Ok(TryOutcome::Done) => return Ok(()),
-                Ok(TryOutcome::Again(pause, reason)) => (pause, reason),
+                Ok(TryOutcome::Again(pause, reason)) => {
+                    // Heads of redirects and of proxies may have been written.
+                    self.take_back()?;
+                    (pause, reason)
+                }
                 Err(error) => match self.tries.after_error(&error) {
                     Some(pause) if self.take_back()? => {
                         (pause, error.lines.first().cloned().unwrap_or_default())

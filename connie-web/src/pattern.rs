@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::url::Url;
 
-/// The most pieces of a pattern, the text between braces and brackets included.
+/// A pattern of this many pieces is refused, the text between braces and brackets included.
 const MAX_PIECES: usize = 100;
 /// The widest range of letters: from `a` to `z`.
 const MAX_LETTERS: u8 = b'z' - b'a';
@@ -69,7 +69,7 @@ pub enum PatternErrorKind {
     BadRange,
     /// The pattern stands for more URLs than can be counted.
     Overflow,
-    /// The pattern has more than 100 pieces.
+    /// The pattern has 100 pieces or more.
     TooManyPieces,
 }
 
@@ -337,7 +337,8 @@ impl<'a> Reader<'a> {
     /// `Some(None)` where there are more than can be counted.
     fn numbers(&mut self) -> Option<Option<Piece>> {
         let digits = self.rest().len() - self.rest().trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let digits = if self.peek() == Some(b'0') { digits } else { 0 };
+        // A width of formatting is a `u16`.
+        let digits = if self.peek() == Some(b'0') { usize::from(u16::try_from(digits).ok()?) } else { 0 };
         let first = self.number()?;
         if !self.skip(b'-') {
             return None;
@@ -459,6 +460,14 @@ mod tests {
         let pieces = |count: usize| UrlPattern::parse(&"{a}".repeat(count)).map(|it| it.count());
         assert_eq!(pieces(99), Ok(1));
         assert_eq!(pieces(100).unwrap_err().kind, TooManyPieces);
+    }
+
+    /// A width beyond that of formatting would end the program.
+    #[test]
+    fn a_number_of_very_many_zeros_is_a_bad_range() {
+        let pattern = |zeros: usize| UrlPattern::parse(&format!("[{}-1]", "0".repeat(zeros)));
+        assert_eq!(pattern(65_535).unwrap().url(1).unwrap().url.len(), 65_535);
+        assert_eq!(pattern(65_536).unwrap_err().kind, PatternErrorKind::BadRange);
     }
 
     #[test]

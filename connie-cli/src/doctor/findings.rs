@@ -49,8 +49,9 @@ impl Findings {
         self.0.push(Finding { name, is_fault: false, addresses, text });
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|finding| finding.name == name)
+    /// Whether a finding is about this address already.
+    fn mentions(&self, address: SocketAddr) -> bool {
+        self.0.iter().any(|finding| finding.addresses.contains(&address))
     }
 
     /// Whether one family as a whole does not work from here.
@@ -127,13 +128,13 @@ impl Findings {
         }
         let unreachable: Vec<_> = probes
             .iter()
-            .filter(|probe| probe.tcp.result == Err(ProbeError::Unreachable) && probe.source.is_some())
+            .filter(|probe| probe.tcp.result == Err(ProbeError::Unreachable) && !self.mentions(probe.address))
             .map(|probe| probe.address)
             .collect();
-        if !unreachable.is_empty() && !self.has("ipv6_broken") && !self.has("ipv4_broken") {
+        if !unreachable.is_empty() {
             let (is, _) = verb_and_pronoun(&unreachable, "is", "are");
             let text = format!(
-                "{} {is} unreachable: a router reports that there is no route.",
+                "{} {is} unreachable: there is no route there, or a router reports that there is none.",
                 listed(&unreachable)
             );
             self.fault("unreachable", unreachable, text);
@@ -184,8 +185,11 @@ impl Findings {
             }
         }
         if !plain.is_empty() {
-            let text =
-                format!("{} does not speak TLS on this port; it was asked by http instead.", listed(&plain));
+            let (does, were) = if plain.len() == 1 { ("does", "it was") } else { ("do", "they were") };
+            let text = format!(
+                "{} {does} not speak TLS on this port; {were} asked by http instead.",
+                listed(&plain)
+            );
             self.remark("plain_http", plain, text);
         }
     }

@@ -146,9 +146,10 @@ fn in_order(target: &DoctorTarget, queries: &[NameQuery]) -> Vec<SocketAddr> {
     };
     let mut addresses = Vec::new();
     let system: Vec<_> = answers(|query| query.asked == QueriedResolver::System).collect();
-    if !system.is_empty() {
-        // getaddrinfo has them in the order of RFC 6724. It has just been asked, and answers at once or not
-        // at all.
+    let has_answered = |query: &NameQuery| query.asked != QueriedResolver::System || query.answer.is_ok();
+    if !system.is_empty() && queries.iter().all(has_answered) {
+        // getaddrinfo has them in the order of RFC 6724. It has just answered for both families, and does so
+        // at once again. Where one has failed, it would be waited for without a limit.
         let ordered = (target.host.as_str(), target.port).to_socket_addrs().into_iter().flatten();
         addresses.extend(ordered.filter(|address| system.contains(address)));
     }

@@ -86,9 +86,10 @@ impl Probe {
         matches!(self.status, Some((502..=504, _)))
     }
 
-    /// How long all steps took.
+    /// How long all steps took, without TLS that was tried in vain before plain HTTP.
     pub fn elapsed(&self) -> Duration {
-        let steps = [Some(&self.tcp), self.tls.as_ref(), self.response.as_ref()];
+        let tls = self.tls.as_ref().filter(|_| !self.is_plain);
+        let steps = [Some(&self.tcp), tls, self.response.as_ref()];
         steps.into_iter().flatten().map(|step| step.elapsed).sum()
     }
 }
@@ -110,21 +111,26 @@ pub struct Prober<'a> {
     line: DoctorLine,
     options: Options,
     limit: Duration,
+    /// Where an address is tried so far.
     #[cfg(feature = "tls")]
-    tls: TlsConnector,
+    tls: Option<TlsConnector>,
 }
 
 impl<'a> Prober<'a> {
     pub fn new(args: &Doctor, target: &'a DoctorTarget, limit: Duration) -> Result<Self, Error> {
         let defaults = Options::default();
         let race = defaults.race.clone().deadline(Some(limit));
+        #[cfg(feature = "tls")]
+        let speaks_tls = target.scheme != Some(Scheme::Http) && args.finish_line >= DoctorLine::Tls;
         Ok(Prober {
             target,
             line: args.finish_line,
             options: defaults.race(race),
             limit,
             #[cfg(feature = "tls")]
-            tls: TlsConnector::new(&TlsOptions::new().ca_files(args.cacert.clone()))?,
+            tls: speaks_tls
+                .then(|| TlsConnector::new(&TlsOptions::new().ca_files(args.cacert.clone())))
+                .transpose()?,
         })
     }
 
@@ -206,12 +212,10 @@ impl<'a> Prober<'a> {
     /// TLS first, then the request, where an answer is wanted.
     #[cfg(feature = "tls")]
     fn secure(&self, socket: OsSocket, probe: &mut Probe) {
-        if self.line < DoctorLine::Tls {
-            return;
-        }
+        let Some(tls) = &self.tls else { return };
         let (host, port) = (self.target.host.as_str(), self.target.port);
         let clock = OsClock::start();
-        let secured = self.tls.secure((host, port), socket, &self.options);
+        let secured = tls.secure((host, port), socket, &self.options);
         let elapsed = clock.now().duration_since(Instant::ZERO);
         let result = secured.as_ref().map(|_| ()).map_err(from_connect_error);
         probe.tls = Some(ProbeStep { elapsed, result });
@@ -219,7 +223,7 @@ impl<'a> Prober<'a> {
         if self.line < DoctorLine::Response {
             return;
         }
-        let client = AnyConnection::https(host, port, self.options.clone(), &self.tls, vec![0; HEAD_ROOM]);
+        let client = AnyConnection::https(host, port, self.options.clone(), tls, vec![0; HEAD_ROOM]);
         self.respond(
             client.map(|mut client| {
                 client.attach(AnySocket::Tls(socket));

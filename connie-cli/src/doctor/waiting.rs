@@ -61,12 +61,18 @@ pub fn all(probes: &[Probe]) -> Vec<Wait> {
 
 /// How long the system sends SYNs into a silence.
 fn system_patience() -> Duration {
-    let retries = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_syn_retries");
-    let retries =
-        retries.ok().and_then(|text| text.trim().parse::<u32>().ok()).map(|retries| retries.min(16));
-    match retries {
-        // Linux waits one second after the first, and twice as long after each one that follows.
-        Some(retries) => Duration::from_secs((1 << (retries + 1)) - 1),
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
+        text.trim().parse::<u32>().ok()
+    };
+    match read("tcp_syn_retries") {
+        // Linux waits one second after the first, and after the few that follow in linear time; then twice as
+        // long after each one, and 120 s at most.
+        Some(retries) => {
+            let linear = u64::from(read("tcp_syn_linear_timeouts").unwrap_or(0));
+            let doubled: u64 = (0..=retries.min(255)).map(|n| (1_u64 << n.min(7)).min(120)).sum();
+            Duration::from_secs(doubled + linear)
+        }
         None if cfg!(windows) => Duration::from_secs(21),
         None => Duration::from_secs(75),
     }

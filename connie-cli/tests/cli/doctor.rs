@@ -100,6 +100,10 @@ fn a_host_that_is_well() {
 fn addresses_that_are_dead_each_in_its_way() {
     in_namespace(|lab| {
         lab.set_sysctl("net/ipv4/tcp_syn_retries", "2");
+        // Linux 6.5 and later have it.
+        if std::path::Path::new("/proc/sys/net/ipv4/tcp_syn_linear_timeouts").exists() {
+            lab.set_sysctl("net/ipv4/tcp_syn_linear_timeouts", "0");
+        }
         let (good, bad) = (web("200 OK"), web("502 Bad Gateway"));
         let mute = TlsServer::silent();
         let closing = TlsServer::closing();
