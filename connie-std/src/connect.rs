@@ -23,7 +23,8 @@ use crate::target::{Target, TargetRef};
 /// address has failed, until the deadline, or until canceled; afterwards no socket is open but the winner's.
 ///
 /// A name is [resolved](crate::resolve) while the race runs: its first address is tried as soon as it is
-/// known, and the others join. Only addresses that the resolver has not returned yet wait for it.
+/// known, and the others join. An address that is known never waits for those that the resolver has still to
+/// return.
 ///
 /// With [several hosts](crate::Target#several-hosts), any of them may win:
 /// `connect(&["a.example:1883", "b.example:1883"], &options)` is one race to all of them.
@@ -131,7 +132,8 @@ where
     let result = loop {
         let sockets = operation.wait_for_sockets(poller);
         // Refused or canceled, or too late: the race ends before it has opened a socket.
-        if sockets == SocketSupply::AllHeld || sockets != SocketSupply::Ready && poller.is_canceled() {
+        let ends = || poller.is_canceled() || poller.has_come_beside();
+        if sockets == SocketSupply::AllHeld || sockets != SocketSupply::Ready && ends() {
             let now = Poller::<S>::now(poller);
             let _ = operation.driver.cancel(stack, now);
         }

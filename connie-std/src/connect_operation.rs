@@ -16,7 +16,6 @@ use crate::block_on::block_on;
 use crate::budget::{SocketBudget, SocketPermit};
 pub(crate) use crate::budget_state::SocketSupply;
 use crate::budget_state::{BudgetState, SocketDemand};
-use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::hosts::Owners;
@@ -272,12 +271,11 @@ impl<S: RaceStack> ConnectOperation<S> {
     }
 
     /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program
-    /// cancels. The lookups go on meanwhile: they may have places that others wait for.
+    /// cancels or what is watched beside the race has something. The lookups go on meanwhile: they may have
+    /// places that others wait for.
     pub(crate) fn wait_for_sockets(&mut self, poller: &mut OsPoller) -> SocketSupply {
         let (clock, deadline) = (poller.clock(), self.until());
-        let canceler = poller.canceler.clone();
-        let canceled = || canceler.as_ref().is_some_and(Canceler::is_canceled);
-        let canceled: Option<&dyn Fn() -> bool> = if canceler.is_some() { Some(&canceled) } else { None };
+        let ends = poller.ends_wait();
         let poll = |waker: &Waker| {
             let now = clock.now();
             self.advance(&mut poller.lookups, now);
@@ -289,7 +287,8 @@ impl<S: RaceStack> ConnectOperation<S> {
                 sockets => ControlFlow::Break(sockets),
             }
         };
-        let sockets = block_on(poll, clock, canceled).unwrap_or(SocketSupply::InLine(None));
+        let sockets = block_on(poll, clock, ends.as_ref().map(|ends| ends as &dyn Fn() -> bool))
+            .unwrap_or(SocketSupply::InLine(None));
         if sockets != SocketSupply::Ready {
             self.leave_the_line();
         }

@@ -24,7 +24,7 @@ pub struct Connected<S = TcpStream> {
 }
 
 impl<S> Connected<S> {
-    /// Where it leads.
+    /// The address of the server that it is connected to.
     #[must_use]
     pub fn destination(&self) -> SocketAddr {
         self.destination
@@ -36,7 +36,7 @@ impl<S> Connected<S> {
         self.report.timeline()
     }
 
-    /// The same, with what became of resolution.
+    /// The report of the race: its timeline, and what became of resolution.
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report

@@ -154,7 +154,7 @@ impl ConnectError {
         self.report().map(Report::timeline)
     }
 
-    /// The same, with what became of resolution.
+    /// The report of the race: its timeline, and what became of resolution.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match &self.kind {

@@ -32,7 +32,7 @@
 //! ```
 //!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsPoller`] are the
-//! parts, for a program that drives the [core](connie_core) itself. With a [`Memory`] all visits to a host but the first start one address alone. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
+//! parts, for a program that drives the [core](connie_core) itself. With a [`Memory`] nearly all visits to a host but the first start one address alone. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
 //! end of TLS.
 //!
 //! # Features
@@ -77,7 +77,8 @@
 //! # What it promises
 //!
 //! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) allows, and needs no
-//!   other descriptor where the addresses are known. Resolution of a name takes its own while it runs: with the
+//!   other descriptor where the addresses are known, but with a memory: for a moment a UDP socket for each family,
+//!   which tells the network. Resolution of a name takes its own while it runs: with the
 //!   system's resolver one pipe until the last answer is there; for a moment a UDP socket for each answer, to learn
 //!   its source address (RFC 6724); and before that two or three, to learn which routes the host has. When the call returns, only the winner's is open.
 //! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready; on Linux the winner costs
@@ -116,6 +117,7 @@ mod egress;
 #[cfg(not(target_os = "wasi"))]
 mod errno;
 mod error;
+mod error_chain;
 mod filter;
 mod hosts;
 pub mod http1;
@@ -153,7 +155,6 @@ pub mod tokio_net;
 mod trace;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
-mod words;
 mod zone;
 
 pub use budget::SocketBudget;

@@ -16,9 +16,8 @@ use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::{OnSocket, SocketOptions};
 
-/// How many addresses one [`connect`](crate::connect) considers; those beyond are counted in its report. In
-/// `connie-wasi` itself there are 64, as a race's memory grows with them: on WASI this crate has 128 all the
-/// same.
+/// How many addresses one [`connect`](crate::connect) considers; those beyond are counted in its report. It
+/// is 128 on WASI too; `connie-wasi` used by itself considers 64, to save RAM.
 pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
 pub const MAX_IN_FLIGHT: usize = 64;
@@ -109,7 +108,9 @@ impl Options {
     /// well below the two minutes after which a system gives up.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-    /// The default.
+    /// The default options: every address at once over at most
+    /// [`DEFAULT_MAX_IN_FLIGHT`](Self::DEFAULT_MAX_IN_FLIGHT) sockets, 30 seconds, the system's resolver, no
+    /// memory.
     pub fn new() -> Self {
         Self::default()
     }

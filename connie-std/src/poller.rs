@@ -72,6 +72,31 @@ impl OsPoller {
         self.canceler.as_ref().is_some_and(Canceler::is_canceled)
     }
 
+    /// Whether what is [watched as well](Self::beside) ends the wait.
+    pub(crate) fn has_come_beside(&self) -> bool {
+        #[cfg(not(target_os = "wasi"))]
+        let has_come = self.beside.as_deref().is_some_and(|beside| crate::beside::lock(beside).look());
+        #[cfg(target_os = "wasi")]
+        let has_come = false;
+        has_come
+    }
+
+    /// What ends a wait for something other than sockets: asked now and again, it says whether the program
+    /// has canceled or something [has come](Self::has_come_beside). `None` where neither can be.
+    pub(crate) fn ends_wait(&self) -> Option<impl Fn() -> bool + use<>> {
+        let canceler = self.canceler.clone();
+        let is_canceled = move || canceler.as_ref().is_some_and(Canceler::is_canceled);
+        #[cfg(not(target_os = "wasi"))]
+        let (beside, may_end) = (self.beside.clone(), self.canceler.is_some() || self.beside.is_some());
+        #[cfg(not(target_os = "wasi"))]
+        let ends = move || {
+            is_canceled() || beside.as_deref().is_some_and(|beside| crate::beside::lock(beside).look())
+        };
+        #[cfg(target_os = "wasi")]
+        let (ends, may_end) = (is_canceled, self.canceler.is_some());
+        may_end.then_some(ends)
+    }
+
     /// Whether a lookup waits for something.
     pub(crate) fn has_lookups(&self) -> bool {
         let (watch, wake_at) = self.watch_lookups(None);

@@ -17,7 +17,8 @@ use connie_std::http1::{
 };
 use connie_std::memory::Remembered;
 use connie_std::{
-    Canceler, HttpConnection, HttpsConnection, Memory, Options, OsPoller, Override, TlsConnector, TlsOptions,
+    Canceler, HttpConnection, HttpsConnection, Memory, Options, OsPoller, Override, SocketBudget,
+    TlsConnector, TlsOptions,
 };
 
 const HOST: &str = "name.test";
@@ -502,6 +503,20 @@ fn a_warm_spare_is_open_when_it_is_called_for_and_closed_at_the_first_byte() {
     site.had(&[1, 2]);
 }
 
+/// The first connection has the only place, so that the second stands in line for one.
+#[test]
+fn an_answer_is_not_held_up_by_a_second_connection_that_waits_for_a_socket() {
+    let site = Site::plain(&[Front::Answers(HELLO, 2 * PATIENCE), Front::Silent]);
+    let budget = SocketBudget::new(1).waits(Duration::from_secs(3_600));
+    let options = site.options().budget(budget).deadline(None);
+    let mut connection = HttpConnection::with_options(HOST, site.port(), options).expect("a host");
+    connection.set_response_finish(Some(finish()));
+    let (answer, took) = timed(|| get(&mut connection));
+    assert_eq!(answer.expect("an answer"), hello());
+    assert!(took < 2 * PATIENCE + LATE, "{took:?}");
+    site.had(&[1, 0]);
+}
+
 #[test]
 fn what_may_not_be_repeated_is_not() {
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
@@ -688,24 +703,41 @@ fn a_body_that_went_out_in_one_call_is_repeated_by_the_callers_word() {
     assert_eq!(connection.response_record().unwrap().requests(), 2);
 }
 
-#[test]
-fn a_kept_connection_that_was_closed_meanwhile_is_opened_anew_as_ever() {
-    // Closes each connection when it has answered one request, and says nothing of it.
+/// Two servers that close each connection when they have answered one request, and say nothing of it: the
+/// next request finds it open, and is lost.
+fn answering_once() -> Site {
     let one = |mut tcp: TcpStream| {
         if tcp.head()?.ends_with("\r\n\r\n") {
             tcp.write_all(HELLO)?;
-            // The next request finds it open, and is lost.
             let _ = tcp.head()?;
         }
         Ok(())
     };
     let first = TlsServer::raw_at(SocketAddr::new(ip(1), 0), one);
     let second = TlsServer::raw_at(SocketAddr::new(ip(2), first.address().port()), one);
-    let site = Site {
+    Site {
         servers: vec![(first, Arc::default()), (second, Arc::default())],
         memory: Memory::new(),
         tls: None,
-    };
+    }
+}
+
+#[test]
+fn a_kept_connection_that_was_closed_is_held_against_nobody_by_the_second_either() {
+    let site = answering_once();
+    let mut connection = site.http();
+    connection.set_response_finish(Some(finish().any_method(true)));
+    for at in [0, 1] {
+        assert_eq!(ask(&mut connection, "POST").expect("an answer"), hello());
+        let kept = connection.response_record().and_then(|record| record.kept);
+        assert_eq!(kept, Some(site.at(at)), "the first has closed before it was asked again");
+    }
+    assert!(!site.remembered(0).is_demoted);
+}
+
+#[test]
+fn a_kept_connection_that_was_closed_meanwhile_is_opened_anew_as_ever() {
+    let site = answering_once();
     let mut connection = site.http();
     let budget = RetryBudget::new();
     connection.set_response_finish(Some(finish().retries(budget.clone())));
@@ -781,4 +813,19 @@ fn patience_is_learnt_from_the_hosts_answers() {
     get(&mut connection).expect("an answer");
     get(&mut connection).expect("an answer");
     assert!(patience(&connection) > Duration::from_millis(1_400), "{:?}", patience(&connection));
+}
+
+#[test]
+fn an_http_proxy_takes_the_place_of_one_of_socks() {
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = proxy.local_addr().expect("an address").port();
+    let mut connection = HttpConnection::new(HOST, 80).expect("a host");
+    connection.set_socks5_proxy(Socks5Proxy::new("127.0.0.1", port));
+    connection.set_proxy("127.0.0.1", port, &[]).expect("a proxy");
+    connection.set_timeout(Some(3 * PATIENCE));
+    let asks = std::thread::spawn(move || connection.request("GET", "/", &[], b"").map(drop));
+    let mut first = [0];
+    proxy.accept().expect("the client comes").0.read_exact(&mut first).expect("what it says");
+    assert_eq!(first, *b"C", "CONNECT, and not a greeting of SOCKS");
+    assert!(asks.join().expect("it has ended").is_err());
 }

@@ -188,7 +188,8 @@ impl AnyConnection {
 ///
 /// Each opening goes by what earlier ones have shown ([`Options::memory`]), and the first exchange over a
 /// connection adds to that: a response; a connection that was reset or closed without one; silence, of a
-/// second at least, until the time was up. Through a proxy all that is about the proxy.
+/// second at least, until the time was up; with a [`ResponseFinish`](super::ResponseFinish) also silence for
+/// its patience, where another address answered then. Through a proxy all that is about the proxy.
 ///
 /// # Time
 ///
@@ -523,7 +524,8 @@ where
     pub fn set_proxy(&mut self, proxy: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
         let (host, of_host) = self.inner.opener().server.clone();
         self.set_tunnel(&host, of_host, headers)?;
-        self.inner.opener_mut().hop = (proxy.to_owned(), port);
+        let opener = self.inner.opener_mut();
+        (opener.hop, opener.socks5) = ((proxy.to_owned(), port), None);
         Ok(())
     }
 

@@ -77,7 +77,8 @@ impl OpeningRecord {
     }
 }
 
-/// How long a server that says nothing has time, at least, before that is held against its address.
+/// How long a server that says nothing has time, at least, before that is held against its address. Where
+/// another one has answered, the patience is enough.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the worth of the last connection that was opened.
@@ -184,9 +185,11 @@ impl RaceConnect {
     }
 
     /// The response comes over a second connection, which was opened as `record` says. `verdict` is what that
-    /// says of the first one.
+    /// says of the first one. A server may close a connection that it has answered over before: only silence
+    /// is held against that one.
     pub(super) fn replace_by_second(&mut self, record: OpeningRecord, verdict: Option<Verdict>) {
-        if let Some(verdict) = verdict {
+        let is_first_use = self.first_use == FirstUse::Pending;
+        if let Some(verdict) = verdict.filter(|verdict| is_first_use || *verdict == Verdict::Stalled) {
             self.report_verdict(verdict);
         }
         (self.record, self.first_use) = (Some(record), FirstUse::Pending);

@@ -44,8 +44,8 @@ impl ResponseFinish {
     }
 
     /// How long the first connection has for the first byte. Default: twice what the host's answers take, as
-    /// far as the [memory](crate::Options::memory) knows that, and at least 300 ms; one second where it does
-    /// not; and never less than two handshakes with the address take.
+    /// far as the [memory](crate::Options::memory) knows that, at least 300 ms and at most ten seconds; one
+    /// second where it does not; and never less than two handshakes with the address take.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
@@ -149,7 +149,8 @@ pub struct ResponseRecord {
     pub patience: Duration,
     /// How the first connection ended before that byte, where it did.
     pub first_error: Option<HttpError>,
-    /// The second connection, where it was called for and there was another address.
+    /// The second connection, where it was called for and there was another address; `None` too where the
+    /// first answered while it was being opened.
     pub second: Option<SecondRecord>,
     /// The address that the answer comes from; `None` where there is none.
     pub kept: Option<SocketAddr>,

@@ -28,7 +28,7 @@ use crate::budget::SocketBudget;
 use crate::clock::OsClock;
 #[cfg(feature = "dns")]
 use crate::egress::Egress;
-use crate::words::repeats;
+use crate::error_chain::repeats;
 
 /// A resolver: starts lookups of host names.
 ///

@@ -10,10 +10,10 @@ use connie_core::{AttemptError, AttemptErrorKind, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError, PeerIncompatible};
 
+use crate::error_chain::repeats;
 use crate::memory::Verdict;
 use crate::os_error::OsError;
 use crate::report::Report;
-use crate::words::repeats;
 
 /// An error of a TLS connection, or of the socket below it.
 #[derive(Debug)]
