@@ -35,7 +35,7 @@ impl Options {
     /// How long a connect may take by default: long enough for two lost SYNs on a slow path.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-    /// The default.
+    /// The default options: every address at once, 30 seconds.
     pub const fn new() -> Self {
         Options { deadline: Some(Self::DEFAULT_DEADLINE), race: Config::all_at_once() }
     }

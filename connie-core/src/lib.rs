@@ -55,7 +55,7 @@
 //! | [`RaceDriver`], [`ConnectDriver`] | drive a race, or a connect, over a TCP stack, and own its sockets |
 //! | [`RaceStack`], [`Poller`] | what a TCP stack must promise, and what the program provides: a clock and a wait over sockets |
 //! | [`NalCompat`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
-//! | [`Memory`](memory::Memory) | what races have learnt: with it one SYN is enough on every visit but the first; its [module](memory) has the rules |
+//! | [`Memory`](memory::Memory) | what races have learnt: with it one SYN is enough on nearly every visit but the first; its [module](memory) has the rules |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
 //!
 //! `connie-http` speaks HTTP/1.1 on the winner. `connie-std` brings the operating system's sockets and a

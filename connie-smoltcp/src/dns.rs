@@ -59,7 +59,7 @@ const DOMAIN: u16 = 53;
 /// // Three connects at a time, four names in all, names of any length, and 32 IPv6 addresses of each.
 /// let settings = DnsConfig { randomise_case: true, ..DnsConfig::default() };
 /// let servers = ["192.0.2.53".parse()?, "2001:db8::53".parse()?];
-/// let dns = Dns::<4, 2, 255, 512>::with_settings(&settings, &mut stack, &servers, &mut datagrams)?;
+/// let dns = Dns::<4, 2, 255, 512>::with_config(&settings, &mut stack, &servers, &mut datagrams)?;
 /// # let _ = dns;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -113,7 +113,7 @@ impl Dns {
         servers: &[IpAddr],
         buffers: &'a mut [DnsBuffers<RX, TX>],
     ) -> Result<Dns, StorageFull> {
-        Dns::with_settings(&DnsConfig::default(), stack, servers, buffers)
+        Dns::with_config(&DnsConfig::default(), stack, servers, buffers)
     }
 }
 
@@ -126,7 +126,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     /// # Errors
     ///
     /// [`StorageFull`].
-    pub fn with_settings<
+    pub fn with_config<
         'a,
         D: Device,
         B: Platform,

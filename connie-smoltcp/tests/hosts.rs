@@ -50,7 +50,7 @@ fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &Names)) {
     let interface = client_interface(&mut card, 7);
     let mut stack =
         Stack::with_udp(interface, card, &mut storage, &mut buffers, &mut datagrams, world.clone(), 7);
-    let dns = Names::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], &mut queries);
+    let dns = Names::with_config(&DnsConfig::default(), &mut stack, &[SERVER], &mut queries);
     body(&world, &mut stack, &dns.expect("room for it"));
 }
 

@@ -220,7 +220,7 @@ fn run_with(row: &Row, seed: u64, forges: bool) -> Came {
     let mut datagrams = [const { DnsBuffers::<1_232, 155>::new() }; 2];
     let mut stack = Stack::new(interface, device, &mut storage, &mut buffers, net.clone(), seed);
     let servers: Vec<IpAddr> = (0..row.servers.len()).map(|index| Servers::address(index).ip()).collect();
-    let dns: Dns = Dns::with_settings(&settings(row), &mut stack, &servers, &mut datagrams).expect("room");
+    let dns: Dns = Dns::with_config(&settings(row), &mut stack, &servers, &mut datagrams).expect("room");
 
     let families = if row.kinds() == [Kind::A] { Families::Only(Family::V4) } else { Families::Both };
     let config = Config::all_at_once().families(families);

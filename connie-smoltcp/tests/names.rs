@@ -158,7 +158,7 @@ fn the_number_of_addresses_is_the_program_s() {
     let mut card = world.card();
     let interface = client_interface(&mut card, 7);
     let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
-    let dns = Dns::<1, 1, 16, 20>::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], queries);
+    let dns = Dns::<1, 1, 16, 20>::with_config(&DnsConfig::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
     let config = Config::one_by_one();
     let mut driver =
@@ -432,7 +432,7 @@ fn what_there_is_no_socket_for_is_not_begun() {
     let mut card = world.card();
     let interface = client_interface(&mut card, 7);
     let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
-    let dns = Dns::<4>::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], queries);
+    let dns = Dns::<4>::with_config(&DnsConfig::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
     let only_v4 = config.clone().families(Families::Only(Family::V4));
     let poller = &mut PlatformPoller(world.clone());

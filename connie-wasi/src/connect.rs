@@ -1,234 +1,204 @@
-//! Why a connect brought no connection.
+//! `connect`: from a host and a port to the connection that won.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::net::SocketAddr;
-use core::{fmt, iter, slice};
+use core::slice;
 
-use connie_core::connect::InvalidHost;
-use connie_core::resolution::{HostError, Query, QueryError, is_onion};
-use connie_core::verdict::{AttemptFailure, ErrorKind, FailureMessage, invalid_host};
-use connie_core::{AttemptError, Failure, Timeline};
+use connie_core::connect::{Facts, InvalidHost, Routes};
+use connie_core::memory::Verdict;
+use connie_core::resolution::{Query, split_port};
+use connie_core::{Connection, Failure, Families, Family, Poller, TurnResult};
 
-#[cfg(feature = "dns")]
-use crate::dns::DnsError;
-use crate::error::RuntimeMessage;
-use crate::lookup::RuntimeLookupError;
-use crate::options::Resolver;
-use crate::report::Report;
+use crate::connect_error::{ConnectError, ConnectErrorKind, ResolveError};
+use crate::host_lookup::HostLookup;
+use crate::memory::MemoryVisit;
+use crate::options::{Options, Resolver};
+use crate::report::{Report, WasiConnectDriver};
+use crate::route::routes;
+use crate::socket::{WasiSocket, WasiStack};
+use crate::stream::{Connected, TcpStream};
+use crate::target::Target;
+use crate::wait::WasiPoller;
 
-/// Why [`connect`](crate::connect()) brought no connection. `{}` is one line: where every address has failed
-/// it has the reason of each, or of the few that tell most and how many more there are. `{:?}` has all.
-/// [`source`](core::error::Error::source) is then the [`AttemptFailure`] that says most.
+/// Connects to the address of `target` that answers first. Blocks until there is a winner, until every
+/// address has failed, or until the deadline; afterwards no socket is open but the winner's.
 ///
-/// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at
-/// the deadline, and where every address has failed what the failure that tells most is: refused before timed
-/// out before unreachable before all else. A text that is not a host name or address is `InvalidInput`.
-pub struct ConnectError {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) kind: ConnectErrorKind,
-    /// Those that name servers have not answered.
-    queries: Box<[(Query, QueryError)]>,
-    /// Where every address has failed.
-    cause: Option<AttemptFailure>,
+/// `target` is a host's name or a literal address with a port, as a pair or as one text (`example.org:80`),
+/// or addresses: see [`Target`]. A name is looked up while the race runs: its first address is tried as soon
+/// as the runtime gives it. On a host of IPv6 alone IPv4 addresses are reached through the network's NAT64
+/// (RFC 8305 section 7). Without other [`Options`] all of it may take 30 seconds.
+///
+/// ```no_run
+/// use connie_wasi::{Options, connect};
+/// use std::io::{Read, Write};
+///
+/// let mut stream = connect(("example.org", 80), &Options::new())?;
+/// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
+/// let mut page = String::new();
+/// stream.read_to_string(&mut page)?;
+/// println!("{} won:\n{}", stream.destination(), stream.timeline().waterfall(80, Default::default()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
+pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
+    let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
+    let ConnectedSocket { socket, destination, report, visited } =
+        connect_socket(target, options, &mut stack, &mut poller)?;
+    Ok(Connected::new(TcpStream::new(socket, poller), destination, report, visited))
 }
 
-/// What kind of thing went wrong.
+/// As [`connect`], with a stack and a poller of the caller's, such as one that
+/// [can be canceled](WasiPoller::cancel_when). The winner stays a socket of `stack`.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn connect_socket<'a>(
+    target: impl Into<Target<'a>>,
+    options: &Options,
+    stack: &mut WasiStack,
+    poller: &mut WasiPoller,
+) -> Result<ConnectedSocket, ConnectError> {
+    let target = target.into();
+    race(stack, poller, target, options).map_err(|kind| {
+        let (host, port) = target.name();
+        ConnectError::new(host, port, kind, &options.resolver)
+    })
+}
+
+/// What a [`connect_socket`] returns.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectErrorKind {
-    /// The host is neither a name nor an address.
-    InvalidHost(HostError),
-    /// The host is an IPv6 address in a zone that has a name (`fe80::1%eth0`). WASI knows zones by their
-    /// numbers alone.
-    NamedZone,
-    /// A text that was to be a host and a port is not.
-    InvalidTarget,
-    /// The name could not be looked up.
-    Resolve(ResolveError),
-    /// The race failed. [`ConnectError::addresses`] has what became of each address.
-    Race(Failure, Report),
+pub struct ConnectedSocket {
+    /// The connection.
+    pub socket: WasiSocket,
+    /// Where it leads.
+    pub destination: SocketAddr,
+    /// What the race did.
+    pub report: Report,
+    /// What it was to its memory.
+    pub(crate) visited: Option<MemoryVisit>,
 }
 
-/// Why a name has no addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ResolveError {
-    /// It is below `invalid` (RFC 6761 section 6.4) or `onion` (RFC 7686), and is not asked for.
-    Nowhere,
-    /// What the runtime says.
-    Lookup(RuntimeLookupError),
-    /// What name servers say, or do not say.
-    #[cfg(feature = "dns")]
-    Dns(DnsError),
-}
-
-impl fmt::Display for ResolveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ResolveError::Nowhere => QueryError::NoSuchName.fmt(f),
-            ResolveError::Lookup(error) => error.fmt(f),
-            #[cfg(feature = "dns")]
-            ResolveError::Dns(error) => error.fmt(f),
+impl ConnectedSocket {
+    /// Reports to the [memory](Options::memory) of the race, where it had one, what came of the connection: a
+    /// server that completes the handshake and then fails is tried after others for some time, for this host
+    /// alone.
+    pub fn report_to_memory(&self, verdict: Verdict) {
+        if let Some(visited) = &self.visited {
+            visited.report(self.destination, verdict);
         }
     }
 }
 
-impl core::error::Error for ResolveError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            ResolveError::Nowhere => None,
-            // Its own words are those of `{}`.
-            ResolveError::Lookup(error) => error.source(),
-            #[cfg(feature = "dns")]
-            ResolveError::Dns(error) => error.source(),
+fn race(
+    stack: &mut WasiStack,
+    poller: &mut WasiPoller,
+    target: Target<'_>,
+    options: &Options,
+) -> Result<ConnectedSocket, ConnectErrorKind> {
+    let Options { resolver, memory, .. } = options;
+    let (mut driver, host, port) = begin(stack, poller, &target, options)?;
+    let mut visited = memory.as_ref().map(|memory| MemoryVisit::new(memory, stack, &key(target)));
+    let families = options.config().families;
+    let mut failed = None;
+    let result = loop {
+        let now = poller.now();
+        if let Some(lookup) = &mut poller.lookup {
+            failed = lookup.handle_events(stack, &mut driver, now).or(failed);
         }
-    }
-}
-
-impl ConnectError {
-    pub(crate) fn new(host: String, port: u16, kind: ConnectErrorKind, resolver: &Resolver) -> Self {
-        let cause = match &kind {
-            ConnectErrorKind::Race(failure, report) => AttemptFailure::of_race(*failure, &report.timeline()),
-            _ => None,
-        };
-        let queries = match (&kind, resolver) {
-            #[cfg(feature = "dns")]
-            (ConnectErrorKind::Race(_, report), Resolver::Dns(_)) => {
-                report.0.connect().failures(&host).map(|failed| (failed.query, failed.error)).collect()
+        if let Some(lookup) = &mut poller.prefix {
+            lookup.handle_prefix(&mut driver, now);
+        }
+        if let Some(visited) = &mut visited {
+            visited.plan(&mut driver);
+        }
+        match driver.turn(stack, poller) {
+            TurnResult::SendQuery(Query::Nat64Prefix) => {
+                let name = Query::Nat64Prefix.name(host);
+                let only = Families::Only(Family::V6);
+                poller.prefix = Some(HostLookup::start(resolver, stack, name, port, only));
             }
-            // One question asks for both families, and its failure is an error of its own.
-            _ => Box::default(),
-        };
-        ConnectError { host, port, kind, queries, cause }
-    }
-
-    /// What kind of thing kept it from a connection: the same on every platform.
-    #[must_use]
-    pub fn error_kind(&self) -> ErrorKind {
-        match &self.kind {
-            ConnectErrorKind::InvalidHost(_)
-            | ConnectErrorKind::NamedZone
-            | ConnectErrorKind::InvalidTarget => ErrorKind::InvalidHost,
-            ConnectErrorKind::Resolve(ResolveError::Nowhere) => ErrorKind::NoSuchName,
-            ConnectErrorKind::Resolve(ResolveError::Lookup(error)) => {
-                ErrorKind::of_queries([(Query::Aaaa, error.query_error())])
+            // One lookup asks for both families.
+            TurnResult::SendQuery(_) if poller.lookup.is_some() => {}
+            TurnResult::SendQuery(_) => {
+                poller.lookup = Some(HostLookup::start(resolver, stack, host, port, families));
             }
-            #[cfg(feature = "dns")]
-            ConnectErrorKind::Resolve(ResolveError::Dns(error)) => {
-                ErrorKind::of_queries(error.failures().iter().copied())
-            }
-            ConnectErrorKind::Race(failure, report) => ErrorKind::of_race(*failure, &report.timeline()),
+            TurnResult::Waited => {}
+            TurnResult::Connected(connection) => break Ok(connection),
+            TurnResult::Failed(failure) => break Err(failure),
         }
+    };
+    // Lookups that are still under way are abandoned.
+    let was_asked = poller.lookup.take().is_some();
+    poller.prefix = None;
+    if let Some(visited) = &visited {
+        visited.learn(&driver);
     }
-
-    /// What kind of thing went wrong.
-    #[must_use]
-    pub fn kind(&self) -> &ConnectErrorKind {
-        &self.kind
-    }
-
-    /// What it comes down to, where a race was run.
-    #[must_use]
-    pub fn failure(&self) -> Option<Failure> {
-        match &self.kind {
-            ConnectErrorKind::Race(failure, _) => Some(*failure),
-            _ => None,
+    match (result, failed) {
+        (Ok(Connection { socket, destination }), _) => {
+            Ok(ConnectedSocket { socket, destination, report: Report(driver), visited })
         }
-    }
-
-    /// Whether the program canceled.
-    #[must_use]
-    pub fn is_canceled(&self) -> bool {
-        self.failure() == Some(Failure::Canceled)
-    }
-
-    /// What the race did, if there was one.
-    #[must_use]
-    pub fn timeline(&self) -> Option<Timeline<'_>> {
-        match &self.kind {
-            ConnectErrorKind::Race(_, report) => Some(report.timeline()),
-            _ => None,
+        (Err(Failure::NoDestinations), Some(error)) => {
+            Err(ConnectErrorKind::Resolve(ResolveError::Lookup(error)))
         }
-    }
-
-    /// One line for each address: what became of it.
-    pub fn addresses(&self) -> impl Iterator<Item = String> {
-        self.verdict().into_iter().flat_map(|verdict| {
-            let lines: Vec<_> = verdict.lines().map(|line| line.to_string()).collect();
-            lines
-        })
-    }
-
-    /// What the core makes of it, where a race was run.
-    fn verdict(&self) -> Option<FailureMessage<'_, Queries<'_>, DescribeAttempt>> {
-        let ConnectErrorKind::Race(failure, report) = &self.kind else { return None };
-        let (host, port, failure) = (self.host.as_str(), self.port, *failure);
-        let queries = self.queries.iter().copied();
-        let words: DescribeAttempt = |_, error| RuntimeMessage(error);
-        Some(FailureMessage { host, port, failure, timeline: report.timeline(), queries, words })
+        (Err(Failure::NoDestinations), None) if driver.connect().failures(host).next().is_some() => {
+            Err(ConnectErrorKind::Resolve(unresolved(was_asked, resolver, &driver, host)))
+        }
+        (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(driver))),
     }
 }
 
-/// The queries that failed.
-type Queries<'a> = iter::Copied<slice::Iter<'a, (Query, QueryError)>>;
-
-/// The words for the error of an address.
-type DescribeAttempt = fn(SocketAddr, AttemptError) -> RuntimeMessage;
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConnectError { host, kind, .. } = self;
-        match kind {
-            ConnectErrorKind::InvalidHost(error) => invalid_host(host, (*error).into()).fmt(f),
-            ConnectErrorKind::NamedZone => invalid_host(host, InvalidHost::Zone).fmt(f),
-            ConnectErrorKind::InvalidTarget => {
-                write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
-            }
-            ConnectErrorKind::Resolve(ResolveError::Nowhere) if is_onion(host) => {
-                write!(f, "could not resolve {host}: onion names are Tor's and not in DNS (RFC 7686)")
-            }
-            ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
-            ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
+/// A driver that knows what there is to know of `target` before any lookup, and the host and the port to look
+/// up.
+fn begin<'t>(
+    stack: &mut WasiStack,
+    poller: &mut WasiPoller,
+    target: &Target<'t>,
+    options: &Options,
+) -> Result<(Box<WasiConnectDriver>, &'t str, u16), ConnectErrorKind> {
+    let (host, port, hosts) = match target {
+        Target::Host(host, port) => (*host, *port, None),
+        Target::Text(text) => {
+            let (host, port) = split_port(text).ok_or(ConnectErrorKind::InvalidTarget)?;
+            (host, port, None)
         }
+        Target::Address(address) => ("", 0, Some(slice::from_ref(address))),
+        Target::Addresses(addresses) => ("", 0, Some(*addresses)),
+    };
+    // Which they are costs some sockets to find out.
+    let routes = match hosts {
+        None if Routes::matter(host) => routes(stack.network()),
+        _ => Routes::default(),
+    };
+    let facts = Facts::default().routes(routes).hosts(hosts);
+    let config = options.config();
+    let driver =
+        WasiConnectDriver::new(host, port, &config, &facts, poller.now()).map_err(|error| match error {
+            InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
+            // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
+            _ => ConnectErrorKind::NamedZone,
+        })?;
+    Ok((Box::new(driver), host, port))
+}
+
+/// What the memory knows a target by. Lists go in whatever order they come.
+fn key(target: Target<'_>) -> String {
+    match target {
+        Target::Addresses(list) => list.iter().min().map(ToString::to_string).unwrap_or_default(),
+        target => target.name().0,
     }
 }
 
-impl fmt::Debug for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(verdict) = self.verdict() else { return write!(f, "{self}") };
-        write!(f, "{}", verdict.summary())?;
-        let lines: Vec<String> = self.addresses().filter(|_| !verdict.says_all()).collect();
-        if lines.is_empty() { Ok(()) } else { write!(f, " ({})", lines.join("; ")) }
-    }
-}
-
-impl core::error::Error for ConnectError {
-    /// Where every address has failed, the [`AttemptFailure`] that says most, whose words are what the line
-    /// of `{}` does not say. Another cause stands in the line itself.
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match &self.kind {
-            ConnectErrorKind::Resolve(error) => error.source(),
-            _ => self.cause.as_ref().map(|cause| cause as _),
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<ConnectError> for std::io::Error {
-    fn from(error: ConnectError) -> Self {
-        let kind = match error.error_kind() {
-            ErrorKind::InvalidHost => std::io::ErrorKind::InvalidInput,
-            ErrorKind::TimedOut => std::io::ErrorKind::TimedOut,
-            ErrorKind::Canceled => std::io::ErrorKind::ConnectionAborted,
-            ErrorKind::Refused => std::io::ErrorKind::ConnectionRefused,
-            ErrorKind::Unreachable => std::io::ErrorKind::NetworkUnreachable,
-            ErrorKind::Reset => std::io::ErrorKind::ConnectionReset,
-            _ => std::io::ErrorKind::Other,
-        };
-        // From which `get_ref` and `downcast_ref` lead back to it.
-        std::io::Error::new(kind, error)
+/// Why a name has no addresses, where the runtime has not said it.
+#[cfg_attr(not(feature = "dns"), expect(unused_variables))]
+fn unresolved(was_asked: bool, resolver: &Resolver, driver: &WasiConnectDriver, host: &str) -> ResolveError {
+    match resolver {
+        #[cfg(feature = "dns")]
+        Resolver::Dns(dns) if was_asked => ResolveError::Dns(dns.error(driver.connect().failures(host))),
+        _ => ResolveError::Nowhere,
     }
 }

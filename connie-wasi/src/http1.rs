@@ -27,9 +27,9 @@ use core::net::SocketAddr;
 use connie_core::Failure;
 use connie_http::{Authority, HttpError, OpenConnection, OpenContext};
 
-use crate::connect::{ConnectError, ConnectErrorKind};
+use crate::connect::{ConnectedSocket, connect_socket};
+use crate::connect_error::{ConnectError, ConnectErrorKind};
 use crate::options::Options;
-use crate::race::{ConnectedSocket, connect_socket};
 use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiPoller;

@@ -88,6 +88,7 @@ extern crate std;
 
 mod address;
 mod connect;
+mod connect_error;
 #[cfg(feature = "dns")]
 pub mod dns;
 mod error;
@@ -97,7 +98,6 @@ mod lookup;
 mod memory;
 mod options;
 mod poll;
-mod race;
 mod report;
 mod route;
 mod socket;
@@ -108,14 +108,14 @@ mod wait;
 pub use connie_core::{self, Config, Pacing};
 pub use wasip2;
 
-pub use connect::{ConnectError, ConnectErrorKind, ResolveError};
+pub use connect::{ConnectedSocket, connect, connect_socket};
+pub use connect_error::{ConnectError, ConnectErrorKind, ResolveError};
 pub use error::{SocketError, describe};
 pub use http1::HttpConnection;
 pub use lookup::{LookupEvent, NameLookup, RuntimeLookupError};
 pub use memory::Memory;
 pub use options::{Options, Resolver};
 pub use poll::{PollSet, WasiClock};
-pub use race::{ConnectedSocket, connect, connect_socket};
 pub use report::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Report};
 pub use socket::{LINGER, WasiSocket, WasiStack};
 pub use stream::{Connected, TcpStream};

@@ -47,7 +47,7 @@ impl Options {
     /// path, and well below the two minutes after which a system gives up.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-    /// The default.
+    /// The default options: every address at once, 30 seconds, the runtime's resolver, no memory.
     pub fn new() -> Self {
         Self::default()
     }

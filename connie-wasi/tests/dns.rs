@@ -97,7 +97,7 @@ fn lookups_that_are_given_up_leave_no_socket() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let silent = listener.local_addr().unwrap();
     let over_tcp = DnsConfig { transport: DnsTransport::Tcp, ..DnsConfig::default() };
-    let tcp = Dns::with_settings(&[silent], over_tcp);
+    let tcp = Dns::with_config(&[silent], over_tcp);
     assert_eq!((udp.servers(), tcp.servers()), (vec![address], vec![silent]));
     for (dns, waits) in [(udp, 1), (tcp, 2)] {
         let clock = WasiClock::start();

@@ -172,11 +172,11 @@ fn sizes() -> Result<Vec<Figure>, String> {
         figure("text_dns_runtime", "`memcpy` and its like beside that", dns.runtime, None),
         figure(
             "ram_dns_client",
-            "RAM of a DNS `Client` with room for two names, without datagrams",
+            "RAM of a `DnsClient` with room for two names, without datagrams",
             dns.dns,
             None,
         ),
-        figure("ram_dns_lookup", "RAM of a `Lookup`", dns.lookup, None),
+        figure("ram_dns_lookup", "RAM of a `RecordLookup`", dns.lookup, None),
         figure(
             "text_memory",
             "`.text` of a memory's rules: what they add to the race and its driver",

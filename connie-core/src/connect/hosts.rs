@@ -7,8 +7,8 @@ use heapless::Vec;
 
 use super::QueryState;
 use super::facts::{AddressOrder, Facts, Routes};
+use super::input_output::ConnectInput;
 use super::start::{HostKind, Start};
-use super::words::ConnectInput;
 use crate::race::{Config, Family};
 use crate::resolution::nat64::Prefix;
 use crate::resolution::selection::{Candidate, PolicyEntry, Route, sort};

@@ -70,9 +70,9 @@
 
 mod facts;
 mod hosts;
+mod input_output;
 mod start;
 mod translation;
-mod words;
 
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
@@ -81,9 +81,9 @@ use heapless::Vec;
 
 pub use facts::{AddressOrder, Facts, InvalidHost, Routes, named_zone};
 pub use hosts::{Hosts, HostsInput};
+pub use input_output::{ConnectInput, ConnectOutput};
 use start::HostKind;
 pub use start::Start;
-pub use words::{ConnectInput, ConnectOutput};
 
 use crate::memory::Recall;
 use crate::race::{self, Config, Failure, Family, Guide, Plan, Planned, Race, Unplanned};

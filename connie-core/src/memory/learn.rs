@@ -6,7 +6,7 @@ use super::entry::{Entry, Marks, Standing};
 use super::estimate::{Estimate, LONGEST};
 use super::key::{self, Target, Visit};
 use super::lesson::Lesson;
-use super::words::Verdict;
+use super::settings::Verdict;
 use super::{FamilyDoubt, HALF_LIFE, LateLead, Memory, RACES};
 use crate::race::{AttemptOutcome, ChosenAddress, Destination, Family, PlanTimes, PlannedRace, ip_and_port};
 use crate::time::Instant;

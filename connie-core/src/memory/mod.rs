@@ -97,8 +97,8 @@ mod learn;
 mod lesson;
 mod order;
 mod recall;
+mod settings;
 mod table;
-mod words;
 
 use heapless::Vec;
 
@@ -117,9 +117,9 @@ pub use explained::ExplanationJson;
 pub use key::{Finish, Network, Visit};
 use order::{AddressState, PlanContext, Trust, WaitingAddress};
 pub use recall::{NoMemory, Recall, Recalled, Remember};
+use settings::Limits;
+pub use settings::{MemorySettings, Remembered, Verdict};
 use table::Table;
-use words::Limits;
-pub use words::{MemorySettings, Remembered, Verdict};
 
 /// What was learnt, in `N` places of 40 octets: one for each address, and one for each host.
 ///

@@ -33,16 +33,13 @@ impl Dns {
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         let servers: Vec<SocketAddr> = servers.into_iter().collect();
-        Self::with_settings(
-            &servers,
-            DnsConfig { transport: DnsTransport::UdpAndTcp, ..DnsConfig::default() },
-        )
+        Self::with_config(&servers, DnsConfig { transport: DnsTransport::UdpAndTcp, ..DnsConfig::default() })
     }
 
     /// As [`new`](Self::new), with settings of the caller's, of which [`DnsTransport::Tcp`] is for a runtime
     /// that gives no UDP.
     #[must_use]
-    pub fn with_settings(servers: &[SocketAddr], settings: DnsConfig) -> Self {
+    pub fn with_config(servers: &[SocketAddr], settings: DnsConfig) -> Self {
         let clock = WasiClock::start();
         let mut client = Box::new(Client::new(settings, get_random_u64()));
         client.set_servers(servers, clock.now());
