@@ -20,6 +20,8 @@ pub(crate) enum SentFrame {
     },
     #[cfg(feature = "ethernet")]
     Solicitation(IpAddress),
+    #[cfg(feature = "slaac")]
+    RouterSolicitation,
 }
 
 const TCP: u8 = 6;
@@ -50,6 +52,9 @@ pub(crate) fn read_sent(frame: &[u8], medium: Medium) -> Option<SentFrame> {
                     let target: [u8; 16] = bytes(packet.payload, 8)?;
                     Some(SentFrame::Solicitation(IpAddress::Ipv6(target.into())))
                 }
+                // RFC 4861 section 4.1.
+                #[cfg(feature = "slaac")]
+                ICMPV6 if packet.payload.first() == Some(&133) => Some(SentFrame::RouterSolicitation),
                 _ => None,
             }
         }

@@ -182,6 +182,8 @@ mod next_hop;
 mod platform;
 mod poller;
 mod ports;
+#[cfg(feature = "slaac")]
+mod slaac;
 mod slot;
 mod stack;
 mod tap;

@@ -20,19 +20,17 @@ use crate::address;
 use crate::next_hop::{Scope, next_hop_to};
 use crate::platform::Platform;
 use crate::ports::Ports;
+#[cfg(feature = "slaac")]
+use crate::slaac;
 use crate::slot::{TcpBuffers, TcpSlot, UdpSlot};
-use crate::tap::{Tap, TappedDevice};
+use crate::tap::{Seen, Tap, TappedDevice};
 
 /// The most frames that one [`Stack::poll`] takes in: a flood must not keep a race from its timers.
 const FRAMES_AT_ONCE: usize = 64;
 /// The most rounds over the sockets in which one poll sends. Each gives every socket a segment.
 const ROUNDS_AT_ONCE: usize = 64;
-/// The pause after which an interface is served again that wants to be served at once though it just was,
-/// since its device has no room for another frame.
-///
-/// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it
-/// forgets the timers of the sockets when those of SLAAC do not run: then this is how often it is looked at.
-/// Delayed acknowledgements wait 10 ms.
+/// The pause after which an interface is served again that wants to be served at once though it just was, or
+/// whose device had no room for another frame. Delayed acknowledgements wait 10 ms.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// smoltcp as a TCP stack that a race can run on, with `TCP` sockets for connections and `UDP` for datagrams.
@@ -81,6 +79,7 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     solicited: crate::neighbour::RecentSolicitations,
     #[cfg(feature = "dns")]
     pub(crate) undelivered: crate::undelivered::Undelivered,
+    seen: Seen,
     /// Whether something was asked of smoltcp since it was last served.
     pub(crate) has_work: bool,
     pub(crate) connect_timeout: Duration,
@@ -178,6 +177,7 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
             solicited: crate::neighbour::RecentSolicitations::default(),
             #[cfg(feature = "dns")]
             undelivered: crate::undelivered::Undelivered::default(),
+            seen: Seen::default(),
             has_work: true,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
         }
@@ -269,6 +269,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     /// Never waits, and takes no more than 64 frames at once.
     pub fn poll(&mut self) -> bool {
         let now = self.now();
+        self.seen.refused.set(false);
         let time = address::to_smoltcp(now);
         let capabilities = self.device.capabilities();
         let tap = Tap {
@@ -277,12 +278,12 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             solicited: RefCell::new(&mut self.solicited),
             #[cfg(feature = "dns")]
             undelivered: RefCell::new(&mut self.undelivered),
+            seen: &self.seen,
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
         };
         let mut device = TappedDevice { device: &mut self.device, tap: &tap };
-        self.interface.poll_maintenance(time);
         let mut frames = 0;
         while frames < FRAMES_AT_ONCE
             && self.interface.poll_ingress_single(time, &mut device, &mut self.sockets)
@@ -291,6 +292,9 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             // Below 65.
             frames = usize::saturating_add(frames, 1);
         }
+        // Behind the frames: what a router has advertised is put into effect here, and smoltcp does not ask
+        // to be served for that.
+        self.interface.poll_maintenance(time);
         let unsent = self.send_due(now);
         self.has_work = frames == FRAMES_AT_ONCE || unsent;
         #[cfg(feature = "ethernet")]
@@ -315,6 +319,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             solicited: RefCell::new(&mut self.solicited),
             #[cfg(feature = "dns")]
             undelivered: RefCell::new(&mut self.undelivered),
+            seen: &self.seen,
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
@@ -331,14 +336,27 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         if self.has_work {
             return Some(now);
         }
-        let interface = match self.interface.poll_at(address::to_smoltcp(now), &self.sockets) {
-            Some(at) if address::from_smoltcp(at) > now => Some(address::from_smoltcp(at)),
-            None if !may_use_slaac(&self.interface) => None,
-            _ => Some(now + BUSY_PAUSE),
+        let interface = match self.interface_poll_at(now) {
+            _ if self.seen.refused.get() => Some(now + BUSY_PAUSE),
+            Some(at) => Some(if at > now { at } else { now + BUSY_PAUSE }),
+            None => None,
         };
         #[cfg(feature = "ethernet")]
         let interface = address::sooner(self.asks_at(now), interface);
         interface
+    }
+
+    /// When smoltcp wants to be served.
+    fn interface_poll_at(&mut self, now: Instant) -> Option<Instant> {
+        let time = address::to_smoltcp(now);
+        #[cfg(feature = "slaac")]
+        if slaac::is_possible(&self.interface, self.device.capabilities().medium) {
+            let hardware = self.interface.hardware_addr();
+            let sockets = slaac::sockets_poll_at(hardware, &mut self.device, &self.sockets, time);
+            let routers = slaac::poll_at(self.seen.routers_asked.get(), now);
+            return address::sooner(sockets.map(address::from_smoltcp), Some(routers));
+        }
+        self.interface.poll_at(time, &self.sockets).map(address::from_smoltcp)
     }
 
     /// Asks for the neighbours of those attempts whose SYN has not left.
@@ -438,10 +456,4 @@ fn uses_port(sockets: &SocketSet<'_>, port: u16) -> bool {
         }
         false
     })
-}
-
-/// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without a
-/// link-local address.
-fn may_use_slaac(interface: &Interface) -> bool {
-    cfg!(feature = "slaac") && interface.ip_addrs().iter().any(|own| Scope::of(own.address()) == Scope::Link)
 }

@@ -1,10 +1,12 @@
 //! A tap: a device that passes every frame on and notes what smoltcp does not report.
 //!
-//! Three things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence.
-//! Which neighbours smoltcp has asked for, so that they are not asked for twice. And the ICMP errors that
-//! come back for a SYN or for a question to a name server, which smoltcp ignores.
+//! Five things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence.
+//! Which neighbours smoltcp has asked for, so that they are not asked for twice. The ICMP errors that come
+//! back for a SYN or for a question to a name server, which smoltcp ignores. When routers were asked for, and
+//! whether the device had no room for a frame, since smoltcp's own account of when to serve it is wrong with
+//! SLAAC.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use connie_core::Instant;
 use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
@@ -19,9 +21,20 @@ pub(crate) struct Tap<'s> {
     pub(crate) solicited: RefCell<&'s mut crate::neighbour::RecentSolicitations>,
     #[cfg(feature = "dns")]
     pub(crate) undelivered: RefCell<&'s mut crate::undelivered::Undelivered>,
+    pub(crate) seen: &'s Seen,
     pub(crate) now: Instant,
     pub(crate) medium: Medium,
     pub(crate) checksums: ChecksumCapabilities,
+}
+
+/// What is kept of that from one poll to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Whether the device had no room for a frame in the last poll.
+    pub(crate) refused: Cell<bool>,
+    /// When smoltcp last asked for routers.
+    #[cfg(feature = "slaac")]
+    pub(crate) routers_asked: Cell<Option<Instant>>,
 }
 
 impl Tap<'_> {
@@ -42,6 +55,8 @@ impl Tap<'_> {
                     solicited.note(target, self.now);
                 }
             }
+            #[cfg(feature = "slaac")]
+            Some(frame::SentFrame::RouterSolicitation) => self.seen.routers_asked.set(Some(self.now)),
             None => {}
         }
     }
@@ -81,7 +96,11 @@ impl<'s, D: Device + ?Sized> Device for TappedDevice<'_, 's, D> {
     }
 
     fn transmit(&mut self, now: smoltcp::time::Instant) -> Option<Self::TxToken<'_>> {
-        Some(TappedToken { token: self.device.transmit(now)?, tap: self.tap })
+        let token = self.device.transmit(now);
+        if token.is_none() {
+            self.tap.seen.refused.set(true);
+        }
+        Some(TappedToken { token: token?, tap: self.tap })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
