@@ -1,4 +1,4 @@
-//! When an interface with SLAAC wants to be served. smoltcp 0.14 does not say.
+//! When an interface with SLAAC wants to be served, which smoltcp 0.14 does not say, and how.
 //!
 //! `Interface::poll_at` takes the lesser of two options, the moment of the sockets and that of SLAAC, and
 //! `None` is less than any moment: while SLAAC waits for nothing it forgets the sockets, and without a timer
@@ -26,6 +26,39 @@ const SOLICITATION_INTERVAL: Duration = Duration::from_secs(4);
 /// RFC 4861 section 6.2.1 has routers send by default lives half an hour, and leaves at once when a router
 /// says so.
 const LIFETIME_PAUSE: Duration = Duration::from_secs(10);
+
+/// Lets the interface do what time alone makes due.
+///
+/// smoltcp 0.14 adds no router that has advertised itself while a route of IPv4 stands in its table
+/// (`Interface::sync_slaac_state` takes every such route for the same one): IPv6 would not come where DHCP
+/// was faster. So those are put aside for the moment.
+pub(crate) fn maintain(interface: &mut Interface, time: smoltcp::time::Instant) {
+    #[cfg(feature = "ipv4")]
+    {
+        use smoltcp::iface::Route;
+        use smoltcp::wire::IpCidr;
+        let is_v4 = |route: &Route| matches!(route.cidr, IpCidr::Ipv4(_));
+        let mut before = None;
+        interface.routes_mut().update(|routes| {
+            if routes.iter().any(is_v4) {
+                before = Some(routes.clone());
+                routes.retain(|route| !is_v4(route));
+            }
+        });
+        interface.poll_maintenance(time);
+        interface.routes_mut().update(|routes| {
+            for route in before.iter().flatten().filter(|route| is_v4(route)) {
+                // Where they do not all fit the last router of IPv6 goes: there may be two.
+                if routes.is_full() {
+                    routes.pop();
+                }
+                let _ = routes.push(*route);
+            }
+        });
+    }
+    #[cfg(not(feature = "ipv4"))]
+    interface.poll_maintenance(time);
+}
 
 /// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without Ethernet
 /// and a link-local address.

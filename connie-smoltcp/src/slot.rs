@@ -79,6 +79,9 @@ pub(crate) struct TcpAttempt {
     pub(crate) gives_up: Instant,
     /// The sequence number of its SYN, once that has left.
     pub(crate) syn: Option<u32>,
+    /// Whether it was repeated since its neighbour was last asked for.
+    #[cfg(feature = "ethernet")]
+    pub(crate) is_repeated: bool,
     /// Whether an ICMP error has come back for its SYN.
     pub(crate) is_unreachable: bool,
 }
@@ -92,6 +95,8 @@ impl TcpSlot {
             next_hop: NOWHERE,
             gives_up: Instant::ZERO,
             syn: None,
+            #[cfg(feature = "ethernet")]
+            is_repeated: false,
             is_unreachable: false,
         };
         TcpSlot { handle, phase: TcpPhase::Free, attempt }
@@ -100,6 +105,10 @@ impl TcpSlot {
     /// A SYN has left.
     pub(crate) fn note_syn(&mut self, port: u16, sequence: u32) {
         if self.phase == TcpPhase::Connecting && self.attempt.local.port == port {
+            #[cfg(feature = "ethernet")]
+            {
+                self.attempt.is_repeated = self.attempt.syn.is_some();
+            }
             self.attempt.syn = Some(sequence);
         }
     }
@@ -119,10 +128,15 @@ impl TcpSlot {
         }
     }
 
-    /// The neighbour whose hardware address it may be waiting for: its SYN has not left.
+    /// The neighbour whose hardware address it may be waiting for. Its SYN has not left; or it left again,
+    /// since it was not answered: then the address may be an old one's, in whose place another has come.
+    /// RFC 1122 section 2.3.2.1 (4): "Higher-Layer Advice -- Include a call from a higher layer to the link
+    /// layer to indicate a delivery problem. The effect of this call would be to invalidate the
+    /// corresponding cache entry." smoltcp has none, and believes an address for a minute.
     #[cfg(feature = "ethernet")]
     pub(crate) fn waits_for(&self) -> Option<IpAddress> {
-        (self.phase == TcpPhase::Connecting && self.attempt.syn.is_none()).then_some(self.attempt.next_hop)
+        let TcpAttempt { syn, is_repeated, next_hop, .. } = &self.attempt;
+        (self.phase == TcpPhase::Connecting && (syn.is_none() || *is_repeated)).then_some(*next_hop)
     }
 }
 

@@ -188,7 +188,8 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
     /// none of them ends it.
     ///
     /// It holds for the connection as well: one whose peer has been silent for as long, with data under way,
-    /// is reset.
+    /// is reset; and so is one that was closed so long ago and still is not at its end. One that is idle is
+    /// not touched.
     pub fn set_connect_timeout(&mut self, timeout: Duration) {
         self.connect_timeout = timeout;
     }
@@ -294,6 +295,9 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         }
         // Behind the frames: what a router has advertised is put into effect here, and smoltcp does not ask
         // to be served for that.
+        #[cfg(feature = "slaac")]
+        crate::slaac::maintain(&mut self.interface, time);
+        #[cfg(not(feature = "slaac"))]
         self.interface.poll_maintenance(time);
         let unsent = self.send_due(now);
         self.has_work = frames == FRAMES_AT_ONCE || unsent;
@@ -359,11 +363,13 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         self.interface.poll_at(time, &self.sockets).map(address::from_smoltcp)
     }
 
-    /// Asks for the neighbours of those attempts whose SYN has not left.
+    /// Asks for the neighbours of those attempts whose SYN has not left, or was just repeated.
     #[cfg(feature = "ethernet")]
     fn solicit(&mut self) {
         for index in 0..TCP {
-            if let Some(target) = self.slots.get(index).and_then(TcpSlot::waits_for) {
+            let Some(slot) = self.slots.get_mut(index) else { continue };
+            if let Some(target) = slot.waits_for() {
+                slot.attempt.is_repeated = false;
                 self.ask_for(target);
             }
         }

@@ -79,7 +79,16 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         let timeout = self.connect_timeout.min(LONGEST_TIMEOUT);
         let gives_up = self.now() + timeout;
         let slot = self.slots.get_mut(index).ok_or(StackError::NotConnected)?;
-        let attempt = TcpAttempt { local, remote, next_hop, gives_up, syn: None, is_unreachable: false };
+        let attempt = TcpAttempt {
+            local,
+            remote,
+            next_hop,
+            gives_up,
+            syn: None,
+            #[cfg(feature = "ethernet")]
+            is_repeated: false,
+            is_unreachable: false,
+        };
         let socket: &mut tcp::Socket<'_> =
             find(&mut self.sockets, slot.handle).ok_or(StackError::NotConnected)?;
         socket.set_timeout(Some(timeout.into()));
@@ -146,13 +155,31 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         slot.phase = TcpPhase::Free;
     }
 
-    /// Takes back the sockets that have nothing more to send.
+    /// Takes back the sockets that have nothing more to send, and sees to the time-outs of the others.
     pub(crate) fn settle(&mut self) {
+        let (now, timeout) = (self.now(), self.connect_timeout.min(LONGEST_TIMEOUT));
         for index in 0..TCP {
-            if self.slots.get(index).is_some_and(|slot| matches!(slot.phase, TcpPhase::Leaving(_)))
-                && self.tcp(index).is_none_or(|socket| socket.local_endpoint().is_none())
-            {
-                self.renew(index);
+            match self.slots.get(index).map(|slot| slot.phase) {
+                Some(TcpPhase::Leaving(since)) => {
+                    if self.tcp(index).is_none_or(|socket| socket.local_endpoint().is_none()) {
+                        self.renew(index);
+                    } else if now >= since + timeout
+                        && let Some(socket) = self.tcp(index)
+                    {
+                        socket.abort();
+                        self.has_work = true;
+                    }
+                }
+                // smoltcp's time-out counts the silence of a peer that has nothing to say, too: against what
+                // `set_timeout` promises, it resets a connection that is idle (`dispatch` looks at nothing
+                // but the time). So there is one only while something is under way.
+                Some(TcpPhase::Connected) => {
+                    if let Some(socket) = self.tcp(index) {
+                        let waits = socket.send_queue() > 0;
+                        socket.set_timeout(waits.then_some(timeout.into()));
+                    }
+                }
+                _ => {}
             }
         }
     }
