@@ -11,16 +11,14 @@ use std::time::Duration;
 use connie_core::{
     AttemptErrorKind, AttemptOutcome, Config, Connection, Failure, Instant, Pacing, RaceDriver,
 };
-use connie_http::{Authority, HttpConnection, HttpError};
 use connie_sim::{Rng, seeds};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
 use connie_smoltcp::{Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers, TcpSocket};
+use link::client::{fetch, settle};
 use link::{Answers, Card, Link, Place, Wire, World, at, client_interface, ms};
 
 const NETWORKS: u64 = 3_000;
-/// Longer than any frame is under way, and than smoltcp and its peers repeat what was lost.
-const AFTERMATH: Duration = Duration::from_secs(40);
 
 type Client<'a, const TCP: usize> = Stack<'a, Card, World, TCP>;
 type Race<'a, const TCP: usize> = RaceDriver<Client<'a, TCP>, 16, 8, 64>;
@@ -155,50 +153,6 @@ fn run<const TCP: usize>(seed: u64, rng: &mut Rng) {
     check_hosts(&network);
     assert_eq!(stack.free_sockets(), TCP);
     check_questions(&world.wire());
-}
-
-/// Lets everything that is still under way arrive and be answered.
-fn settle<const TCP: usize>(stack: &mut Client<'_, TCP>, world: &World) {
-    let end = world.now() + AFTERMATH;
-    // From now on every frame arrives: what a peer never hears of it cannot be asked for.
-    world.mend();
-    while world.now() < end {
-        stack.poll();
-        // Nobody is in a hurry any more.
-        let next = stack.poll_at().map_or(end, |next| next.max(world.now() + ms(50)).min(end));
-        world.idle_until(Some(next));
-    }
-    stack.poll();
-}
-
-/// The page must come whole over the winner, whatever the link does to it. A server in a hurry has closed its
-/// side before it was asked: false.
-fn fetch<const TCP: usize>(
-    stack: &mut Client<'_, TCP>,
-    poller: &mut PlatformPoller<World>,
-    connection: Connection<TcpSocket>,
-) -> bool {
-    let name = connection.destination.ip().to_string();
-    let (mut head, mut body) = ([0; 512], [0; 128]);
-    let host = Authority::http(&name, 80);
-    let mut http = HttpConnection::new(stack, poller, connection.socket, host, &mut head).unwrap();
-    http.set_timeout(Some(Duration::from_secs(100)));
-    http.request("GET", "/", &[], b"").unwrap();
-    let mut response = match http.response() {
-        Ok(response) => response,
-        Err(HttpError::EmptyReply) => return false,
-        Err(error) => panic!("{error:?}"),
-    };
-    assert_eq!(response.status(), 200);
-    let mut length = 0;
-    loop {
-        match response.read(&mut body[length..]).unwrap() {
-            0 => break,
-            more => length += more,
-        }
-    }
-    assert_eq!(std::str::from_utf8(&body[..length]).unwrap(), format!("host {name}"));
-    true
 }
 
 /// No early win, no win over a host that does not serve, and in a perfect network the best one in its own

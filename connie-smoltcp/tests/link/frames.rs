@@ -7,8 +7,8 @@ use connie_smoltcp::smoltcp::phy::{ChecksumCapabilities, Medium};
 use connie_smoltcp::smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4DstUnreachable,
     Icmpv4Packet, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet,
-    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscPrefixInfoFlags, NdiscPrefixInformation, NdiscRepr,
-    NdiscRouterFlags, TcpPacket, TcpSeqNumber,
+    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscNeighborFlags, NdiscPrefixInfoFlags, NdiscPrefixInformation,
+    NdiscRepr, NdiscRouterFlags, TcpPacket, TcpSeqNumber,
 };
 
 /// The IP packet in a frame.
@@ -58,6 +58,10 @@ pub struct Segment {
     pub ack: bool,
     pub fin: bool,
     pub rst: bool,
+    pub sequence: u32,
+    /// The sequence number behind it.
+    pub next: u32,
+    pub acknowledged: u32,
 }
 
 /// The TCP segment in an IP packet.
@@ -84,6 +88,9 @@ pub fn segment(packet: &[u8]) -> Option<Segment> {
         ack: tcp.ack(),
         fin: tcp.fin(),
         rst: tcp.rst(),
+        sequence: tcp.seq_number().0.cast_unsigned(),
+        next: (tcp.seq_number() + tcp.segment_len()).0.cast_unsigned(),
+        acknowledged: tcp.ack_number().0.cast_unsigned(),
     })
 }
 
@@ -195,11 +202,16 @@ pub fn is_router_solicitation(frame: &[u8]) -> bool {
 
 /// What a router says to all: it serves for half an hour, and so does the prefix fd00::/64.
 pub fn router_advertisement(router: Ipv6Addr) -> Vec<u8> {
-    let hour = smoltcp::time::Duration::from_secs(1800);
+    router_advertisement_for(router, 1800, 1800)
+}
+
+/// The same with a lifetime of the router and one of the prefix, in seconds.
+pub fn router_advertisement_for(router: Ipv6Addr, router_lifetime: u64, prefix_lifetime: u64) -> Vec<u8> {
+    let prefix_lifetime = smoltcp::time::Duration::from_secs(prefix_lifetime);
     let message = Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert {
         hop_limit: 64,
         flags: NdiscRouterFlags::empty(),
-        router_lifetime: hour,
+        router_lifetime: smoltcp::time::Duration::from_secs(router_lifetime),
         reachable_time: smoltcp::time::Duration::ZERO,
         retrans_time: smoltcp::time::Duration::ZERO,
         lladdr: None,
@@ -207,8 +219,8 @@ pub fn router_advertisement(router: Ipv6Addr) -> Vec<u8> {
         prefix_info: Some(NdiscPrefixInformation {
             prefix_len: 64,
             flags: NdiscPrefixInfoFlags::ON_LINK | NdiscPrefixInfoFlags::ADDRCONF,
-            valid_lifetime: hour,
-            preferred_lifetime: hour,
+            valid_lifetime: prefix_lifetime,
+            preferred_lifetime: prefix_lifetime,
             prefix: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0),
         }),
     });
@@ -225,4 +237,21 @@ pub fn router_advertisement(router: Ipv6Addr) -> Vec<u8> {
     let mut packet = Icmpv6Packet::new_unchecked(&mut buffer[40..]);
     message.emit(&router, &everybody, &mut packet, &ChecksumCapabilities::default());
     buffer
+}
+
+/// RFC 4861 section 7.2.4: in an answer to a question for a neighbour "the Override flag SHOULD be set", so
+/// that it takes the place of what was known. smoltcp does not set it.
+pub fn as_a_router_says(mut frame: Vec<u8>) -> Vec<u8> {
+    let Some(packet) = ip(&frame, Medium::Ethernet).and_then(|packet| Ipv6Packet::new_checked(packet).ok())
+    else {
+        return frame;
+    };
+    let (source, destination) = (packet.src_addr(), packet.dst_addr());
+    if packet.next_header() == IpProtocol::Icmpv6 && packet.payload().first() == Some(&136) {
+        let mut advertisement = Icmpv6Packet::new_unchecked(&mut frame[14 + 40..]);
+        let flags = advertisement.neighbor_flags() | NdiscNeighborFlags::OVERRIDE;
+        advertisement.set_neighbor_flags(flags);
+        advertisement.fill_checksum(&source, &destination);
+    }
+    frame
 }

@@ -1,7 +1,8 @@
 //! A host of the virtual network: smoltcp, and a small program on it.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use connie_core::Instant;
 use connie_smoltcp::smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -19,6 +20,11 @@ pub enum Answers {
     Http,
     /// The same, but closes its side at once, before it is asked.
     HttpAndHurry,
+    /// Serves HTTP, but has room for 16 octets and reads none for the first five seconds of a connection: its
+    /// window is zero until then.
+    HttpSlow,
+    /// Has the room of [`HttpSlow`](Answers::HttpSlow), and never reads.
+    Deaf,
     /// Has no server: its stack refuses.
     Nothing,
 }
@@ -34,11 +40,23 @@ pub struct Cable {
     pub outbox: Vec<Vec<u8>>,
 }
 
+/// A socket of the host's program.
+struct Listener {
+    handle: SocketHandle,
+    /// Since when it has a connection.
+    since: Option<Instant>,
+    /// The end of what was received.
+    tail: Vec<u8>,
+}
+
+/// How long a host that is slow reads nothing.
+const SLOW: Duration = Duration::from_secs(5);
+
 pub struct Host {
     pub cable: Cable,
     interface: Interface,
     sockets: SocketSet<'static>,
-    listeners: Vec<SocketHandle>,
+    listeners: Vec<Listener>,
     served: usize,
     answers: Answers,
     dns: Option<(SocketHandle, Names)>,
@@ -81,18 +99,19 @@ impl Host {
         if self.answers == Answers::Nothing {
             return;
         }
+        let room = if matches!(self.answers, Answers::HttpSlow | Answers::Deaf) { 16 } else { 2048 };
         for _ in 0..LISTENERS {
-            let [rx, tx] = [(); 2].map(|()| tcp::SocketBuffer::new(vec![0; 2048]));
+            let [rx, tx] = [room, 2048].map(|room| tcp::SocketBuffer::new(vec![0; room]));
             let mut socket = tcp::Socket::new(rx, tx);
             socket.listen(80).expect("a port");
-            self.listeners.push(self.sockets.add(socket));
+            self.listeners.push(Listener { handle: self.sockets.add(socket), since: None, tail: Vec::new() });
         }
     }
 
     /// Forgets all connections without a word.
     pub fn crash(&mut self) {
-        for handle in std::mem::take(&mut self.listeners) {
-            self.sockets.remove(handle);
+        for listener in std::mem::take(&mut self.listeners) {
+            self.sockets.remove(listener.handle);
         }
         self.listen();
     }
@@ -125,33 +144,54 @@ impl Host {
         // What the program does makes the stack do more.
         for _ in 0..3 {
             self.interface.poll(time(now), &mut self.cable, &mut self.sockets);
-            self.serve();
+            self.serve(now);
         }
         self.interface.poll(time(now), &mut self.cable, &mut self.sockets);
-        let next = self.interface.poll_at(time(now), &self.sockets)?;
-        let next = Instant::from_micros(u64::try_from(next.total_micros()).unwrap_or(0));
+        let next = self.interface.poll_at(time(now), &self.sockets);
+        let next = next.map(|next| Instant::from_micros(u64::try_from(next.total_micros()).unwrap_or(0)));
+        let reads = self.listeners.iter().filter_map(|it| it.since).map(|since| since + SLOW);
+        let next = reads.filter(|at| *at > now).chain(next).min()?;
         Some(next.max(now + super::ms(1)))
     }
 
     /// How many connections the host has that were opened and not closed again by both sides.
     pub fn connections(&self) -> Vec<(tcp::State, Option<u16>)> {
-        let listeners = self.listeners.iter().map(|handle| self.sockets.get::<tcp::Socket<'_>>(*handle));
+        let listeners = self.listeners.iter().map(|it| self.sockets.get::<tcp::Socket<'_>>(it.handle));
         listeners
             .filter(|socket| !matches!(socket.state(), tcp::State::Listen | tcp::State::Closed))
             .map(|socket| (socket.state(), socket.remote_endpoint().map(|remote| remote.port)))
             .collect()
     }
 
-    fn serve(&mut self) {
-        for handle in &self.listeners {
-            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(*handle);
+    /// Opens a connection to the client from port 80 while the client opens one: RFC 9293 section 3.5 has the
+    /// two become one.
+    pub fn open_at_once(&mut self, client: SocketAddr) {
+        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(self.listeners[0].handle);
+        socket.abort();
+        socket.connect(self.interface.context(), client, 80).expect("a free socket");
+    }
+
+    fn serve(&mut self, now: Instant) {
+        for listener in &mut self.listeners {
+            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(listener.handle);
             if !socket.is_open() {
                 // A socket that still owes a reset listens at the next step.
                 let _ = socket.listen(80);
+                (listener.since, listener.tail) = (None, Vec::new());
                 continue;
             }
-            let ended = socket.recv(|data| (data.len(), data.ends_with(b"\r\n\r\n"))).unwrap_or(false);
-            if ended {
+            if socket.is_active() && listener.since.is_none() {
+                listener.since = Some(now);
+            }
+            let waits = listener.since.is_some_and(|since| now < since + SLOW);
+            if self.answers == Answers::Deaf || self.answers == Answers::HttpSlow && waits {
+                continue;
+            }
+            let tail = &mut listener.tail;
+            let _ = socket.recv(|data| (data.len(), tail.extend_from_slice(data)));
+            tail.drain(..tail.len().saturating_sub(4));
+            if tail.ends_with(b"\r\n\r\n") {
+                tail.clear();
                 self.served += 1;
                 let page = &self.page;
                 let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len());

@@ -5,6 +5,9 @@
 //! network card.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
+pub mod client;
+pub mod dhcp;
+pub mod edits;
 pub mod frames;
 mod host;
 mod wire;
@@ -12,7 +15,7 @@ mod world;
 
 pub use host::Answers;
 pub use wire::{Flow, Wire};
-pub use world::{CLIENT_MAC, Card, Link, Place, World, client_v4, client_v6};
+pub use world::{CLIENT_MAC, Card, Link, Place, ROUTER_V4, ROUTER_V6, World, client_v4, client_v6};
 
 use std::time::Duration;
 

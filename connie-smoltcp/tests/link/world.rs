@@ -1,8 +1,11 @@
 //! The network: its clock, its links, and the client's network card.
 
+mod card;
+mod events;
+
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,18 +13,24 @@ use std::time::Duration;
 use connie_core::Instant;
 use connie_sim::Rng;
 use connie_smoltcp::Platform;
-use connie_smoltcp::smoltcp::phy::{Device, DeviceCapabilities, Medium, TxToken};
+use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 
+use super::dhcp::DhcpServer;
 use super::frames;
-use super::host::{Answers, Host, Names, Received};
+use super::host::{Answers, Host, Names};
 use super::wire::Wire;
+pub use card::Card;
 
 pub const CLIENT_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0xc1];
 pub const ROUTER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 pub const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
 const ROUTER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0xfe];
+/// RFC 2464 section 7, of ff02::1.
+const ALL_NODES: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+/// What a DHCP server takes to answer.
+const DHCP_DELAY: Duration = Duration::from_millis(5);
 
 pub const fn client_v4() -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, 100)
@@ -63,8 +72,15 @@ impl Link {
     }
 }
 
+/// What becomes of a packet of a host on its way to the client: any number of packets.
+pub type Rewrite = fn(&[u8]) -> Vec<Vec<u8>>;
+
 struct Node {
     address: IpAddr,
+    rewrite: Option<Rewrite>,
+    /// The last segment of each connection that the host has sent, by the client's port; `None` where it is
+    /// not to answer a SYN in a connection with a challenge ACK.
+    challenges: Option<BTreeMap<u16, frames::Segment>>,
     place: Place,
     link: Link,
     host: Option<Host>,
@@ -87,6 +103,10 @@ struct Net {
     medium: Medium,
     nodes: Vec<Node>,
     routers: [Option<Host>; 2],
+    router_mac: [u8; 6],
+    dhcp: Option<DhcpServer>,
+    /// Whether the client's cable is pulled out: no frame passes in either direction.
+    unplugged: bool,
     /// By time, then in the order of sending.
     under_way: BinaryHeap<Reverse<UnderWay>>,
     sent: u64,
@@ -104,7 +124,11 @@ struct Net {
 pub struct World {
     net: Rc<RefCell<Net>>,
     now: Rc<Cell<Instant>>,
+    events: Rc<RefCell<Vec<Event>>>,
 }
+
+/// Something that happens at a moment.
+type Event = (Instant, Box<dyn FnOnce(&World)>);
 
 impl World {
     /// A network without hosts, but with a router for each family where the medium is Ethernet.
@@ -118,6 +142,9 @@ impl World {
             medium,
             nodes: Vec::new(),
             routers: routers.map(|address| Some(router(address))),
+            router_mac: ROUTER_MAC,
+            dhcp: None,
+            unplugged: false,
             under_way: BinaryHeap::new(),
             sent: 0,
             inbox: VecDeque::new(),
@@ -126,7 +153,7 @@ impl World {
             advertises: false,
             busy: 0,
         };
-        World { net: Rc::new(RefCell::new(net)), now: Rc::new(Cell::new(Instant::ZERO)) }
+        World { net: Rc::new(RefCell::new(net)), now: Rc::default(), events: Rc::default() }
     }
 
     /// A perfect network.
@@ -163,7 +190,16 @@ impl World {
         } else {
             None
         };
-        net.nodes.push(Node { address, place, link, host, next_step: None, is_on_link: on_link });
+        net.nodes.push(Node {
+            address,
+            rewrite: None,
+            challenges: None,
+            place,
+            link,
+            host,
+            next_step: None,
+            is_on_link: on_link,
+        });
         SocketAddr::new(address, 80)
     }
 
@@ -240,14 +276,14 @@ impl World {
 
     /// Lets time pass until `until`, or until the client has received something.
     fn advance(&self, until: Option<Instant>) {
-        let mut net = self.net.borrow_mut();
         loop {
-            let hosts = net.nodes.iter().filter_map(|node| node.next_step);
-            let frames = net.under_way.peek().map(|Reverse((due, ..))| *due);
-            let next = hosts.chain(frames).chain(until).min();
+            let event = self.events.borrow().iter().map(|(at, _)| *at).min();
+            let next = self.net.borrow().next().into_iter().chain(event).chain(until).min();
             let next = next.expect("something still happens: nothing would ever wake the client");
             self.now.set(self.now.get().max(next));
             let now = self.now.get();
+            self.happen();
+            let mut net = self.net.borrow_mut();
             while net.under_way.peek().is_some_and(|Reverse((due, ..))| *due <= now) {
                 if let Some(Reverse((_, _, goal, frame))) = net.under_way.pop() {
                     net.arrive(goal, frame, now);
@@ -266,8 +302,16 @@ fn mac(index: usize) -> [u8; 6] {
 }
 
 impl Net {
+    /// When something happens here by itself.
+    fn next(&self) -> Option<Instant> {
+        let hosts = self.nodes.iter().filter_map(|node| node.next_step);
+        let frames = self.under_way.peek().map(|Reverse((due, ..))| *due);
+        hosts.chain(frames).min()
+    }
+
     fn arrive(&mut self, goal: Goal, frame: Vec<u8>, now: Instant) {
         match goal {
+            Goal::Client if self.unplugged => {}
             Goal::Client => {
                 self.wire.received(&frame, self.medium, now);
                 self.inbox.push_back(frame);
@@ -284,6 +328,7 @@ impl Net {
                     router.cable.inbox.push_back(frame.clone());
                     let _ = router.step(now);
                     for answer in std::mem::take(&mut router.cable.outbox) {
+                        let answer = frames::as_a_router_says(answer);
                         self.put(Goal::Client, answer, now);
                     }
                 }
@@ -300,9 +345,20 @@ impl Net {
             let Some(host) = &mut node.host else { continue };
             node.next_step = host.step(now);
             let (is_on_link, medium) = (node.is_on_link, self.medium);
-            for frame in std::mem::take(&mut host.cable.outbox) {
+            let rewrite = node.rewrite.filter(|_| !is_on_link || medium == Medium::Ip);
+            let sent = std::mem::take(&mut host.cable.outbox);
+            if let Some(last) = &mut node.challenges {
+                last.extend(
+                    sent.iter()
+                        .filter_map(|packet| frames::segment(packet))
+                        .map(|it| (it.destination.port(), it)),
+                );
+            }
+            for frame in
+                sent.into_iter().flat_map(|frame| rewrite.map_or(vec![frame.clone()], |it| it(&frame)))
+            {
                 let frame = match (is_on_link, medium) {
-                    (false, Medium::Ethernet) => frames::framed(&frame, ROUTER_MAC, CLIENT_MAC),
+                    (false, Medium::Ethernet) => frames::framed(&frame, self.router_mac, CLIENT_MAC),
                     _ => frame,
                 };
                 if is_on_link && medium == Medium::Ethernet && !for_client(&frame) {
@@ -316,11 +372,18 @@ impl Net {
     /// The client sends.
     fn client_sends(&mut self, frame: Vec<u8>, now: Instant) {
         self.wire.sent(&frame, self.medium, now);
+        if self.unplugged {
+            return;
+        }
+        if let Some(answer) = self.dhcp.as_mut().and_then(|server| server.answer(&frame)) {
+            let answer = frames::framed(&answer, self.router_mac, CLIENT_MAC);
+            return self.put(Goal::Client, answer, now + DHCP_DELAY);
+        }
         if self.medium == Medium::Ip {
             return self.route(&frame, now);
         }
         let station = frames::station(&frame);
-        if station == ROUTER_MAC {
+        if station == self.router_mac {
             let Some(packet) = frames::ip(&frame, self.medium).map(<[u8]>::to_vec) else { return };
             let family = usize::from(packet[0] >> 4 == 6);
             if self.routers[family].is_some() {
@@ -330,7 +393,7 @@ impl Net {
         }
         if self.advertises && frames::is_router_solicitation(&frame) {
             let advertisement = frames::router_advertisement(ROUTER_V6);
-            self.put(Goal::Client, frames::framed(&advertisement, ROUTER_MAC, [0x33, 0x33, 0, 0, 0, 1]), now);
+            self.put(Goal::Client, frames::framed(&advertisement, self.router_mac, ALL_NODES), now);
         }
         if station[0] & 1 == 1 {
             self.put(Goal::Router, frame.clone(), now);
@@ -346,6 +409,14 @@ impl Net {
     fn route(&mut self, packet: &[u8], now: Instant) {
         let (_, to) = frames::addresses(packet);
         let Some(index) = self.nodes.iter().position(|node| node.address == to) else { return };
+        if let Some(challenge) = self.challenge(index, packet) {
+            return self.send(
+                index,
+                Goal::Client,
+                frames::framed(&challenge, self.router_mac, CLIENT_MAC),
+                now,
+            );
+        }
         match self.nodes[index].place {
             Place::Host(_) => self.send(index, Goal::Node(index), packet.to_vec(), now),
             Place::Nobody => {}
@@ -353,7 +424,7 @@ impl Net {
                 let router = if to.is_ipv4() { ROUTER_V4.into() } else { ROUTER_V6.into() };
                 let error = frames::unreachable(packet, router);
                 let error = match self.medium {
-                    Medium::Ethernet => frames::framed(&error, ROUTER_MAC, CLIENT_MAC),
+                    Medium::Ethernet => frames::framed(&error, self.router_mac, CLIENT_MAC),
                     Medium::Ip => error,
                 };
                 let back = self.nodes[index].link.delay;
@@ -394,44 +465,5 @@ impl Platform for World {
 
     fn idle_until(&self, until: Option<Instant>) {
         self.advance(until);
-    }
-}
-
-/// The client's network card.
-pub struct Card {
-    world: World,
-}
-
-impl Device for Card {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = CardSender<'a>;
-
-    fn receive(&mut self, _: connie_smoltcp::smoltcp::time::Instant) -> Option<(Received, CardSender<'_>)> {
-        let frame = self.world.net.borrow_mut().inbox.pop_front()?;
-        Some((Received(frame), CardSender(&self.world)))
-    }
-
-    fn transmit(&mut self, _: connie_smoltcp::smoltcp::time::Instant) -> Option<CardSender<'_>> {
-        let mut net = self.world.net.borrow_mut();
-        let busy = net.busy;
-        (!net.rng.chance(busy)).then_some(CardSender(&self.world))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = self.world.net.borrow().medium;
-        capabilities.max_transmission_unit = 1514;
-        capabilities
-    }
-}
-
-pub struct CardSender<'a>(&'a World);
-
-impl TxToken for CardSender<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
-        let mut frame = vec![0; length];
-        let result = f(&mut frame);
-        self.0.net.borrow_mut().client_sends(frame, self.0.now.get());
-        result
     }
 }
