@@ -12,7 +12,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![expect(clippy::missing_safety_doc, reason = "the documentation is that of the header, in C's terms")]
 
-mod failure;
+mod call_error;
 mod memory;
 mod message;
 mod options;
@@ -24,7 +24,7 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 
 use connie_std::{MAX_DESTINATIONS, Options};
 
-use failure::CallError;
+use call_error::CallError;
 use memory::Memory;
 use options::CallOptions;
 use visit::LastVisit;
@@ -134,8 +134,8 @@ pub unsafe extern "C" fn connie_connect(
     // SAFETY: the caller's promises about `host` are those of `text`.
     let host = unsafe { text(host) };
     let connect = || {
-        let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
-        failure::connect((host, port).into(), port, &of(None, timeout_ms)?)
+        let host = call_error::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
+        call_error::connect((host, port).into(), port, &of(None, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
@@ -171,8 +171,8 @@ pub unsafe extern "C" fn connie_connect_with(
     // not freed.
     let (host, options) = unsafe { (text(host), options.as_ref()) };
     let connect = || {
-        let host = failure::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
-        failure::connect((host, port).into(), port, &of(options, timeout_ms)?)
+        let host = call_error::utf8(host.ok_or_else(|| CallError::invalid("the host is NULL"))?)?;
+        call_error::connect((host, port).into(), port, &of(options, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
@@ -199,8 +199,8 @@ pub unsafe extern "C" fn connie_connect_addresses_with(
     // SAFETY: `options` is NULL or was made here and not freed, as the caller promises.
     let options = unsafe { options.as_ref() };
     let connect = || {
-        let addresses = failure::addresses(&found, port)?;
-        failure::connect((&addresses).into(), port, &of(options, timeout_ms)?)
+        let addresses = call_error::addresses(&found, port)?;
+        call_error::connect((&addresses).into(), port, &of(options, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
@@ -519,7 +519,7 @@ pub extern "C" fn connie_version() -> *const c_char {
 /// must not be written to. Any number may be asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn connie_strerror(error: c_int) -> *const c_char {
-    failure::words(error).as_ptr()
+    call_error::words(error).as_ptr()
 }
 
 /// Writes what went wrong in the last connect of the calling thread into `message`: one line of UTF-8 that

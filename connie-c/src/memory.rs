@@ -6,7 +6,7 @@ use std::path::Path;
 
 pub(crate) use connie_std::Memory;
 
-use crate::failure::CallError;
+use crate::call_error::CallError;
 
 pub(crate) fn load(path: Option<&CStr>) -> Result<Memory, CallError> {
     Memory::load(as_path(path)?).map_err(|error| CallError::other(error.to_string()))

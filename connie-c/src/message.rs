@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::c_int;
 
 use crate::Connie;
-use crate::failure::CallError;
+use crate::call_error::CallError;
 use crate::visit::LastVisit;
 
 thread_local! {
@@ -101,7 +101,7 @@ mod tests {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, memory) = (server.local_addr().unwrap(), Some(connie_std::Memory::new()));
         let options = connie_std::Options::new().memory(memory);
-        let (_, visit) = crate::failure::connect(address.into(), address.port(), &options).unwrap();
+        let (_, visit) = crate::call_error::connect(address.into(), address.port(), &options).unwrap();
         assert_eq!(record_connect(Ok(visit)), 0);
         assert_eq!((record(Err(CallError::invalid("no"))), record(Ok(()))), (-1, 0));
         assert!(last_visit().is_some());

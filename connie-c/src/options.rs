@@ -7,7 +7,7 @@ use std::time::Duration;
 use connie_std::connie_core::{Config, Families, Family, Pacing};
 use connie_std::{Canceler, Keepalive, MAX_IN_FLIGHT, Memory, Options};
 
-use crate::failure::{CallError, utf8};
+use crate::call_error::{CallError, utf8};
 
 /// What the handle stands for.
 #[derive(Debug, Default)]

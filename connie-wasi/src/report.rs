@@ -26,7 +26,7 @@ pub(crate) type WasiConnectDriver = ConnectDriver<
     Planned<MAX_DESTINATIONS>,
 >;
 
-/// What a race did. Owns its record: some 9 KB.
+/// What a race did. Owns its record: some 10 KB.
 #[derive(Debug)]
 pub struct Report(pub(crate) Box<WasiConnectDriver>);
 

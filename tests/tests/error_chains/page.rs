@@ -88,7 +88,7 @@ const PARTS: &[(&str, &[Folder])] = &[
             "connie-c/src",
             &[
                 Functions(".rs", &["CallError::", "CallError {", "ALL."]),
-                Between("failure.rs", "const ALL: ", "];"),
+                Between("call_error.rs", "const ALL: ", "];"),
             ],
         )],
     ),
