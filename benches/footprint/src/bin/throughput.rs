@@ -71,8 +71,8 @@ mod linux {
         ];
         let mut page = HEAD.to_owned();
         page.push_str(&format!(
-            "{} MiB over loopback, {ROUNDS} runs of `connie get` and curl {} in turn, whole processes, `-s -o /dev/null`; medians. \
-             The targets are at least 0.9 of curl's speed, and at most 1.2 of its processor time.\n\n",
+            "{} MiB over loopback, {ROUNDS} runs of `connie get` and curl {} in turn, whole processes, `-s -o /dev/null`;\n\
+             medians. The targets are at least 0.9 of curl's speed, and at most 1.2 of its processor time.\n\n",
             BODY / MIB,
             version()?
         ));
