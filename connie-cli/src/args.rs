@@ -46,6 +46,7 @@ pub use value::Limit;
 #[command(
     name = "connie",
     version,
+    propagate_version = true,
     max_term_width = 100,
     subcommand_required = true,
     arg_required_else_help = true,

@@ -38,6 +38,11 @@ fn run_all(args: &Get) -> Result<(), Error> {
         true => (Body::None, Some(data.into_query()?)),
         false => (data, None),
     };
+    // As curl has it, -G's data come before it.
+    let query = match query.filter(|query| !query.is_empty()) {
+        None if !args.url_query.is_empty() => Some(Body::data(&args.url_query())?.into_query()?),
+        query => query,
+    };
     let data = Rc::new(data);
     let folder = |path: &PathBuf| Output::new(Target::new(path), args.create_dirs);
     let mut dump = args.dump_header.as_ref().map(folder);

@@ -14,7 +14,10 @@ const EXPECT_FROM: u64 = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Hop {
     pub url: Url,
+    /// The method that is sent.
     pub method: String,
+    /// The method that redirects change, which is the one that is sent unless `-X` has another.
+    pub implied: String,
     /// Whether the body goes along.
     pub body: bool,
     /// Whether it goes to the origin that the user named, and so may have the user's credentials.
@@ -42,16 +45,20 @@ impl Hop {
             )));
         }
         let method = args.method.clone().unwrap_or_else(|| implied.to_owned());
-        Ok(Hop { url, method, body: true, trusted: true, referer: None, expects: true })
+        let implied = if args.follow { method.clone() } else { implied.to_owned() };
+        Ok(Hop { url, method, implied, body: true, trusted: true, referer: None, expects: true })
     }
 
-    /// The request that a redirect of this one asks for. `first` is where the chain began.
+    /// The request that a redirect of this one asks for. `first` is where the chain began. As curl has it, a
+    /// method of `-X` stays with `-L`, and changes with `--follow`.
     pub fn next(&self, args: &Get, redirect: Redirect, first: &Url) -> Self {
         let auto = args.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto"));
+        let method = args.method.clone().filter(|_| !args.follow);
         Hop {
             referer: if auto { Some(self.referer_for(&redirect.url)) } else { None },
             trusted: args.location_trusted || redirect.url.is_same_origin(first),
-            method: redirect.method,
+            method: method.unwrap_or_else(|| redirect.method.clone()),
+            implied: redirect.method,
             body: self.body && redirect.keeps_body,
             url: redirect.url,
             expects: self.expects,
@@ -149,7 +156,11 @@ impl Request {
             Some(0) | None => RequestBody::from_bytes(&hop.method, b""),
             Some(length) => RequestBody::Length(length),
         };
-        let target = if via.proxy { hop.url.to_string() } else { hop.url.target.clone() };
+        let target = match &args.request_target {
+            Some(target) => target.clone(),
+            None if via.proxy => hop.url.to_string(),
+            None => hop.url.target.clone(),
+        };
         let headers = fields.all();
         let request = Request { method: hop.method.clone(), target, host, headers, body: framing, expects };
         // What is wrong with it is found before a connection is made.
@@ -232,14 +243,10 @@ struct Fields {
 }
 
 impl Fields {
+    /// A field of the user, who may give several of one name, takes the place of the program's.
     fn set(&mut self, name: &str, value: Option<&str>) {
-        let at = self.kept.iter().position(|(other, _)| other.eq_ignore_ascii_case(name));
-        match (at, value) {
-            (Some(at), Some(value)) => value.clone_into(&mut self.kept[at].1),
-            (Some(at), None) => drop(self.kept.remove(at)),
-            (None, Some(value)) => self.others.push((name.to_owned(), value.to_owned())),
-            (None, None) => {}
-        }
+        self.kept.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        self.others.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     }
 
     fn all(self) -> Vec<(String, String)> {
@@ -260,6 +267,8 @@ fn defaults(
     let range = match (&args.range, offset) {
         _ if !matches!(body, Body::None) => None,
         (_, 1..) => Some(format!("bytes={offset}-")),
+        // As curl has it, one number is where the range begins.
+        (Some(range), 0) if range.parse::<u64>().is_ok() => Some(format!("bytes={range}-")),
         (Some(range), 0) => Some(format!("bytes={range}")),
         (None, 0) => None,
     };
@@ -373,7 +382,7 @@ mod tests {
         );
         sends(
             &["-d", "{}", "-H", "content-type: application/json"],
-            &format!("{start}Content-Type: application/json|Content-Length: 2||{{}}"),
+            &format!("{start}content-type: application/json|Content-Length: 2||{{}}"),
         );
         refuses(&["-d", "@/nonexistent/file"], 26, "No such file");
     }
@@ -389,7 +398,11 @@ mod tests {
         sends(&["-H", "X-Empty;"], "GET /a?b HTTP/1.1|Host: name.test:81|<agent>Accept: */*|X-Empty: ||");
         sends(&["-H", "X-Unknown:"], "GET /a?b HTTP/1.1|Host: name.test:81|<agent>Accept: */*||");
         sends(&["-H", "host: other"], "GET /a?b HTTP/1.1|Host: other|<agent>Accept: */*||");
-        sends(&["-H", "User-Agent: me"], "GET /a?b HTTP/1.1|Host: name.test:81|User-Agent: me|Accept: */*||");
+        sends(&["-H", "User-Agent: me"], "GET /a?b HTTP/1.1|Host: name.test:81|Accept: */*|User-Agent: me||");
+        sends(
+            &["-H", "Accept: a", "-H", "Accept: b"],
+            "GET /a?b HTTP/1.1|Host: name.test:81|<agent>Accept: a|Accept: b||",
+        );
     }
 
     #[test]
@@ -403,7 +416,6 @@ mod tests {
 
     #[test]
     fn options_have_their_headers() {
-        let agent = concat!("connie/", env!("CARGO_PKG_VERSION"));
         let start = "GET /a?b HTTP/1.1|Host: name.test:81|";
         sends(
             &["-A", "me", "-e", "http://r/"],
@@ -411,14 +423,18 @@ mod tests {
         );
         sends(&["-A", "", "-e", ";auto"], &format!("{start}Accept: */*||"));
         sends(&["-r", "0-4"], &format!("{start}<agent>Accept: */*|Range: bytes=0-4||"));
+        sends(&["-r", "5"], &format!("{start}<agent>Accept: */*|Range: bytes=5-||"));
+        sends(
+            &["--request-target", "*", "-X", "OPTIONS"],
+            &format!("{start}<agent>Accept: */*||").replace("GET /a?b", "OPTIONS *"),
+        );
         sends(
             &["-u", "Aladdin:open sesame"],
             &format!("{start}Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==|<agent>Accept: */*||"),
         );
         sends(
             &["-u", "a:b", "-H", "authorization: Bearer x"],
-            &format!("{start}Authorization: Bearer x|User-Agent: {agent}|Accept: */*||")
-                .replace(&format!("User-Agent: {agent}|"), "<agent>"),
+            &format!("{start}<agent>Accept: */*|authorization: Bearer x||"),
         );
         refuses(&["-u", "name"], 2, "name:");
     }
@@ -452,7 +468,8 @@ mod tests {
         let first = Url::parse("http://u:p@name.test:81/a?b").unwrap();
         let hop = Hop::first(&args, first.clone(), &body).unwrap();
         let mut redirects = connie_web::Redirects::new(None);
-        let redirect = redirects.follow(&hop.method, &hop.url, status, location.as_bytes()).unwrap().unwrap();
+        let redirect =
+            redirects.follow(&hop.implied, &hop.url, status, location.as_bytes()).unwrap().unwrap();
         let hop = hop.next(&args, redirect, &first);
         let head = Request::new(&args, &hop, Via::default(), &body, 0).unwrap().head().unwrap();
         String::from_utf8(head).unwrap().replace("\r\n", "|")

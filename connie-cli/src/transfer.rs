@@ -209,6 +209,12 @@ impl<'a> Transfer<'a> {
         let (now, theirs) = (self.elapsed(), kept.client.now());
         let Some(opening) = session.report_opening(kept) else { return Ok(false) };
         self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.duration_since(moment)));
+        if self.args.suppress_connect_headers {
+            if self.args.verbose {
+                show_head('<', &opening.tunnel_heads);
+            }
+            return Ok(true);
+        }
         self.show_heads(&opening.tunnel_heads)?;
         self.print_heads(&opening.tunnel_heads)?;
         Ok(true)
@@ -265,7 +271,7 @@ impl<'a> Transfer<'a> {
         let location = answer.header("location").filter(|location| !location.is_empty());
         match location.filter(|_| self.args.follows()) {
             Some(location) => {
-                redirects.follow(&hop.method, &hop.url, answer.status, location).map_err(Error::from)
+                redirects.follow(&hop.implied, &hop.url, answer.status, location).map_err(Error::from)
             }
             None => Ok(None),
         }
@@ -443,7 +449,8 @@ impl<'a> Transfer<'a> {
     /// Progress would be in the way of a body that is on the terminal, and of what -v shows.
     fn shows_progress(&self) -> bool {
         let terminal = !self.output.is_aside() && io::stdout().is_terminal();
-        !self.args.silent && !self.args.verbose && !terminal
+        let quiet = self.args.silent || self.args.no_progress_meter;
+        !quiet && !self.args.verbose && !terminal
     }
 
     /// Where this try begins: behind the bytes that are there already, where that is wanted.

@@ -1,11 +1,12 @@
 //! The command line, read as curl reads one, and what is wrong with it in one line.
 
+mod curls;
 mod wrong;
 
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches};
+use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
 #[cfg(not(target_os = "wasi"))]
 use crate::args::{Bench, Doctor};
@@ -37,47 +38,27 @@ fn printed(text: impl std::fmt::Display) -> Error {
 
 /// The command line that these words are, the program's name first.
 pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error> {
-    let words: Vec<OsString> = words.iter().cloned().map(Into::into).collect();
-    Cli::from_arg_matches(&command_for(&words).try_get_matches_from(words)?)
+    let mut words: Vec<OsString> = words.iter().cloned().map(Into::into).collect();
+    let command = command_for(&words);
+    if let Some(get) = command.find_subcommand("get").filter(|get| get.get_arguments().next().is_some()) {
+        let apart = curls::with_values_apart(get, words.get(2..).unwrap_or_default());
+        words.splice(2.., apart);
+    }
+    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
-/// The command line, with the `--no-...` forms of the flags among these words: as curl has it, each flag has
-/// one. They are made when they are met, since each option takes time to make.
+/// The command line, where these words are to be read. `get` has its options, and more where one of the
+/// words asks for that; otherwise they are built later.
 fn command_for(words: &[OsString]) -> clap::Command {
-    let negated = words.iter().filter_map(|word| word.to_str()?.strip_prefix("--no-"));
-    let mut negated: Vec<String> = negated.map(str::to_owned).collect();
-    negated.sort();
-    negated.dedup();
-    if negated.is_empty() {
+    let is_get = words.get(1).is_some_and(|word| word == "get");
+    if !is_get || !words.iter().any(curls::is_unusual) {
         return command();
     }
     Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
-        "get" if words.get(1).is_some_and(|word| word == "get") => {
-            // It has all its options now, and there is nothing left to build later.
-            let get = built::<Get>(subcommand).defer(|command| command);
-            negated.iter().fold(get, |command, name| negatable(command, name))
-        }
+        // It has all its options now, and there is nothing left to build later.
+        "get" => curls::extended(built::<Get>(subcommand).defer(|command| command), words),
         _ => deferred(subcommand),
     })
-}
-
-/// The same command with the form of its flag `--NAME` that takes it back.
-fn negatable(command: clap::Command, name: &str) -> clap::Command {
-    // clap takes names that live as long as the program. There are few, and they are made once.
-    let negative: &'static str = format!("no-{name}").leak();
-    let has_long = |argument: &&Arg, long: &str| {
-        argument.get_long_and_visible_aliases().is_some_and(|longs| longs.contains(&long))
-    };
-    let is_flag =
-        |argument: &&Arg| has_long(argument, name) && matches!(argument.get_action(), ArgAction::SetTrue);
-    let is_known = command.get_arguments().any(|argument| has_long(&argument, negative));
-    let flag = command.get_arguments().find(is_flag).map(|flag| flag.get_id().clone());
-    match flag {
-        Some(flag) if !is_known => command.arg(
-            Arg::new(negative).long(negative).hide(true).action(ArgAction::SetTrue).overrides_with(flag),
-        ),
-        _ => command,
-    }
 }
 
 /// What `-V` prints: the version, and what this program was built with, in a line of each kind.
@@ -198,6 +179,26 @@ mod tests {
             "unknown option '--no-output': did you mean '--output'?; see connie get --help",
         );
         refuses("get --no-such h", "unknown option '--no-such'; see connie get --help");
+        refuses(
+            "get --no-ipv4 h",
+            "unknown option '--no-ipv4': did you mean '--no-keepalive'?; see connie get --help",
+        );
+        assert_eq!(get("--keepalive --no-buffer --buffer -s"), (true, false, false, 0));
+    }
+
+    #[test]
+    fn an_option_of_curl_says_what_to_do_instead() {
+        refuses(
+            "get --no-netrc h",
+            "'--no-netrc' of curl is not supported: what it turns off is not done here: leave it out",
+        );
+        let instead = "logins are not read from files: give -u USER:PASSWORD";
+        refuses("get -sn h", &format!("'-n' of curl is not supported: {instead}"));
+        refuses("get --netrc h", &format!("'--netrc' of curl is not supported: {instead}"));
+        refuses(
+            "race --netrc h:1",
+            "unknown option '--netrc': did you mean '--interface'?; see connie race --help",
+        );
     }
 
     #[test]
@@ -231,7 +232,10 @@ mod tests {
             let parse = |words: &[&str]| command().try_get_matches_from([&["connie", name], words].concat());
             let target = if name == "demo" { &[][..] } else { &["h:1"] };
             for argument in subcommand.get_arguments().filter(|argument| !argument.is_positional()) {
-                let Some(long) = argument.get_long().filter(|long| *long != "help") else { continue };
+                let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
+                else {
+                    continue;
+                };
                 let (flag, id) = (format!("--{long}"), argument.get_id().as_str());
                 let flag = flag.as_str();
                 let takes = |value: &&&str| parse(&[&[flag, **value], target].concat()).is_ok();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::connect_args::ConnectArgs;
-use super::ordered::{DataArgs, OutputArgs};
+use super::ordered::{DataArg, DataArgs, DataKind, OutputArgs};
 use super::value::{ConnectTo, Limit, connect_to, seconds, whole};
 
 const EXAMPLES: &str = "\
@@ -17,6 +17,8 @@ Examples:
   connie get -T report.pdf -u USER:PASSWORD https://example.org/files/
   connie get -x http://proxy.example:3128 https://example.org/
   connie get -o '#1-#2.txt' 'https://{one,two}.example/[01-10].txt'
+
+Cookies, configuration files, FTP and HTTP/2 are curl's business: use curl for these.
 
 The variables of -w are curl's: %{content_type}, errormsg, exitcode, filename_effective, http_code,
 http_version, method, num_connects, num_headers, num_redirects, onerror, redirect_url, remote_ip,
@@ -70,6 +72,12 @@ pub struct Get {
     /// Put the data of -d into the URL's query, and send no body
     #[arg(short = 'G', long)]
     pub get: bool,
+    /// Put DATA into the URL's query, encoded as --data-urlencode does; '+DATA' as it is
+    #[arg(long, value_name = "DATA")]
+    pub url_query: Vec<String>,
+    /// Ask for TARGET in place of the URL's path and query
+    #[arg(long, value_name = "TARGET")]
+    pub request_target: Option<String>,
     /// Send FILE in a PUT, '-' for stdin as it comes; a URL that ends in '/' gets the file's name
     #[arg(short = 'T', long, value_name = "FILE")]
     pub upload_file: Vec<PathBuf>,
@@ -95,9 +103,12 @@ pub struct Get {
     /// Log in to the server with the Basic scheme; without PASSWORD, ask for it on the terminal
     #[arg(short = 'u', long, value_name = "USER[:PASSWORD]")]
     pub user: Option<String>,
-    /// Follow redirects
-    #[arg(short = 'L', long, visible_alias = "follow")]
+    /// Follow redirects; a method of -X stays
+    #[arg(short = 'L', long, overrides_with = "follow")]
     pub location: bool,
+    /// Follow redirects; a method of -X changes as HTTP has it
+    #[arg(long, overrides_with = "location")]
+    pub follow: bool,
     /// Like -L, and log in to every host that they lead to
     #[arg(long)]
     pub location_trusted: bool,
@@ -161,6 +172,9 @@ pub struct Get {
     #[cfg(feature = "tls")]
     #[arg(long)]
     pub proxy_insecure: bool,
+    /// Leave the heads of a proxy's tunnel out of what -i and -D write
+    #[arg(long)]
+    pub suppress_connect_headers: bool,
     /// Tunnel through the proxy also for http
     #[arg(short = 'p', long)]
     pub proxytunnel: bool,
@@ -192,9 +206,12 @@ pub struct Get {
     /// file
     #[arg(short = 'w', long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub write_out: Option<String>,
-    /// Show no progress
+    /// Show no progress, and no warnings
     #[arg(short, long)]
     pub silent: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub no_progress_meter: bool,
     /// Accepted for curl's sake: errors are always shown
     #[arg(short = 'S', long = "show-error", hide = true)]
     pub show_error: bool,
@@ -317,13 +334,22 @@ impl Get {
         return false;
     }
 
+    /// What `--url-query` adds to the URLs.
+    pub fn url_query(&self) -> Vec<DataArg> {
+        let pieces = self.url_query.iter().map(|text| match text.strip_prefix('+') {
+            Some(raw) => DataArg { kind: DataKind::Raw, text: raw.to_owned() },
+            None => DataArg { kind: DataKind::UrlEncode, text: text.clone() },
+        });
+        pieces.collect()
+    }
+
     /// How many redirects to follow; `None` for any number.
     pub fn redirect_limit(&self) -> Option<u32> {
         u32::try_from(self.max_redirs).ok()
     }
 
     pub fn follows(&self) -> bool {
-        self.location || self.location_trusted
+        self.location || self.follow || self.location_trusted
     }
 
     /// The longest time of one try.

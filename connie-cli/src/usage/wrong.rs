@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::command;
+use super::{command, curls};
 
 /// The line, with the command whose `--help` has more.
 pub fn one_line(error: &clap::Error, words: &[OsString]) -> String {
@@ -17,6 +17,12 @@ pub fn one_line(error: &clap::Error, words: &[OsString]) -> String {
     let command = command();
     let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
     let name = subcommand.map_or(String::new(), |subcommand| format!(" {}", subcommand.get_name()));
+    let option = get(error, ContextKind::InvalidArg);
+    if let (ErrorKind::UnknownArgument, " get", Some(instead)) =
+        (error.kind(), name.as_str(), curls::instead(&option))
+    {
+        return format!("'{option}' of curl is not supported: {instead}");
+    }
     format!("{}; see connie{name} --help", what(error))
 }
 

@@ -55,7 +55,7 @@ fn the_method_is_what_the_standard_makes_of_it() {
     ] {
         let site = redirecting(status, "/to");
         get(&site, "/from", options).exits(0).prints("gone elsewhere\n");
-        get(&site, "/from", &[&["-L"], options].concat()).exits(0).prints("arrived\n");
+        get(&site, "/from", &[&["--follow"], options].concat()).exits(0).prints("arrived\n");
         let asked = site.asked();
         let last = asked.last().unwrap();
         assert_eq!((last.method(), last.body().as_str()), (method, body), "{status} {options:?}");
@@ -65,6 +65,22 @@ fn the_method_is_what_the_standard_makes_of_it() {
     let site = redirecting("303 See Other", "/to");
     get(&site, "/from", &["-LI"]).exits(0);
     assert_eq!(site.lines(), ["HEAD /from", "HEAD /to"]);
+}
+
+/// As curl has it with -L, and with --follow not.
+#[test]
+fn a_method_of_the_user_stays() {
+    for status in ["301 Moved", "302 Found", "303 See Other", "307 Again"] {
+        let site = redirecting(status, "/to");
+        get(&site, "/from", &["-L", "-X", "DELETE"]).exits(0);
+        assert_eq!(site.lines(), ["DELETE /from", "DELETE /to"]);
+    }
+    // The last of both counts.
+    for (options, method) in [(["-L", "--follow"], "GET"), (["--follow", "-L"], "DELETE")] {
+        let site = redirecting("303 See Other", "/to");
+        get(&site, "/from", &[&options[..], &["-X", "DELETE"]].concat()).exits(0);
+        assert_eq!(site.lines(), ["DELETE /from".to_owned(), format!("{method} /to")]);
+    }
 }
 
 #[test]

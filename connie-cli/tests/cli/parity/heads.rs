@@ -115,8 +115,13 @@ fn proxied(table: &mut Table) {
         ),
         ("opens none", "HTTP/1.1 403 No\r\nVia:a\r\n\r\n"),
     ] {
-        for options in [&["-i"][..], &["-D", "-", "-o", "/dev/null"]] {
-            table.row(&format!("the head of a proxy that {what}, with {}", options[0]), |run| {
+        for options in [
+            &["-i"][..],
+            &["-D", "-", "-o", "/dev/null"],
+            &["-i", "--suppress-connect-headers"],
+            &["-D", "-", "-o", "/dev/null", "--suppress-connect-headers"],
+        ] {
+            table.row(&format!("the head of a proxy that {what}, with {}", options.join(" ")), |run| {
                 let proxy = Server::answering("127.0.0.4:0", answer, End::Wait);
                 run(&[options, &["-p", "-x", &proxy.url(""), "-m", "5", "http://name.test:80/"]].concat());
             });
