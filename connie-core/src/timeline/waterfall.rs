@@ -20,6 +20,7 @@ use heapless::String;
 
 use super::{Attempt, Timeline};
 use crate::race::{AttemptErrorKind, AttemptOutcome, Signed};
+use crate::resolution::{AddressText, HostText};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {
@@ -393,10 +394,9 @@ fn columns(text: &str) -> usize {
 fn name(address: SocketAddr, with_port: bool) -> TextLine {
     let mut name = TextLine::new();
     // At most 65 bytes: eight groups, a zone of ten digits, brackets and a port.
-    let _ = match address {
-        _ if with_port => write!(name, "{address}"),
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => write!(name, "{}%{}", v6.ip(), v6.scope_id()),
-        _ => write!(name, "{}", address.ip()),
+    let _ = match with_port {
+        true => write!(name, "{}", AddressText(address)),
+        false => write!(name, "{}", HostText(address)),
     };
     name
 }

@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::SplitAsciiWhitespace;
 use core::time::Duration;
 
+use connie_core::resolution::parse_ip;
 use heapless::Vec;
 
 /// The most addresses that `--addresses` takes.
@@ -164,17 +165,17 @@ impl<'a> Parsed<'a> {
         }
         let value = words.next().ok_or(Error::NoValue(option))?;
         match option {
-            "--ip" => value.split(',').try_for_each(|one| self.own(option, one)),
-            "--gateway" => value.split(',').try_for_each(|one| self.gateway(option, one)),
+            "--ip" => for_each(value, &mut |one| self.own(option, one)),
+            "--gateway" => for_each(value, &mut |one| self.gateway(option, one)),
             "--dns" => set(&mut self.dns, option, address(option, value)?),
-            "--addresses" => value.split(',').try_for_each(|one| {
+            "--addresses" => for_each(value, &mut |one| {
                 let address = SocketAddr::new(address(option, one)?, 0);
                 self.addresses.push(address).map_err(|_| Error::TooManyAddresses)
             }),
             _ => {
-                let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+                let seconds = value.parse::<u16>().ok().filter(|seconds| (1..=3600).contains(seconds));
                 let seconds = seconds.ok_or(Error::BadValue(option, value, "whole seconds, 1 to 3600"))?;
-                set(&mut self.max_time, option, Duration::from_secs(seconds))
+                set(&mut self.max_time, option, Duration::from_secs(seconds.into()))
             }
         }
     }
@@ -192,8 +193,9 @@ impl<'a> Parsed<'a> {
             "slaac" if cfg!(feature = "slaac") => set(&mut self.v6, option, Own::Automatic),
             "slaac" => Err(Error::NotBuilt("--ip slaac", "slaac")),
             _ => {
-                let (address, prefix) = value.split_once('/').ok_or(bad)?;
-                let prefix = prefix.parse().map_err(|_| bad)?;
+                let (address, prefix) = split_once(value, b'/').ok_or(bad)?;
+                // As a u16, which ports are read as too.
+                let prefix = u8::try_from(prefix.parse::<u16>().map_err(|_| bad)?).map_err(|_| bad)?;
                 match ip(address).ok_or(bad)? {
                     IpAddr::V4(address) if prefix <= 32 && is_host_v4(address) => {
                         set(&mut self.v4, option, Own::Static(address, prefix))
@@ -270,11 +272,30 @@ fn address<'a>(option: &'a str, value: &'a str) -> Result<IpAddr, Error<'a>> {
 
 /// An address of a family that is built in.
 fn ip(text: &str) -> Option<IpAddr> {
-    match (cfg!(feature = "ipv4"), cfg!(feature = "ipv6")) {
-        (true, true) => text.parse().ok(),
-        (true, false) => text.parse().ok().map(IpAddr::V4),
-        (false, _) => text.parse().ok().map(IpAddr::V6),
+    parse_ip(text).filter(|address| match address {
+        IpAddr::V4(_) => cfg!(feature = "ipv4"),
+        IpAddr::V6(_) => cfg!(feature = "ipv6"),
+    })
+}
+
+/// What stands before the first of these characters, and what follows it. They are ASCII.
+// By bytes: searching a text by characters takes a kilobyte of `core`.
+fn split_once(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = text.bytes().position(|byte| byte == at)?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
+/// Calls `each` with each part of a list.
+fn for_each<'a>(
+    list: &'a str,
+    each: &mut dyn FnMut(&'a str) -> Result<(), Error<'a>>,
+) -> Result<(), Error<'a>> {
+    let mut rest = list;
+    while let Some((part, after)) = split_once(rest, b',') {
+        each(part)?;
+        rest = after;
     }
+    each(rest)
 }
 
 /// Whether it can be the address of one host. smoltcp panics where it is given another as its own.
@@ -288,35 +309,43 @@ fn is_host_v6(address: Ipv6Addr) -> bool {
 }
 
 fn url(text: &str) -> Result<Url<'_>, Error<'_>> {
-    let bad = Error::BadUrl(text);
-    let rest = text.strip_prefix("http://").ok_or(bad)?;
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    read_url(text).ok_or(Error::BadUrl(text))
+}
+
+fn read_url(text: &str) -> Option<Url<'_>> {
+    let rest = text.strip_prefix("http://")?;
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, path) = (rest.get(..end)?, rest.get(end..)?);
+    let has = |text: &str, byte| text.as_bytes().contains(&byte);
     // A query may follow the host directly (RFC 3986 section 3), but a request's target begins with a slash.
     // A fragment never is part of one, and credentials are not sent by this program.
-    if path.starts_with('?') || path.contains('#') || authority.contains('@') {
-        return Err(bad);
+    if path.starts_with('?') || has(path, b'#') || has(authority, b'@') {
+        return None;
     }
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, port) = rest.split_once(']').ok_or(bad)?;
-        if !cfg!(feature = "ipv6") || host.parse::<Ipv6Addr>().is_err() {
-            return Err(bad);
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = split_once(rest, b']')?;
+            if !cfg!(feature = "ipv6") || !has(host, b':') || parse_ip(host).is_none() {
+                return None;
+            }
+            (host, port)
         }
-        (host, port)
-    } else {
-        authority.split_at(authority.find(':').unwrap_or(authority.len()))
+        None => {
+            let end = authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len());
+            (authority.get(..end)?, authority.get(end..)?)
+        }
     };
-    let port = match port.strip_prefix(':') {
+    let port = match port.as_bytes() {
         // "http://host:/" is allowed by RFC 3986 section 3.2.3 and means the default.
-        Some("") => 80,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().ok().filter(|port| *port != 0).ok_or(bad)?
+        [] | [b':'] => 80,
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            port.get(1..)?.parse().ok().filter(|port| *port != 0)?
         }
-        None if port.is_empty() => 80,
-        _ => return Err(bad),
+        _ => return None,
     };
     // 253 characters is the longest name that DNS can carry (RFC 1035 section 2.3.4).
     if host.is_empty() || host.len() > 253 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(bad);
+        return None;
     }
-    Ok(Url { host, port, path: if path.is_empty() { "/" } else { path } })
+    Some(Url { host, port, path: if path.is_empty() { "/" } else { path } })
 }

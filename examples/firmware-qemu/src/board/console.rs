@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 use core::net::SocketAddr;
 
 use super::stack;
+use connie_core::resolution::AddressText;
 use cortex_m_semihosting::hio::{self, HostStream};
 use cortex_m_semihosting::{nr, syscall, syscall1};
 use static_cell::ConstStaticCell;
@@ -88,12 +89,7 @@ pub fn explain(line: fmt::Arguments<'_>) {
 
 /// Says where a connection leads, where words are built in.
 pub fn say_connected(to: SocketAddr) {
-    match to {
-        // Without IPv6 in the program there is no need of what prints its addresses.
-        SocketAddr::V6(_) if cfg!(not(feature = "ipv6")) => {}
-        SocketAddr::V6(to) => explain(format_args!("connected to {to}")),
-        SocketAddr::V4(to) => explain(format_args!("connected to {to}")),
-    }
+    explain(format_args!("connected to {}", AddressText(to)));
 }
 
 /// The command line: the path of the program and its arguments. `None` where it is too long, or not UTF-8, or
