@@ -1,5 +1,6 @@
 //! Tries the board's `memcpy`, `memmove` and `memset` against loops over bytes, at every offset in a word and
-//! all lengths up to some words. The exit code is 0, or 1 with what is wrong. For the tests.
+//! all lengths up to some words, and its division of 64-bit numbers by what a quotient and a remainder are.
+//! The exit code is 0, or 1 with what is wrong. For the tests.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -41,16 +42,31 @@ mod firmware {
                 })
             })
         });
-        match wrong {
-            Some((what, to, from, length)) => {
-                say(format_args!("memory: {what} is wrong from {from} to {to} of {length} bytes"));
-                finish(1)
-            }
-            None => {
-                say(format_args!("memory: {tried} calls"));
-                finish(0)
-            }
+        if let Some((what, to, from, length)) = wrong {
+            say(format_args!("memory: {what} is wrong from {from} to {to} of {length} bytes"));
+            finish(1)
         }
+        if let Some((numerator, denominator)) = wrong_division() {
+            say(format_args!("memory: {numerator} by {denominator} is wrong"));
+            finish(1)
+        }
+        say(format_args!("memory: {tried} calls"));
+        finish(0)
+    }
+
+    /// Two numbers that are not divided as they should be: of all that have one run of ones, or whose bits
+    /// follow no rule.
+    fn wrong_division() -> Option<(u64, u64)> {
+        let number = |n: u32| match n {
+            0..4096 => (u64::MAX >> (n % 64)) & (u64::MAX << (n / 64)),
+            _ => u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n % 64),
+        };
+        let pairs = (0..4352).flat_map(|n| (0..67).map(move |d| (number(n), number(d * 65 + n % 65))));
+        pairs.filter(|(_, denominator)| *denominator != 0).find(|(numerator, denominator)| {
+            let (n, d) = (black_box(*numerator), black_box(*denominator));
+            let (quotient, remainder) = (n / d, n % d);
+            remainder >= d || quotient.checked_mul(d).and_then(|most| most.checked_add(remainder)) != Some(n)
+        })
     }
 
     /// No two neighbours are alike, nor two that are a word or some words apart.

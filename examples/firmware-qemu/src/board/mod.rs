@@ -6,8 +6,11 @@
 
 pub mod clock;
 pub mod console;
+mod division;
+pub mod in_place;
 mod memory;
 pub mod stack;
+mod vectors;
 
 use core::ptr;
 
