@@ -271,6 +271,19 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     pub fn poll(&mut self) -> bool {
         let now = self.now();
         self.seen.refused.set(false);
+        let frames = self.take_in(now);
+        let unsent = self.send_due(now);
+        self.has_work = frames == FRAMES_AT_ONCE || unsent;
+        #[cfg(feature = "ethernet")]
+        self.solicit();
+        self.settle();
+        frames > 0
+    }
+
+    /// Takes in what was received, and says how many frames.
+    // Not part of its caller, which would keep room for packets while others are sent.
+    #[inline(never)]
+    fn take_in(&mut self, now: Instant) -> usize {
         let time = address::to_smoltcp(now);
         let capabilities = self.device.capabilities();
         let tap = Tap {
@@ -299,12 +312,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         crate::slaac::maintain(&mut self.interface, time);
         #[cfg(not(feature = "slaac"))]
         self.interface.poll_maintenance(time);
-        let unsent = self.send_due(now);
-        self.has_work = frames == FRAMES_AT_ONCE || unsent;
-        #[cfg(feature = "ethernet")]
-        self.solicit();
-        self.settle();
-        frames > 0
+        frames
     }
 
     /// Sends what is due, and takes nothing in.

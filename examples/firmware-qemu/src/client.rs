@@ -49,7 +49,9 @@ impl From<HttpError> for Failed {
 /// Does it all, under the program's `name`, and answers the exit code.
 pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), Failed>) -> u8 {
     let Some(board) = Board::take() else { return Trouble::Bug.code() };
-    let wanted = match command_line().map(parse) {
+    // Looked at where it lies: it is some 700 bytes.
+    let parsed = command_line().map(parse);
+    let wanted = match &parsed {
         Some(Ok(wanted)) => wanted,
         Some(Err(error)) => {
             explain(format_args!("{name}: {error}"));
@@ -61,7 +63,7 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
         }
     };
     let host = wanted.url.host;
-    match page(board, &wanted) {
+    match page(board, wanted) {
         Ok(()) => 0,
         Err(Failed::Http(error)) => {
             explain(format_args!("{name}: {host}: {error}"));

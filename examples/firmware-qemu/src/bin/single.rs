@@ -17,12 +17,11 @@ mod firmware {
 
     use connie_core::stack::{TcpClientStack as _, nb};
     use connie_core::{Connection, Instant, Interest, PollEntry, Poller as _, RaceStack as _};
-    use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::console::{finish, say_connected};
+    use connie_firmware_qemu::board::{Board, in_place};
     use connie_firmware_qemu::client::{self, Failed, Poller, configure, fetch};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
-    use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
@@ -38,10 +37,11 @@ mod firmware {
         finish(client::run("single", page))
     }
 
-    fn page(mut board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
-        let interface = net::interface(&mut board, wanted);
+    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
+    #[inline(never)]
+    fn page(board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
         let clock = board.clock;
-        let stack = make_stack(board, interface)?;
+        let stack = make_stack(board, wanted)?;
         let mut poller = PlatformPoller(clock);
         let deadline = clock.now() + wanted.max_time;
         let server = configure(stack, &mut poller, wanted)?.first().copied();
@@ -50,16 +50,16 @@ mod firmware {
         fetch(stack, &mut poller, connection, &wanted.url, deadline)
     }
 
-    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
     #[inline(never)]
-    fn make_stack(board: Board, interface: Interface) -> Result<&'static mut Stack, Trouble> {
+    fn make_stack(mut board: Board, wanted: &CommandLine<'_>) -> Result<&'static mut Stack, Trouble> {
         static STACK: StaticCell<Stack> = StaticCell::new();
         static SLOT: StaticCell<[SocketStorage<'static>; SLOTS]> = StaticCell::new();
         static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
             ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
 
-        let slots = SLOT.try_init_with(|| [SocketStorage::EMPTY; SLOTS]).ok_or(Trouble::Bug)?;
+        let slots = in_place::array(SLOT.try_uninit().ok_or(Trouble::Bug)?, || SocketStorage::EMPTY);
         let buffers = BUFFERS.try_take().ok_or(Trouble::Bug)?;
+        let interface = net::interface(&mut board, wanted);
         let Board { ethernet, clock, seed } = board;
         let stack = STACK.try_init_with(|| Stack::new(interface, ethernet, slots, buffers, clock, seed));
         stack.ok_or(Trouble::Bug)
