@@ -85,6 +85,7 @@ pub mod doc_stack;
 mod driver;
 mod empty;
 pub mod memory;
+pub mod plain;
 pub mod race;
 pub mod resolution;
 pub mod stack;

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::transfer_coding::TransferCoding;
+use connie_core::plain::Number;
 use connie_core::{AttemptError, Failure};
 
 /// Why a request could not be made or a response could not be had.
@@ -227,18 +228,20 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())?;
         match self {
-            HttpError::BodyTooShort { missing } => write!(f, ": {missing} bytes are missing"),
+            HttpError::BodyTooShort { missing } => write!(f, ": {} bytes are missing", Number(*missing)),
             HttpError::BodyTooLarge { capacity } | HttpError::HeadTooLarge { capacity } => {
-                write!(f, " of {capacity} bytes")
+                write!(f, " of {} bytes", Number::of_size(*capacity))
             }
             HttpError::IncompleteRead { got, expected: Some(expected) } => {
-                write!(f, ": {got} of {expected} bytes received")
+                write!(f, ": {} of {} bytes received", Number(*got), Number(*expected))
             }
-            HttpError::IncompleteRead { got, expected: None } => write!(f, ": {got} bytes received"),
+            HttpError::IncompleteRead { got, expected: None } => {
+                write!(f, ": {} bytes received", Number(*got))
+            }
             HttpError::Send(error) | HttpError::Receive(error) => write!(f, ": {error}"),
             HttpError::Connect(failure) => write!(f, ": {failure}"),
             HttpError::UnsupportedTransferCoding(coding) => write!(f, ": {coding}"),
-            HttpError::TunnelRefused { status } => write!(f, ": status {status}"),
+            HttpError::TunnelRefused { status } => write!(f, ": status {}", Number(u64::from(*status))),
             _ => Ok(()),
         }
     }

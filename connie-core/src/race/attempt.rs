@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::plain::{Number, Text};
+
 /// The name of one connection attempt, never used twice within a race.
 ///
 /// A late result of an attempt that has ended is recognised by its id and ignored. Every race counts from 0:
@@ -218,14 +220,13 @@ impl fmt::Debug for AttemptError {
 
 impl core::error::Error for AttemptError {}
 
-/// Prints as an `i32`, by the digits of a `u32`: firmware that prints has those already, and others would
-/// take 236 bytes.
+/// Prints as an `i32`, in little code.
 pub(crate) struct Signed(pub(crate) i32);
 
 impl fmt::Display for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0 < 0 { "-" } else { "" })?;
-        self.0.unsigned_abs().fmt(f)
+        Number(self.0.unsigned_abs().into()).fmt(f)
     }
 }
 
@@ -302,8 +303,8 @@ impl fmt::Display for TlsFailure {
         f.write_str(self.text())?;
         match *self {
             TlsFailure::Alert(code) => match alert_name(code) {
-                Some(name) => write!(f, ": {name}"),
-                None => write!(f, ": alert {code}"),
+                Some(name) => write!(f, ": {}", Text(name)),
+                None => write!(f, ": alert {}", Number(u64::from(code))),
             },
             _ => Ok(()),
         }

@@ -5,6 +5,8 @@
 use core::fmt::{self, Display};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::plain::{Hexadecimal, Number};
+
 /// Reads an IP address, without brackets, port or zone: exactly what [`IpAddr`] reads.
 ///
 /// ```
@@ -133,7 +135,7 @@ impl Display for AddressText {
         f.write_str(if is_v6 { "[" } else { "" })?;
         HostText(self.0).fmt(f)?;
         f.write_str(if is_v6 { "]:" } else { ":" })?;
-        u32::from(self.0.port()).fmt(f)
+        Number(self.0.port().into()).fmt(f)
     }
 }
 
@@ -155,7 +157,7 @@ impl Display for HostText {
             return Ok(());
         }
         f.write_str("%")?;
-        v6.scope_id().fmt(f)
+        Number(v6.scope_id().into()).fmt(f)
     }
 }
 
@@ -163,7 +165,7 @@ fn write_v4(f: &mut fmt::Formatter<'_>, address: Ipv4Addr) -> fmt::Result {
     let mut dot = "";
     for octet in address.octets() {
         f.write_str(dot)?;
-        u32::from(octet).fmt(f)?;
+        Number(octet.into()).fmt(f)?;
         dot = ".";
     }
     Ok(())
@@ -190,7 +192,7 @@ fn write_v6(f: &mut fmt::Formatter<'_>, groups: [u16; 8]) -> fmt::Result {
             continue;
         }
         f.write_str(colon)?;
-        fmt::LowerHex::fmt(group, f)?;
+        Hexadecimal(u64::from(*group)).fmt(f)?;
         colon = ":";
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use core::net::IpAddr;
 
+use connie_core::plain::{Number, Text};
 use connie_core::{Connection, Failure, Instant, Poller as _};
 use connie_http::{Authority, HttpConnection, HttpError};
 use connie_smoltcp::{PlatformPoller, TcpSocket};
@@ -54,23 +55,23 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
     let wanted = match &parsed {
         Some(Ok(wanted)) => wanted,
         Some(Err(error)) => {
-            explain(format_args!("{name}: {error}"));
+            explain(format_args!("{}: {error}", Text(name)));
             return 2;
         }
         None => {
-            explain(format_args!("{name}: the command line is too long, or no text; give less"));
+            explain(format_args!("{}: the command line is too long, or no text; give less", Text(name)));
             return 2;
         }
     };
-    let host = wanted.url.host;
+    let host = Text(wanted.url.host);
     match page(board, wanted) {
         Ok(()) => 0,
         Err(Failed::Http(error)) => {
-            explain(format_args!("{name}: {host}: {error}"));
+            explain(format_args!("{}: {host}: {error}", Text(name)));
             exit_code::of_http(&error)
         }
         Err(Failed::Trouble(trouble)) => {
-            explain(format_args!("{name}: {host}: {trouble}"));
+            explain(format_args!("{}: {host}: {trouble}", Text(name)));
             trouble.code()
         }
         Err(Failed::Race(failure)) => {
@@ -79,7 +80,7 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
                 Failure::DeadlineExceeded => Trouble::TimedOut,
                 _ => Trouble::NotConnected,
             };
-            explain(format_args!("{name}: {host}: {failure}: {trouble}"));
+            explain(format_args!("{}: {host}: {failure}: {trouble}", Text(name)));
             trouble.code()
         }
     }
@@ -154,7 +155,7 @@ pub fn fetch<const SOCKETS: usize>(
     http.set_deadline(Some(deadline));
     http.request("GET", url.path, &[("Connection", "close")], b"")?;
     let mut response = http.response()?;
-    explain(format_args!("{} {}", response.status(), response.reason()));
+    explain(format_args!("{} {}", Number(response.status().into()), Text(response.reason())));
     let mut page = Stream::output();
     let mut piece = [0; 256];
     loop {

@@ -95,27 +95,36 @@ pub enum Error<'a> {
 
 impl fmt::Display for Error<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Error::NoUrl => write!(f, "no URL; {USAGE}"),
-            Error::SecondUrl(text) => write!(f, "{text}: a URL was given already; give one"),
+        // What it is about, and what to do.
+        let (about, value, what) = match *self {
+            Error::NoUrl => ("", "", "no URL; "),
+            Error::SecondUrl(text) => (text, "", ": a URL was given already; give one"),
             Error::BadUrl(text) => {
-                write!(f, "{text}: not a URL that can be fetched; give http://HOST[:PORT][/PATH]")
+                (text, "", ": not a URL that can be fetched; give http://HOST[:PORT][/PATH]")
             }
-            Error::UnknownOption(option) => write!(f, "{option}: no such option; {USAGE}"),
-            Error::NoValue(option) => write!(f, "{option}: wants a value; {USAGE}"),
-            Error::BadValue(option, value, wanted) => write!(f, "{option} {value}: give {wanted}"),
+            Error::UnknownOption(option) => (option, "", ": no such option; "),
+            Error::NoValue(option) => (option, "", ": wants a value; "),
+            Error::BadValue(option, value, _) => (option, value, ": give "),
             Error::Twice(option) => {
-                write!(f, "{option}: given twice; give it once, with one value for each family")
+                (option, "", ": given twice; give it once, with one value for each family")
             }
-            Error::TooManyAddresses => write!(f, "--addresses: give at most {MAX_ADDRESSES}"),
-            Error::NoNameServer(host) => write!(
-                f,
-                "{host}: a name, and nobody to ask for its addresses; give --dns ADDRESS, --ip dhcp, or --addresses"
+            Error::TooManyAddresses => ("", "", "--addresses: give at most 16"),
+            Error::NoNameServer(host) => (
+                host,
+                "",
+                ": a name, and nobody to ask for its addresses; give --dns ADDRESS, --ip dhcp, or --addresses",
             ),
-            Error::NotBuilt(what, feature) => {
-                write!(f, "{what}: not in this firmware; build it with the feature {feature}")
-            }
-        }
+            Error::NotBuilt(about, _) => (about, "", ": not in this firmware; build it with the feature "),
+        };
+        let last = match *self {
+            Error::NoUrl | Error::UnknownOption(_) | Error::NoValue(_) => USAGE,
+            Error::BadValue(_, _, wanted) => wanted,
+            Error::NotBuilt(_, feature) => feature,
+            _ => "",
+        };
+        const { assert!(MAX_ADDRESSES == 16, "as said above") };
+        let space = if matches!(self, Error::BadValue(..)) { " " } else { "" };
+        [about, space, value, what, last].into_iter().try_for_each(|piece| f.write_str(piece))
     }
 }
 

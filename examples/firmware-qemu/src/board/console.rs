@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 use core::net::SocketAddr;
 
 use super::stack;
+use connie_core::plain::Number;
 use connie_core::resolution::AddressText;
 use cortex_m_semihosting::hio::{self, HostStream};
 use cortex_m_semihosting::{nr, syscall, syscall1};
@@ -126,7 +127,8 @@ pub fn elapsed() -> u64 {
 
 /// Tells how much of the stack was used, and ends the program.
 pub fn finish(code: u8) -> ! {
-    say(format_args!("stack: {} of {} bytes used", stack::high_water(), stack::room()));
+    let (most, room) = (Number::of_size(stack::high_water()), Number::of_size(stack::room()));
+    say(format_args!("stack: {most} of {room} bytes used"));
     exit(code)
 }
 
