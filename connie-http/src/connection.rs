@@ -112,6 +112,8 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     host: usize,
     /// The length of the CONNECT request; 0 for no tunnel.
     pub(crate) tunnel: usize,
+    /// What opens it: a program that sets no tunnel has none of that code.
+    pub(crate) tunnel_by: Option<OpenTunnel<S, W, B, O>>,
     pub(crate) exchange: ExchangeState,
     pub(crate) state: ConnectionState,
     pub(crate) expect_timeout: Duration,
@@ -120,6 +122,9 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     pub(crate) receive_buffer: ReceiveBuffer,
     pub(crate) decoder: BodyDecoder,
 }
+
+/// Opens the tunnel, and leaves so many bytes at the start of the buffer alone.
+pub(crate) type OpenTunnel<S, W, B, O> = fn(&mut HttpConnection<S, W, B, O>, usize) -> Result<(), HttpError>;
 
 impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,6 +197,7 @@ where
             buffer,
             host: 0,
             tunnel: 0,
+            tunnel_by: None,
             exchange: ExchangeState::new(),
             expect_timeout: EXPECT_TIMEOUT,
             takes_coded: false,
@@ -557,7 +563,10 @@ where
                 ConnectStep::Send => break Ok(()),
                 ConnectStep::Open if !opens => break Err(HttpError::NotConnected),
                 ConnectStep::Open => self.open(),
-                ConnectStep::Tunnel => self.open_tunnel(kept),
+                ConnectStep::Tunnel => match self.tunnel_by {
+                    Some(open) => open(self, kept),
+                    None => Err(HttpError::NotConnected),
+                },
                 ConnectStep::Secure => self.secure_tunnel(),
             };
             if let Err(error) = taken {

@@ -60,13 +60,12 @@ where
         let length = write_connect(self.room(), authority, headers)?;
         let host = authority.write(self.room().get_mut(length..).unwrap_or_default())?;
         self.keep(length, host)?;
+        self.tunnel_by = Some(Self::open_tunnel);
         self.state.on_tunnel_set()
     }
 
     /// Asks the proxy to open the tunnel. The first `kept` bytes of the buffer are left alone.
-    // On its own, so that a race does not have this on the stack.
-    #[inline(never)]
-    pub(crate) fn open_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
+    fn open_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
         self.send_connect()?;
         self.receive_connected(kept)?;
         self.state.on_tunnel_opened()
