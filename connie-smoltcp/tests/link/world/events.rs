@@ -1,12 +1,13 @@
 //! What happens to a network while a board is on it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use connie_smoltcp::Platform as _;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 
-use super::{ALL_NODES, Goal, Net, ROUTER_V4, ROUTER_V6, Rewrite, Wire, World};
+use super::{ALL_NODES, Goal, Link, Net, ROUTER_V4, ROUTER_V6, Rewrite, Wire, World};
 use crate::link::dhcp::DhcpServer;
 use crate::link::host::{Answers, Host};
 use crate::link::{edits, frames};
@@ -68,6 +69,11 @@ impl World {
         self.net.borrow_mut().dhcp = Some(server);
     }
 
+    /// From now on the DHCP server gives this address, and the present one no longer.
+    pub fn change_lease(&self, address: Ipv4Addr) {
+        self.net.borrow_mut().dhcp.as_mut().expect("a server").address = address;
+    }
+
     /// The DHCP server as it is now.
     pub fn dhcp(&self) -> DhcpServer {
         self.net.borrow().dhcp.clone().expect("a server")
@@ -88,6 +94,37 @@ impl World {
         let node = net.nodes.iter_mut().find(|node| node.address == address.ip()).expect("a host");
         node.host.as_mut().expect("a host").open_at_once(client);
         node.next_step = Some(now);
+    }
+
+    /// Everything is as it was at the beginning: the cable is in, the links are perfect, and nothing more is
+    /// to happen. What is under way stays so.
+    pub fn calm_down(&self) {
+        self.events.borrow_mut().clear();
+        let mut net = self.net.borrow_mut();
+        (net.unplugged, net.busy) = (false, 0);
+        for node in &mut net.nodes {
+            node.link = Link { delay: node.link.delay, ..Link::perfect(Duration::ZERO) };
+        }
+    }
+
+    /// Lets the host at an address forget all its connections, where there is one.
+    pub fn crash_if_there(&self, address: SocketAddr) {
+        let mut net = self.net.borrow_mut();
+        let nodes = net.nodes.iter_mut().filter(|node| node.address == address.ip());
+        nodes.filter_map(|node| node.host.as_mut()).for_each(Host::crash);
+    }
+
+    /// Lets all hosts do so.
+    pub fn crash_all(&self) {
+        self.net.borrow_mut().nodes.iter_mut().filter_map(|node| node.host.as_mut()).for_each(Host::crash);
+    }
+
+    /// Hands the client an IP packet that no host has sent.
+    pub fn deliver_ip(&self, packet: &[u8]) {
+        let mut net = self.net.borrow_mut();
+        let frame = frames::framed(packet, net.router_mac, super::CLIENT_MAC);
+        let now = self.now();
+        net.put(Goal::Client, frame, now);
     }
 
     /// How many requests all hosts together have answered.
