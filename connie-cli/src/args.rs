@@ -64,7 +64,7 @@ pub enum Command {
     /// Fetch a URL over the winner; the body goes to stdout
     Get(Box<Get>),
     /// Only race, and show a waterfall in the terminal
-    Race(RaceArgs),
+    Race(Box<RaceArgs>),
     /// Show visits over a simulated internet, and what they teach; needs no network
     Demo(Demo),
     /// Show what a file of --memory holds

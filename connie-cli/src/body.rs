@@ -1,10 +1,10 @@
 //! What a request carries: the data of `-d` and its kin, or the file of `-T`. Files are read as they are
 //! sent.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::args::{DataArg, DataKind};
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub enum Body {
     /// A file whose length is known.
     File(PathBuf, u64),
     /// stdin, or a file that is none, as it comes: it can be read once.
-    Stream(PathBuf, Cell<bool>),
+    Stream(PathBuf, AtomicBool),
 }
 
 /// A part of the data.
@@ -61,7 +61,7 @@ impl Body {
         if is_stdin(path) {
             // One that is closed is told before anything is sent.
             drop(stdin().map_err(|error| Error::read(path, &error))?);
-            return Ok(Body::Stream(path.to_owned(), Cell::new(false)));
+            return Ok(Body::Stream(path.to_owned(), AtomicBool::new(false)));
         }
         // Opened, so that one that cannot be read is told before anything is sent.
         let metadata = File::open(path).and_then(|file| file.metadata());
@@ -71,7 +71,7 @@ impl Body {
         }
         Ok(match metadata.is_file() {
             true => Body::File(path.to_owned(), metadata.len()),
-            false => Body::Stream(path.to_owned(), Cell::new(false)),
+            false => Body::Stream(path.to_owned(), AtomicBool::new(false)),
         })
     }
 
@@ -124,7 +124,7 @@ impl Body {
             }
             Body::File(path, length) => Ok(Box::new(open(path)?.take(*length))),
             Body::Stream(path, used) => {
-                if used.replace(true) {
+                if used.swap(true, Ordering::Relaxed) {
                     let line =
                         format!("cannot read {} a second time to send it again: give a file", name(path));
                     return Err(Error::new(exit_code::REWIND, line));
@@ -161,7 +161,8 @@ impl Body {
 pub struct Upload<'a> {
     body: &'a Body,
     reader: Option<(Box<dyn Read + 'a>, Progress)>,
-    shows_progress: bool,
+    /// Whether progress is shown, and under which name.
+    progress: Option<Option<&'a str>>,
     /// How much of it has been read.
     pub sent: u64,
     /// Why it could not be opened.
@@ -169,8 +170,8 @@ pub struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    pub fn new(body: &'a Body, shows_progress: bool) -> Self {
-        Upload { body, reader: None, shows_progress, sent: 0, error: None }
+    pub fn new(body: &'a Body, progress: Option<Option<&'a str>>) -> Self {
+        Upload { body, reader: None, progress, sent: 0, error: None }
     }
 
     /// The error that is told where reading it failed with `error`.
@@ -182,7 +183,8 @@ impl<'a> Upload<'a> {
         match &mut self.reader {
             Some(reader) => Ok(reader),
             none => {
-                let progress = Progress::new(self.shows_progress, 0, self.body.length());
+                let (wanted, name) = (self.progress.is_some(), self.progress.flatten());
+                let progress = Progress::new(wanted, name, 0, self.body.length());
                 Ok(none.insert((self.body.open()?, progress)))
             }
         }

@@ -210,6 +210,11 @@ impl Error {
         self
     }
 
+    /// The same where it has been told: its exit code is left.
+    pub fn without_lines(self) -> Self {
+        Error { lines: Vec::new(), ..self }
+    }
+
     /// Whether nothing that follows can go better: the command line makes no sense, or nobody reads any more.
     pub fn is_final(&self) -> bool {
         self.code == exit_code::USAGE || self.lines.is_empty()
@@ -217,6 +222,10 @@ impl Error {
 
     /// Prints the lines on stderr.
     pub fn report(&self) {
+        crate::progress::beside_bars(|| self.print_lines());
+    }
+
+    fn print_lines(&self) {
         let mut stderr = io::stderr().lock();
         // WASI 0.2 knows two exit codes, success and failure. There the code stands before the line, as it
         // does for curl.

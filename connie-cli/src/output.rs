@@ -3,14 +3,19 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use crate::error::Error;
+use crate::exit_code;
 use crate::stdio;
+use crate::stdout_queue::{QueuedStdout, TransferStdout, locked};
 
 /// stdout, or a file, which is opened when the first byte comes. What has been written stays there if the
 /// rest does not come, so that `-C -` can go on with it.
 pub struct Output {
     target: Target,
+    /// How it gets to stdout, where that is its target.
+    stdout: TransferStdout,
     /// Where the first byte goes.
     start: u64,
     create_folders: bool,
@@ -35,12 +40,13 @@ impl Target {
 
 enum Sink {
     Stdout(stdio::Stdout),
+    Queued(Arc<Mutex<QueuedStdout>>),
     File(File),
 }
 
 impl Output {
-    pub fn new(target: Target, create_folders: bool) -> Self {
-        Output { target, start: 0, create_folders, sink: None, written: 0 }
+    pub fn new(target: Target, create_folders: bool, stdout: TransferStdout) -> Self {
+        Output { target, stdout, start: 0, create_folders, sink: None, written: 0 }
     }
 
     /// Has a file keep its first `offset` bytes.
@@ -74,7 +80,15 @@ impl Output {
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let written = self.sink().and_then(|sink| sink.write_all(bytes));
+        self.write_part(bytes, true)
+    }
+
+    fn write_part(&mut self, bytes: &[u8], is_body: bool) -> Result<(), Error> {
+        let written = self.sink().and_then(|sink| match sink {
+            Sink::Stdout(out) => out.write_all(bytes),
+            Sink::Queued(out) => locked(out).write(bytes, is_body),
+            Sink::File(file) => file.write_all(bytes),
+        });
         written.map_err(|error| self.error(&error))?;
         self.written = self.written.saturating_add(bytes.len() as u64);
         Ok(())
@@ -84,7 +98,7 @@ impl Output {
     /// be there twice is the body.
     pub fn write_head(&mut self, head: &[u8]) -> Result<(), Error> {
         let before = self.written;
-        self.write(head)?;
+        self.write_part(head, false)?;
         if !self.is_aside() {
             self.written = before;
         }
@@ -99,7 +113,10 @@ impl Output {
         let finished = self.sink().and_then(|sink| match sink {
             // What was behind the part that came is not part of the whole.
             Sink::File(file) if resumed => file.set_len(end),
-            sink => sink.flush(),
+            Sink::File(file) => file.flush(),
+            Sink::Stdout(out) => out.flush(),
+            // When the transfer is over.
+            Sink::Queued(_) => Ok(()),
         });
         finished.map_err(|error| self.error(&error))
     }
@@ -113,6 +130,7 @@ impl Output {
                 Ok(metadata) if !metadata.is_file() => Ok(false),
                 _ => file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map(|_| true),
             },
+            Some(Sink::Queued(out)) => Ok(locked(out).restart()),
             Some(Sink::Stdout(_)) | None => Ok(false),
         };
         let reset = reset.map_err(|error| self.error(&error))?;
@@ -131,7 +149,12 @@ impl Output {
     }
 
     fn open(&self) -> io::Result<Sink> {
-        let Target::File(path) = &self.target else { return stdio::stdout().map(Sink::Stdout) };
+        let Target::File(path) = &self.target else {
+            return match self.stdout.of_several() {
+                Some(queued) => Ok(Sink::Queued(Arc::clone(queued))),
+                None => stdio::stdout().map(Sink::Stdout),
+            };
+        };
         if let Some(folder) = path.parent().filter(|_| self.create_folders) {
             std::fs::create_dir_all(folder)?;
         }
@@ -147,24 +170,15 @@ impl Output {
 
     fn error(&self, error: &io::Error) -> Error {
         match &self.target {
+            Target::Stdout if error.kind() == io::ErrorKind::TimedOut => Error::new(
+                exit_code::TIMED_OUT,
+                "another transfer had stdout for all the time allowed; write to a file with -o, or allow it more time with --max-time",
+            ),
+            Target::Stdout if error.kind() == io::ErrorKind::Interrupted => {
+                Error::new(exit_code::ABORTED, "stopped while another transfer had stdout")
+            }
             Target::Stdout => Error::write("stdout", error),
             Target::File(path) => Error::write(path.display(), error),
-        }
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Sink::Stdout(out) => out.write(bytes),
-            Sink::File(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Sink::Stdout(out) => out.flush(),
-            Sink::File(file) => file.flush(),
         }
     }
 }
@@ -213,14 +227,6 @@ pub fn write_file(path: &Path, content: impl std::fmt::Display) -> Result<(), Er
 /// Prints `text` on stdout.
 pub fn print(text: impl std::fmt::Display) -> Result<(), Error> {
     // In one piece: there is no buffer between.
-    print_bytes(text.to_string().as_bytes())
-}
-
-/// Writes `bytes` on stdout.
-pub fn print_bytes(bytes: &[u8]) -> Result<(), Error> {
-    let written = stdio::stdout().and_then(|mut stdout| {
-        stdout.write_all(bytes)?;
-        stdout.flush()
-    });
-    written.map_err(|error| Error::write("stdout", &error))
+    let printed = TransferStdout::default().print(text.to_string().as_bytes());
+    printed.map_err(|error| Error::write("stdout", &error))
 }

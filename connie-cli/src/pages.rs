@@ -11,7 +11,10 @@ mod error;
 mod exit_code;
 mod memory;
 mod output;
+mod progress;
 mod stdio;
+mod stdout_queue;
+mod terminal;
 mod usage;
 
 use std::fs;

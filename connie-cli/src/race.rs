@@ -9,7 +9,8 @@ use crate::args::{Limit, RaceArgs};
 use crate::connect::connect;
 use crate::error::Error;
 use crate::output::{Stdout, print};
-use crate::{terminal, verbose, watch};
+use crate::verbose::Log;
+use crate::{terminal, watch};
 
 pub fn run(args: &mut RaceArgs) -> Result<(), Error> {
     let mut on_stdout = args.race.on_stdout();
@@ -29,7 +30,7 @@ pub fn run(args: &mut RaceArgs) -> Result<(), Error> {
     // The winner has served its purpose: it closes here.
     let result = winner.map(drop);
     if args.verbose {
-        verbose::show_race(&raced);
+        Log::default().show_race(&raced);
     }
     let shown = if args.json || args.race.report.is_some() {
         print(format_args!("{}\n", raced.json()))

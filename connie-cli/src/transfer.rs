@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connie_core::Instant;
@@ -22,11 +22,14 @@ use crate::exit_code;
 use crate::fetched::Fetched;
 use crate::output::Output;
 use crate::partial::{self, Version};
+use crate::pool::{KeptConnection, Route};
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
-use crate::session::{KeptConnection, Route, Session};
+use crate::session::Session;
+use crate::stdout_queue::TransferStdout;
+use crate::stop::Stop;
 use crate::tries::Tries;
-use crate::verbose::{say, show_head};
+use crate::verbose::Log;
 
 /// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to
 /// here at once.
@@ -36,10 +39,11 @@ const PIECE: usize = 256 * 1024;
 pub struct Transfer<'a> {
     args: &'a Get,
     url: Url,
-    body: Rc<Body>,
+    body: Arc<Body>,
     output: Output,
     /// Where heads go, beside the output.
-    dump: Option<&'a mut Output>,
+    dump: Option<HeadDump<'a>>,
+    io: TransferIo,
     /// The clock of this try.
     clock: OsClock,
     tries: Tries<'a>,
@@ -49,6 +53,25 @@ pub struct Transfer<'a> {
     version: Option<Version>,
     piece: Vec<u8>,
     pub fetched: Fetched,
+}
+
+/// Where heads go, beside the output.
+pub enum HeadDump<'a> {
+    /// One file for all transfers. Each head is written as a whole.
+    Shared(&'a Mutex<Output>),
+    /// stdout, as this transfer has it.
+    Own(Output),
+}
+
+/// How a transfer prints, and how it is told from others that run at the same time.
+#[derive(Clone, Default)]
+pub struct TransferIo {
+    pub stdout: TransferStdout,
+    pub log: Log,
+    /// What to call it, where there are others.
+    pub name: Option<String>,
+    /// What ends the run before its time.
+    pub stop: Option<Stop>,
 }
 
 /// What came of a try.
@@ -62,19 +85,22 @@ impl<'a> Transfer<'a> {
     pub fn new(
         args: &'a Get,
         url: Url,
-        body: Rc<Body>,
+        body: Arc<Body>,
         output: Output,
-        dump: Option<&'a mut Output>,
+        dump: Option<HeadDump<'a>>,
+        io: TransferIo,
     ) -> Self {
         let fetched = Fetched { url: url.to_string(), ..Fetched::default() };
+        let tries = Tries::new(args, io.name.clone());
         Transfer {
             args,
             url,
             body,
             output,
             dump,
+            io,
             clock: OsClock::start(),
-            tries: Tries::new(args),
+            tries,
             offset: 0,
             version: None,
             piece: Vec::new(),
@@ -90,7 +116,13 @@ impl<'a> Transfer<'a> {
             session.piece = vec![0; PIECE];
         }
         self.piece = std::mem::take(&mut session.piece);
-        let result = self.run_tries(session);
+        let result = match self.run_tries(session) {
+            // Whatever it was that broke off.
+            Err(_) if self.is_stopped() => {
+                Err(Error::new(exit_code::ABORTED, "stopped, since another transfer has failed"))
+            }
+            result => result,
+        };
         session.piece = std::mem::take(&mut self.piece);
         self.fetched.trace.ended = self.elapsed();
         self.fetched.trace.file = self.output.file().map(Path::to_owned);
@@ -113,13 +145,17 @@ impl<'a> Transfer<'a> {
                     _ => return Err(error),
                 },
             };
-            self.tries.wait(pause, &reason);
+            self.tries.wait(pause, &reason, self.io.stop.as_ref());
+            if self.is_stopped() {
+                return Err(Error::new(exit_code::ABORTED, "stopped"));
+            }
         }
     }
 
     /// One try, redirects included.
     fn attempt(&mut self, session: &mut Session<'_>) -> Result<TryOutcome, Error> {
         self.clock = OsClock::start();
+        self.io.stdout.begin(self.clock, self.args.max_time());
         self.fetched = Fetched { url: self.url.to_string(), ..Fetched::default() };
         self.offset = self.resumes_at();
         self.output.start_at(self.offset);
@@ -236,7 +272,7 @@ impl<'a> Transfer<'a> {
         self.fetched.trace.sent = self.elapsed();
         self.fetched.trace.uploaded = 0;
         if self.args.verbose {
-            show_head('>', &request.shown().map_err(ClientError::from)?);
+            self.io.log.show_head('>', &request.shown().map_err(ClientError::from)?);
         }
         let (method, target, fields) = (&request.method, &request.target, request.fields());
         let body = if hop.body { &*self.body } else { &Body::None };
@@ -246,7 +282,7 @@ impl<'a> Transfer<'a> {
                 self.fetched.trace.uploaded = bytes.len() as u64;
             }
             None => {
-                let mut upload = Upload::new(body, self.shows_progress());
+                let mut upload = Upload::new(body, self.shows_progress().then_some(self.io.name.as_deref()));
                 let sent = client.request_from(method, target, &fields, &mut upload, request.length());
                 self.fetched.trace.uploaded = upload.sent;
                 sent.map_err(|error| match error {
@@ -283,10 +319,11 @@ impl<'a> Transfer<'a> {
             return Ok(());
         }
         if self.args.verbose {
-            show_head('<', raw);
+            self.io.log.show_head('<', raw);
         }
         match &mut self.dump {
-            Some(dump) => dump.write(raw),
+            Some(HeadDump::Shared(dump)) => dump.lock().unwrap_or_else(PoisonError::into_inner).write(raw),
+            Some(HeadDump::Own(dump)) => dump.write_head(raw),
             None => Ok(()),
         }
     }
@@ -295,7 +332,9 @@ impl<'a> Transfer<'a> {
     fn tell_dropped(&self, answer: &ResponseHead) {
         for line in answer.dropped.iter().filter(|_| self.args.verbose) {
             let line = String::from_utf8_lossy(line);
-            say(&format!("this line of the head is not a header field, and is dropped: {line:?}"));
+            self.io
+                .log
+                .say(&format!("this line of the head is not a header field, and is dropped: {line:?}"));
         }
     }
 
@@ -411,7 +450,7 @@ impl<'a> Transfer<'a> {
         self.version = Some(Version::of(answer, part).after(before));
         let length = answer.length.filter(|_| !self.args.compressed());
         let total = length.map(|length| length.saturating_add(self.offset));
-        let mut progress = Progress::new(self.shows_progress(), self.offset, total);
+        let mut progress = Progress::new(self.shows_progress(), self.io.name.as_deref(), self.offset, total);
         // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
         let resumes = self.output.is_aside() && self.fetched.trace.method == "GET" && !self.args.compressed();
         // What came, and what it was before it was coded for sending: the bytes that a range counts.
@@ -437,6 +476,10 @@ impl<'a> Transfer<'a> {
             if count == 0 {
                 return Ok(sent.get());
             }
+            // One that is never waited for ends here.
+            if self.is_stopped() {
+                return Err(Error::from(HttpError::Canceled));
+            }
             if let Some(part) = part.filter(|part| sent.get() > part.length()) {
                 return Err(partial::too_much(part));
             }
@@ -444,6 +487,11 @@ impl<'a> Transfer<'a> {
             self.fetched.body += count as u64;
             progress.add(count);
         }
+    }
+
+    /// Whether the run is to end before its time.
+    fn is_stopped(&self) -> bool {
+        self.io.stop.as_ref().is_some_and(Stop::is_stopped)
     }
 
     /// Progress would be in the way of a body that is on the terminal, and of what -v shows.

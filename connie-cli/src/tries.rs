@@ -10,11 +10,14 @@ use connie_web::{Backoff, is_transient_status, retry_after};
 use crate::args::{Get, Limit};
 use crate::error::Error;
 use crate::exchange::ResponseHead;
-use crate::exit_code;
+use crate::stop::Stop;
+use crate::{exit_code, progress};
 
 /// The tries of one transfer.
 pub struct Tries<'a> {
     args: &'a Get,
+    /// What to call the transfer, where there are others.
+    name: Option<String>,
     /// How many are left after this one.
     left: u32,
     backoff: Backoff,
@@ -22,9 +25,9 @@ pub struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub fn new(args: &'a Get) -> Self {
+    pub fn new(args: &'a Get, name: Option<String>) -> Self {
         let backoff = Backoff::new(args.retry_delay.and_then(Limit::get));
-        Tries { args, left: args.retry, backoff, started: OsClock::start() }
+        Tries { args, name, left: args.retry, backoff, started: OsClock::start() }
     }
 
     /// The pause before another try after `error`, where there is to be one.
@@ -52,16 +55,18 @@ impl<'a> Tries<'a> {
         self.pause(answer.header("retry-after").and_then(|value| retry_after(value, time_of_day())))
     }
 
-    /// Says why there is another try, and waits for it.
-    pub fn wait(&self, pause: Duration, reason: &str) {
+    /// Says why there is another try, and waits for it, or until the run ends before its time.
+    pub fn wait(&self, pause: Duration, reason: &str, stop: Option<&Stop>) {
         if !self.args.silent {
             let left = self.left;
             let more = if left == 1 { "try" } else { "tries" };
             let pause = seconds(pause);
-            let line = format!("connie: {reason}; next try in {pause} s, {left} {more} left after that");
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            self.say(&format!("{reason}; next try in {pause} s, {left} {more} left after that"));
         }
-        wait(pause);
+        match stop {
+            Some(stop) => stop.sleep(pause),
+            None => wait(pause),
+        }
     }
 
     /// The pause before another try, where one is left and there is time for it. Says so where there is none.
@@ -82,9 +87,18 @@ impl<'a> Tries<'a> {
                 _ => "the next try would wait",
             };
             let pause = seconds(pause);
-            let _ = writeln!(io::stderr().lock(), "connie: {who} {pause} s, longer than {limit}");
+            self.say(&format!("{who} {pause} s, longer than {limit}"));
         }
         None
+    }
+
+    /// Says it on stderr, in one line.
+    fn say(&self, what: &str) {
+        let name = self.name.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+        progress::beside_bars(|| {
+            // Without a stderr there is nobody to tell.
+            let _ = writeln!(io::stderr().lock(), "connie: {name}{what}");
+        });
     }
 }
 

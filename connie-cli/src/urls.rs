@@ -21,8 +21,8 @@ pub struct Wanted {
 }
 
 /// All URLs, in order. As curl has it, a bad pattern ends the run when it is its turn.
-pub fn urls(args: &Get) -> impl Iterator<Item = Result<Wanted, Error>> {
-    args.urls.iter().enumerate().flat_map(|(number, text)| -> Box<dyn Iterator<Item = _>> {
+pub fn urls(args: &Get) -> impl Iterator<Item = Result<Wanted, Error>> + Send {
+    args.urls.iter().enumerate().flat_map(|(number, text)| -> Box<dyn Iterator<Item = _> + Send> {
         match of_argument(args, number, text) {
             Ok(urls) => Box::new(urls.map(Ok)),
             Err(error) => Box::new(iter::once(Err(error))),
@@ -30,16 +30,21 @@ pub fn urls(args: &Get) -> impl Iterator<Item = Result<Wanted, Error>> {
     })
 }
 
+/// How many there are. As curl has it where several are fetched at a time, a bad pattern is told before
+/// anything is fetched.
+pub fn count(args: &Get) -> Result<usize, Error> {
+    let mut count = 0_usize;
+    for (number, text) in args.urls.iter().enumerate() {
+        let uploads = uploads(args, number)?.count();
+        let urls = usize::try_from(pattern_of(args, text)?.count()).unwrap_or(usize::MAX);
+        count = count.saturating_add(urls.saturating_mul(uploads));
+    }
+    Ok(count)
+}
+
 /// The URLs of one argument, all of them for each file that is sent there.
 fn of_argument(args: &Get, number: usize, text: &str) -> Result<impl Iterator<Item = Wanted>, Error> {
-    let urls = pattern(args, text).map_err(|error| match Url::parse(text) {
-        // Brackets of an IPv6 address that is none.
-        Err(reason) if error.kind == PatternErrorKind::NotARange => Error::from(reason),
-        _ => {
-            let line = format!("{error} of {}: give -g if it is part of the URL", without_login(text));
-            Error::new(exit_code::MALFORMED_URL, line)
-        }
-    })?;
+    let urls = pattern_of(args, text)?;
     let output = args.outputs.0.get(number);
     let uploads = uploads(args, number)?;
     Ok(uploads.flat_map(move |upload| {
@@ -49,6 +54,18 @@ fn of_argument(args: &Get, number: usize, text: &str) -> Result<impl Iterator<It
             Wanted { url: url.url, number, output, upload: upload.clone() }
         })
     }))
+}
+
+/// The pattern that an argument is.
+fn pattern_of(args: &Get, text: &str) -> Result<UrlPattern, Error> {
+    pattern(args, text).map_err(|error| match Url::parse(text) {
+        // Brackets of an IPv6 address that is none.
+        Err(reason) if error.kind == PatternErrorKind::NotARange => Error::from(reason),
+        _ => {
+            let line = format!("{error} of {}: give -g if it is part of the URL", without_login(text));
+            Error::new(exit_code::MALFORMED_URL, line)
+        }
+    })
 }
 
 /// The files to send there, or `None` alone. Their names may be patterns, too.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::error::{Error, without_login};
 use crate::fetched::Fetched;
-use crate::output::print_bytes;
+use crate::progress;
 use crate::stdio::stdin;
+use crate::stdout_queue::TransferStdout;
 
 /// A transfer that is over.
 pub struct FinishedTransfer<'a> {
@@ -33,11 +34,17 @@ pub fn format(argument: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Prints `format` for `done`. An unknown variable is reported on stderr, and is empty.
-pub fn print_format(format: &[u8], done: &FinishedTransfer<'_>) -> Result<(), Error> {
+pub fn print_format(
+    format: &[u8],
+    done: &FinishedTransfer<'_>,
+    stdout: &TransferStdout,
+) -> Result<(), Error> {
     let texts = render(format, done);
     // Without a stderr the report is dropped.
-    let _ = io::stderr().lock().write_all(&texts.stderr);
-    print_bytes(&texts.stdout)
+    if !texts.stderr.is_empty() {
+        progress::beside_bars(|| drop(io::stderr().lock().write_all(&texts.stderr)));
+    }
+    stdout.print(&texts.stdout).map_err(|error| Error::write("stdout", &error))
 }
 
 fn render(format: &[u8], done: &FinishedTransfer<'_>) -> Texts {

@@ -78,6 +78,8 @@ pub struct SocketBudget {
 #[derive(Debug)]
 struct SharedBudget {
     sockets: usize,
+    /// Whether a connection keeps its place.
+    counts_connections: bool,
     state: ProcessLock<PermitPool>,
 }
 
@@ -127,10 +129,34 @@ impl SocketBudget {
     /// A budget of so many sockets, at least one.
     #[must_use]
     pub fn new(sockets: usize) -> Self {
+        Self::counting(sockets, true)
+    }
+
+    /// A budget of so many sockets, at least one, for attempts and lookups alone: a winner's place comes back
+    /// when its race ends. For a program that bounds the number of its connections by itself, and wants to
+    /// bound how many SYNs it has on the way beside them.
+    ///
+    /// ```
+    /// use connie_std::{Options, SocketBudget, connect};
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = server.local_addr()?;
+    ///
+    /// let budget = SocketBudget::attempts_only(1);
+    /// let options = Options::new().budget(budget.clone());
+    /// let (first, second) = (connect(address, &options)?, connect(address, &options)?);
+    /// assert_eq!((budget.free(), budget.held()), (1, 0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn attempts_only(sockets: usize) -> Self {
+        Self::counting(sockets, false)
+    }
+
+    fn counting(sockets: usize, counts_connections: bool) -> Self {
         let sockets = sockets.max(1);
         let state =
             PermitPool { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
-        let shared = Arc::new(SharedBudget { sockets, state: ProcessLock::new(state) });
+        let shared = Arc::new(SharedBudget { sockets, counts_connections, state: ProcessLock::new(state) });
         SocketBudget {
             shared,
             waits: Duration::ZERO,
@@ -353,6 +379,9 @@ impl SharedBudget {
 
     /// A connection has ended.
     fn no_longer_held(&self) {
+        if !self.counts_connections {
+            return;
+        }
         let Some(state) = self.state_again() else { return };
         self.free(state, 1);
     }
@@ -367,6 +396,10 @@ impl SharedBudget {
 
     /// A socket of a race is a connection's now.
     fn becomes_held(&self) {
+        if !self.counts_connections {
+            // Whoever raced for it is counted off by the drop of what is left of its share.
+            return self.give_back(1, false);
+        }
         let Some(mut state) = self.state_again() else { return };
         state.passing = state.passing.saturating_sub(1);
         let untold = state.untold();

@@ -1,9 +1,9 @@
 //! How to race: the options that every command with a race has.
 
-use std::cell::OnceCell;
 #[cfg(feature = "dns")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::Args;
@@ -45,7 +45,7 @@ pub struct ConnectArgs {
     /// What these make, which keeps what it has learnt from one connection to the next.
     #[cfg(feature = "dns")]
     #[arg(skip)]
-    dns: OnceCell<Dns>,
+    dns: OnceLock<Dns>,
     /// Connect only to public addresses: loopback, private, link-local and other reserved ones are refused
     #[arg(long)]
     pub deny_private: bool,
@@ -88,7 +88,7 @@ pub struct ConnectArgs {
     pub no_memory: bool,
     /// What the connections of the run have learnt.
     #[arg(skip)]
-    learnt: OnceCell<Memory>,
+    learnt: OnceLock<Memory>,
     /// Print the result and the race as JSON
     #[arg(long, value_name = "json", value_enum, hide_possible_values = true)]
     pub report: Option<ReportFormat>,
@@ -157,6 +157,13 @@ impl ConnectArgs {
             self.learnt.get_or_init(|| memory);
         }
         Ok(())
+    }
+
+    /// Makes the memory of the run. It is large: a thread with a small stack would not have the room to.
+    pub fn make_memory(&self) {
+        if !self.no_memory {
+            self.learnt.get_or_init(Memory::new);
+        }
     }
 
     /// Writes it there.

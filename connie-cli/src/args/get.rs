@@ -121,7 +121,7 @@ pub struct Get {
     /// Like -f, but with output
     #[arg(long)]
     pub fail_with_body: bool,
-    /// Stop at the first URL that fails; otherwise the last one gives the exit code
+    /// Stop at the first URL that fails; otherwise the last one gives the exit code, with -Z the last to fail
     #[arg(long)]
     pub fail_early: bool,
     /// Try again up to N times if a host cannot be resolved or time runs out, and after 408, 429, 500, 502,
@@ -231,6 +231,15 @@ pub struct Get {
     /// Accepted for compatibility with curl: TLS 1.2 is the oldest that is spoken
     #[arg(long = "tlsv1.2", aliases = ["tlsv1", "tlsv1.0", "tlsv1.1"], hide = true)]
     pub tlsv1_2: bool,
+    /// Fetch several URLs at a time: what one prints on stdout stands together, in the order in which they end
+    #[arg(short = 'Z', long)]
+    pub parallel: bool,
+    /// How many of -Z are fetched at a time, up to 300; their races share --max-in-flight, and one memory
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole::<u64>(0, u64::MAX))]
+    pub parallel_max: u64,
+    /// Accepted for compatibility with curl: no transfer waits for the connection of another
+    #[arg(long, hide = true)]
+    pub parallel_immediate: bool,
     /// Show the race and all heads on stderr
     #[arg(short, long)]
     pub verbose: bool,

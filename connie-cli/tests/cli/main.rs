@@ -20,6 +20,7 @@ mod https_proxy;
 mod memory;
 mod odd_answers;
 mod output;
+mod parallel;
 mod parity;
 mod proxies;
 mod race;

@@ -5,6 +5,7 @@ mod certificates;
 mod codings;
 mod heads;
 mod options;
+mod parallel;
 mod patterns;
 mod proxies;
 
@@ -107,6 +108,7 @@ fn the_two_agree() {
     patterns::patterns(&mut table);
     codings::codings(&mut table);
     options::options(&mut table);
+    parallel::parallel(&mut table);
     proxies::socks5(&mut table);
     proxies::https(&mut table);
     certificates::certificates(&mut table);

@@ -84,6 +84,14 @@ impl Reply {
         }
     }
 
+    /// The same, and the connection stays: the rest never comes.
+    pub fn cut_and_kept(self, count: usize) -> Self {
+        match self.cut(count) {
+            Reply::Close(bytes) => Reply::Keep(bytes),
+            other => other,
+        }
+    }
+
     /// A redirect.
     pub fn to(status: &str, location: &str) -> Self {
         Reply::status(status, &format!("Location: {location}\r\n"), "gone elsewhere\n")

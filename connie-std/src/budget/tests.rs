@@ -60,6 +60,21 @@ fn a_winner_keeps_one() {
 }
 
 #[test]
+fn a_budget_of_attempts_has_the_winner_s_place_back_at_once_and_once() {
+    let budget = SocketBudget::attempts_only(3);
+    let share = take(&budget, 3).unwrap();
+    let mut waiter = TestWaiter::of(&budget);
+    assert!(matches!(waiter.poll(1), Acquire::Queued));
+    let held = share.hold();
+    assert!(waiter.waker.woken() > 0);
+    assert_eq!((budget.free(), budget.held()), (3, 0));
+    let second = taken(waiter.poll(1)).hold();
+    drop((held, second));
+    assert_eq!((budget.free(), budget.held()), (3, 0));
+    assert_eq!(budget.shared.state().expect("its own").sharers, 0);
+}
+
+#[test]
 fn a_budget_has_a_socket() {
     assert_eq!(take(&SocketBudget::new(0), 5).unwrap().sockets(), 1);
     assert!(SocketBudget::for_process().sockets() >= 1);

@@ -1,0 +1,263 @@
+//! `-Z`: several transfers at a time.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use connie_servers::{BlackHole, limits};
+
+use crate::server::{End, Server};
+use crate::site::{Asked, Reply, Site};
+use crate::support::{connie, fresh_path, program};
+
+/// More than the program keeps of a body until it is complete.
+const LARGE: usize = 400_000;
+
+/// Those who come here wait for each other.
+struct Meeting {
+    came: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Meeting {
+    fn new() -> Arc<Self> {
+        Arc::new(Meeting { came: Mutex::new(0), changed: Condvar::new() })
+    }
+
+    /// Waits until `count` have come, or no more seem to. Says whether they have.
+    fn of(&self, count: usize, at_most: Duration) -> bool {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        *came += 1;
+        self.changed.notify_all();
+        let waited = self.changed.wait_timeout_while(came, at_most, |came| *came < count);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+/// A site whose answers wait until `count` requests have come.
+fn together(count: usize, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Site {
+    let meeting = Meeting::new();
+    Site::start(move |asked| match meeting.of(count, Duration::from_secs(20)) {
+        true => answer(asked),
+        false => Reply::status("500 Nobody else came", "", ""),
+    })
+}
+
+/// `count` times what makes a URL different.
+fn letters(count: u8) -> String {
+    format!("/[a-{}]", char::from(b'a' + count - 1))
+}
+
+#[test]
+fn all_are_fetched_at_the_same_time_and_each_body_stands_together() {
+    for length in [1_000, LARGE] {
+        let site = together(6, move |asked| Reply::ok(asked.target()[1..].repeat(length)));
+        let ran = connie(["get", "-Z", &site.url(&letters(6))]);
+        let mut bodies = ran.exits(0).is_quiet().stdout.clone();
+        assert_eq!(bodies.len(), 6 * length);
+        let seen: BTreeSet<u8> = bodies.chunks(length).map(|body| body[0]).collect();
+        bodies.dedup();
+        assert_eq!((bodies.len(), seen.len()), (6, 6), "each letter once");
+    }
+}
+
+#[test]
+fn no_more_than_allowed_are_under_way() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (meeting, seen) = (Meeting::new(), Arc::clone(&most));
+    let site = Site::start(move |_| {
+        seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // Three of the first come, and nobody else does.
+        meeting.of(4, Duration::from_millis(300));
+        now.fetch_sub(1, Ordering::SeqCst);
+        Reply::ok("x")
+    });
+    let ran = connie(["get", "-Z", "--parallel-max", "3", &site.url("/[1-12]")]);
+    ran.exits(0).prints("xxxxxxxxxxxx").is_quiet();
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+    assert!(site.connections() <= 3, "each goes on with a connection that another has left");
+}
+
+#[test]
+fn one_at_a_time_has_one_connection_and_the_order_of_the_urls() {
+    let site = Site::start(|asked| Reply::ok(asked.target()));
+    let ran = connie(["get", "-Z", "--parallel-max", "1", &site.url("/[1-5]"), &site.url("/6")]);
+    ran.exits(0).prints("/1/2/3/4/5/6").is_quiet();
+    assert_eq!(site.connections(), 1);
+}
+
+#[test]
+fn bodies_go_to_their_files_and_heads_as_a_whole_into_one() {
+    let site = together(20, |asked| {
+        let letter = &asked.target()[1..];
+        Reply::status("200 OK", &format!("X-It: {}\r\n", letter.repeat(3_000)), letter)
+    });
+    let (folder, heads) = (fresh_path("folder"), fresh_path("heads"));
+    std::fs::create_dir(&folder).unwrap();
+    let mut command = program();
+    command.current_dir(&folder).args(["get", "-Z", "-D", heads.to_str().unwrap()]);
+    command.args(["-o", "is-#1", &site.url(&letters(20))]);
+    crate::support::run(&mut command, b"").exits(0).prints("").is_quiet();
+    for letter in 'a'..='t' {
+        let body = std::fs::read_to_string(folder.join(format!("is-{letter}"))).unwrap();
+        assert_eq!(body, letter.to_string());
+    }
+    let heads = std::fs::read_to_string(heads).unwrap();
+    let heads: Vec<_> = heads.split_terminator("\r\n\r\n").collect();
+    assert_eq!(heads.len(), 20);
+    let mut letters = BTreeSet::new();
+    for head in heads {
+        let (start, rest) = head.split_once("\r\nX-It: ").expect("the field");
+        assert_eq!(start, "HTTP/1.1 200 OK");
+        let letter = rest.get(..1).expect("a letter");
+        assert_eq!(rest, format!("{}\r\nContent-Length: 1", letter.repeat(3_000)));
+        letters.insert(letter);
+    }
+    assert_eq!(letters.len(), 20);
+}
+
+#[test]
+fn heads_bodies_and_what_w_prints_stand_together() {
+    let site = together(8, |asked| Reply::ok(asked.target()[1..].repeat(5)));
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    let format = "\n%{filename_effective}%{num_connects} %{http_code} %{exitcode}\n";
+    let ran = connie(["get", "-Zi", "-D", "-", "-w", format, &site.url(&letters(8))]);
+    let out = ran.exits(0).out();
+    let mut parts: Vec<_> = out.split_inclusive("1 200 0\n").collect();
+    parts.sort_unstable();
+    let expected = |letter: char| format!("{head}{head}{}\n1 200 0\n", letter.to_string().repeat(5));
+    assert_eq!(parts, ('a'..='h').map(expected).collect::<Vec<_>>());
+}
+
+#[test]
+fn each_failure_has_a_line_and_the_last_one_gives_the_exit_code() {
+    let silent = Server::answering("127.0.0.4:0", "", End::Wait);
+    let site = Site::start(|_| Reply::ok("page"));
+    let refused = "http://127.0.0.1:1/[1-20]";
+    let ran = connie(["get", "-Z", "-m", "0.5", &silent.url("/"), refused, "ftq://h/", &site.url("/")]);
+    ran.exits(28).prints("page").says_lines(22);
+    let starts: BTreeSet<_> =
+        ran.stderr.lines().filter_map(|line| line.split_once(": could not connect")).collect();
+    assert_eq!(starts.len(), 20);
+    connie(["get", "-Z", refused, &site.url("/")]).exits(7).prints("page").says_lines(20);
+}
+
+#[test]
+fn a_failure_ends_the_others_where_that_is_asked_for() {
+    let silent = Server::answering("127.0.0.4:0", "", End::Wait);
+    let hole = BlackHole::open(([127, 0, 0, 5], 0));
+    let black = format!("http://{}/", hole.address());
+    let site = together(2, |_| Reply::status("404 No", "", ""));
+    let pages = site.url("/{a,b}");
+    let format = "%{exitcode}\n";
+    // The last two are never begun.
+    let ran = connie([
+        "get",
+        "-Zf",
+        "--fail-early",
+        "--parallel-max",
+        "4",
+        "-w",
+        format,
+        &silent.url("/"),
+        &black,
+        &pages,
+        &site.url("/{c,d}"),
+    ]);
+    ran.exits(22).says_lines(4).says("the server answered 404 No");
+    let mut codes: Vec<_> = ran.out().lines().map(str::to_owned).collect();
+    codes.sort();
+    assert_eq!(codes[2..], ["42", "42"], "of the silent ones");
+    assert_eq!(codes[0], "22");
+    assert_eq!(site.asked().len(), 2);
+    let stopped = format!("connie: {black}: stopped, since another transfer has failed\n");
+    ran.says(&stopped);
+}
+
+#[test]
+fn a_bad_pattern_is_told_before_anything_is_fetched() {
+    let site = Site::start(|_| Reply::ok("page"));
+    connie(["get", "-Z", &site.url("/"), &site.url("/{a")]).exits(3).prints("").says_lines(1);
+    assert_eq!(site.asked().len(), 0);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_all_of_it_quietly() {
+    let site = together(3, |asked| match asked.target() {
+        "/c" => Reply::Continue,
+        target => Reply::ok(target.repeat(LARGE)),
+    });
+    let mut command = program();
+    command.args(["get", "-Z", &site.url(&letters(3))]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = limits::finish(child).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(23));
+}
+
+#[test]
+fn what_is_not_printed_yet_is_taken_back_by_another_try() {
+    let tries = AtomicUsize::new(0);
+    let site = Site::start(move |asked| match asked.target() {
+        "/a" if tries.fetch_add(1, Ordering::SeqCst) == 0 => Reply::ok("once only").cut(5),
+        "/a" => Reply::ok("once only"),
+        _ => Reply::ok("other"),
+    });
+    let ran = connie([
+        "get",
+        "-Z",
+        "--retry",
+        "1",
+        "--retry-all-errors",
+        "--retry-delay",
+        "0.05",
+        &site.url("/{a,b}"),
+    ]);
+    ran.exits(0).prints("otheronce only").says_lines(1);
+    ran.says(&format!("connie: {}: ", site.url("/a"))).says("0 tries left after that");
+}
+
+#[test]
+fn a_body_that_does_not_end_keeps_the_others_no_longer_than_they_have() {
+    let (tries, meeting) = (AtomicUsize::new(0), Meeting::new());
+    let site = Site::start(move |asked| match asked.target() {
+        // Its second try begins later, and so does the time that it has.
+        "/endless" if tries.fetch_add(1, Ordering::SeqCst) == 0 => Reply::status("503 Busy", "", ""),
+        "/endless" => Reply::ok("e".repeat(LARGE + 1)).cut_and_kept(1),
+        // Nobody else comes: it answers when the other one has stdout.
+        _ => {
+            meeting.of(2, Duration::from_millis(900));
+            Reply::ok("o".repeat(LARGE))
+        }
+    });
+    let options = ["get", "-Z", "-m", "1.4", "--retry", "1", "--retry-delay", "0.4", "-w", "%{exitcode}"];
+    let ran = connie(options.iter().copied().chain([&*site.url("/endless"), &site.url("/")]));
+    ran.exits(28).says_lines(3).says("another transfer had stdout for all the time allowed");
+    let mut out = ran.stdout.clone();
+    out.dedup();
+    assert_eq!(String::from_utf8(out).unwrap(), "e28o0", "what had come, and another try of the other one");
+    assert_eq!(ran.stdout.len(), 2 * LARGE + "280".len());
+}
+
+#[test]
+fn the_lines_of_v_tell_the_transfers_apart() {
+    let site = together(2, |asked| Reply::status("200 OK", &format!("X-At: {}\r\n", asked.target()), ""));
+    let ran = connie(["get", "-Zv", &site.url("/{a,b}")]);
+    for (number, path) in [(1, "/a"), (2, "/b")] {
+        ran.says(&format!("[{number}] > GET {path} HTTP/1.1\n[{number}] > Host: "));
+        ran.says(&format!("[{number}] < HTTP/1.1 200 OK\n[{number}] < X-At: {path}\n"));
+        ran.says(&format!("[{number}] * connected to 127.0.0.4"));
+    }
+    ran.exits(0);
+}
+
+#[test]
+fn one_url_is_fetched_as_ever() {
+    let site = Site::start(|_| Reply::ok("page"));
+    let ran = connie(["get", "-Zv", &site.url("/")]);
+    ran.exits(0).prints("page").says("\n> GET / HTTP/1.1\n");
+    connie(["get", "-Z", "http://127.0.0.1:1/"]).exits(7).says("connie: could not connect");
+}
