@@ -175,7 +175,7 @@ impl Output {
                 "another transfer had stdout for all the time allowed; write to a file with -o, or allow it more time with --max-time",
             ),
             Target::Stdout if error.kind() == io::ErrorKind::Interrupted => {
-                Error::new(exit_code::ABORTED, "stopped while another transfer had stdout")
+                Error::new(exit_code::ABORTED, "stopped, since another transfer has failed")
             }
             Target::Stdout => Error::write("stdout", error),
             Target::File(path) => Error::write(path.display(), error),

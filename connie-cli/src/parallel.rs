@@ -38,7 +38,7 @@ where
     let limits = Limits { budget: Some(budget(args, transfers)), canceler: stop.canceler().cloned() };
     args.race.make_memory();
     let pool = Pool::new(args, transfers, limits)?;
-    if !args.silent && !args.verbose {
+    if !args.silent && !args.verbose && !args.no_progress_meter {
         progress::share_the_terminal();
     }
     let jobs = Mutex::new(Jobs { urls, begun: 0, is_quiet: false, outcome: Ok(()) });

@@ -147,7 +147,7 @@ impl<'a> Transfer<'a> {
             };
             self.tries.wait(pause, &reason, self.io.stop.as_ref());
             if self.is_stopped() {
-                return Err(Error::new(exit_code::ABORTED, "stopped"));
+                return Err(Error::from(HttpError::Canceled));
             }
         }
     }
@@ -247,7 +247,7 @@ impl<'a> Transfer<'a> {
         self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.duration_since(moment)));
         if self.args.suppress_connect_headers {
             if self.args.verbose {
-                show_head('<', &opening.tunnel_heads);
+                self.io.log.show_head('<', &opening.tunnel_heads);
             }
             return Ok(true);
         }

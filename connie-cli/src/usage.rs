@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_wrong_takes_one_line() {
         refuses("get", "missing <URL>...; see connie get --help");
-        refuses("get -j h", "unknown option '-j'; see connie get --help");
+        refuses("get -W h", "unknown option '-W'; see connie get --help");
         refuses("rac", "unknown command 'rac': did you mean 'race'?; see connie --help");
         refuses("http://h/", "\"http://h/\" is not a command: fetch it with connie get; see connie --help");
         let pacings = connie_core::Pacing::ALL.map(connie_core::Pacing::name).join(", ");

@@ -26,9 +26,7 @@ fn each_option_of_curl_is_known() {
     let help = String::from_utf8(help.stdout).unwrap();
     let spellings = help.lines().skip(1).flat_map(|line| line.split_whitespace().take(2));
     let spellings = spellings.filter(|word| word.starts_with('-')).map(|word| word.trim_end_matches(','));
-    // One run of many transfers at a time.
-    let spellings: Vec<_> =
-        spellings.filter(|word| *word != "-Z" && !word.starts_with("--parallel")).collect();
+    let spellings: Vec<_> = spellings.collect();
     assert!(spellings.len() > 250, "{spellings:?}");
     for option in spellings {
         let ran = run(program().args(["get", option]), b"");
