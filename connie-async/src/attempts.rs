@@ -10,6 +10,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use connie_core::connect::{Connect, ConnectInput};
+use connie_core::memory::Finish;
 use connie_core::race::Guide;
 use connie_core::resolution::QueryError;
 use connie_core::resolution::selection::Route;
@@ -161,11 +162,27 @@ impl<T, E> AttemptSlot<T, E> {
     }
 }
 
+/// How the attempts of a race are made.
+pub(crate) struct Opener<O, E> {
+    pub(crate) open: O,
+    /// What an error means to the race, and whether it came before anything could have come from the network.
+    pub(crate) meaning: fn(&E, bool) -> AttemptError,
+    /// Where they end.
+    pub(crate) finish: Finish,
+}
+
+impl<O, E: embedded_io_async::Error> Opener<O, E> {
+    /// By a stack's connect.
+    pub(crate) const fn tcp(open: O) -> Self {
+        let meaning = |error: &E, at_once| attempt_error(error.kind(), at_once);
+        Opener { open, meaning, finish: Finish::Tcp }
+    }
+}
+
 /// Carries out the orders of a slot, for ever. The future of an attempt lives in this one, and is gone before
 /// the next begins.
-pub(crate) async fn work<T, E, O, F>(slot: &AttemptSlot<T, E>, open: &O) -> Infallible
+pub(crate) async fn work<T, E, O, F>(slot: &AttemptSlot<T, E>, opener: &Opener<O, E>) -> Infallible
 where
-    E: embedded_io_async::Error,
     O: Fn(SocketAddr) -> F,
     F: Future<Output = Result<T, E>>,
 {
@@ -178,7 +195,7 @@ where
         .await;
         last = Some(order.id);
         let mut at_once = true;
-        let mut attempt = pin!(open(order.destination));
+        let mut attempt = pin!((opener.open)(order.destination));
         let result = poll_fn(|cx| {
             if slot.order.get() != Some(order) {
                 return Poll::Ready(None);
@@ -189,7 +206,7 @@ where
         .await;
         if let Some((result, at_once)) = result {
             slot.result.set(Some(result.map_err(|error| {
-                let meaning = attempt_error(error.kind(), at_once);
+                let meaning = (opener.meaning)(&error, at_once);
                 (error, meaning)
             })));
             slot.done.set(true);

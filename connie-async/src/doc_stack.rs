@@ -79,3 +79,71 @@ impl Clock for SystemClock {
         self.0.set(self.0.get().max(at));
     }
 }
+
+/// Takes whatever it is given for TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug)]
+pub struct NoTls;
+
+#[cfg(feature = "tls")]
+pub use no_tls::Session;
+
+#[cfg(feature = "tls")]
+mod no_tls {
+    use embedded_io_async::{Error, ErrorType, Read, Write};
+
+    use super::NoTls;
+    use crate::tls::{RecordPair, SessionError, Tls, TlsSession};
+
+    /// The connection itself.
+    #[derive(Debug)]
+    pub struct Session<S>(Option<S>);
+
+    const CLOSED: SessionError = SessionError::Io(embedded_io_async::ErrorKind::NotConnected);
+
+    impl Tls for NoTls {
+        type Session<'b, S: Read + Write + 'b> = Session<S>;
+
+        async fn handshake<'b, S: Read + Write + 'b>(
+            &self,
+            _: &str,
+            socket: S,
+            _: RecordPair<'b>,
+        ) -> Result<Session<S>, SessionError> {
+            Ok(Session(Some(socket)))
+        }
+    }
+
+    impl<S> ErrorType for Session<S> {
+        type Error = SessionError;
+    }
+
+    impl<S: Read> Read for Session<S> {
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SessionError> {
+            let socket = self.0.as_mut().ok_or(CLOSED)?;
+            socket.read(buffer).await.map_err(|error| SessionError::Io(error.kind()))
+        }
+    }
+
+    impl<S: Write> Write for Session<S> {
+        async fn write(&mut self, buffer: &[u8]) -> Result<usize, SessionError> {
+            let socket = self.0.as_mut().ok_or(CLOSED)?;
+            socket.write(buffer).await.map_err(|error| SessionError::Io(error.kind()))
+        }
+
+        async fn flush(&mut self) -> Result<(), SessionError> {
+            let socket = self.0.as_mut().ok_or(CLOSED)?;
+            socket.flush().await.map_err(|error| SessionError::Io(error.kind()))
+        }
+    }
+
+    impl<S: Read + Write> TlsSession<S> for Session<S> {
+        async fn readable(&mut self) -> Result<(), SessionError> {
+            Ok(())
+        }
+
+        async fn close(&mut self) -> Result<Option<S>, SessionError> {
+            Ok(self.0.take())
+        }
+    }
+}

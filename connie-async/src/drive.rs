@@ -13,7 +13,7 @@ use connie_core::resolution::{Query, QueryError};
 use embassy_futures::join::join_array;
 
 use crate::alarm::Alarm;
-use crate::attempts::{AttemptSlot, Attempts, run, work};
+use crate::attempts::{AttemptSlot, Attempts, Opener, run, work};
 use crate::clock::Clock;
 use crate::error::ConnectionError;
 use crate::known_names::NameAddresses;
@@ -46,7 +46,7 @@ pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOC
     clock: &C,
     names: &L,
     wanted: ConnectTarget<'_, ADDRESSES>,
-    open: O,
+    opener: Opener<O, E>,
 ) -> Result<WonConnection<T>, ConnectionError<E>>
 where
     C: Clock,
@@ -57,7 +57,7 @@ where
     M: Recall<ADDRESSES>,
 {
     let slots = [const { AttemptSlot::new() }; SOCKETS];
-    let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
+    let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &opener))));
     let ask = |query| look_up_query::<L, ADDRESSES>(names, wanted.host, query);
     let serve = |()| L::serve(names);
     // By itself: within `PendingQueries { .. }` the pinned values live on from Rust 1.89 on.

@@ -37,6 +37,7 @@ use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit
 use edge_nal::{UdpConnect, UdpReceive as _, UdpSend as _};
 use embedded_io_async::Error as _;
 
+use crate::attempts::Opener;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::dns::UdpError;
@@ -199,7 +200,7 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    net.connect_target_by(target.into(), options, |remote| net.tcp().connect(remote))
+    net.connect_target_by(target.into(), options, Opener::tcp(|remote| net.tcp().connect(remote)))
 }
 
 impl<N: Readable> Readable for Connection<N> {

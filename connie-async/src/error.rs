@@ -181,13 +181,15 @@ impl<E: embedded_io_async::Error> MostTellingError<E> {
 fn rank(kind: ErrorKind, meaning: AttemptError) -> u8 {
     match kind {
         // Whatever the stack calls it.
-        _ if meaning == AttemptErrorKind::OutOfSockets => 6,
+        _ if meaning == AttemptErrorKind::OutOfSockets => 8,
+        _ if matches!(meaning.kind(), AttemptErrorKind::Tls(failure) if failure.is_certificate()) => 1,
+        _ if matches!(meaning.kind(), AttemptErrorKind::Tls(_)) => 2,
         ErrorKind::ConnectionRefused => 0,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => 1,
-        ErrorKind::PermissionDenied => 2,
-        ErrorKind::TimedOut => 3,
-        ErrorKind::NotConnected | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => 5,
-        _ => 4,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => 3,
+        ErrorKind::PermissionDenied => 4,
+        ErrorKind::TimedOut => 5,
+        ErrorKind::NotConnected | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => 7,
+        _ => 6,
     }
 }
 

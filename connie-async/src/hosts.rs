@@ -18,7 +18,7 @@ use embedded_nal_async::TcpConnect;
 use heapless::Vec;
 
 use crate::alarm::Alarm;
-use crate::attempts::{AttemptSlot, Attempts, run, work};
+use crate::attempts::{AttemptSlot, Attempts, Opener, run, work};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
@@ -66,8 +66,8 @@ where
         let (names, clock) = (self.names(), self.clock());
         let (known, connect, asks) = self.begin_any(&hosts, options)?;
         let slots = [const { AttemptSlot::new() }; SOCKETS];
-        let open = |remote| self.tcp().connect(remote);
-        let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
+        let opener = Opener::tcp(|remote| self.tcp().connect(remote));
+        let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &opener))));
         let answers = [const { HostAnswers([const { Cell::new(None) }; 2]) }; HOSTS];
         let each = array::from_fn::<_, HOSTS, _>(|number| (number, asks.get(number), answers.get(number)));
         let mut lookups = pin!(Some(join_array(each.map(|(number, asks, answers)| {

@@ -4,8 +4,8 @@
 //! Such a stack connects to one address, and its lookup gives one: where that is dead, the program waits.
 //! [`RaceConnect`] stands between the stack and the program. It is itself an embedded-nal-async `Dns` and
 //! `TcpConnect`, so a client written against these, such as reqwless, takes it as it is and races all
-//! addresses of a host without knowing. No `std`, no allocation, no `unsafe`; never more than `SOCKETS`
-//! connects at a time.
+//! addresses of a host without knowing. No `std`, no allocation, no `unsafe` (but for one
+//! module of `tls`); never more than `SOCKETS` connects at a time.
 //!
 //! ```
 //! use connie_async::{Options, PlainDns, RaceConnect};
@@ -72,11 +72,16 @@
 //! | `embassy-net` | `dns::Dns` over an embassy-net `Stack`; brings `embassy-time` |
 //! | `embassy-net-ipv6` | the same for IPv6 |
 //! | `embassy-time` | `EmbassyClock` |
+//! | `embedded-tls` | `tls::embedded`: TLS 1.3 by embedded-tls, for `tls` |
 //! | `edge-nal` | `RaceConnect` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does; `dns::Dns` over its UDP |
+//! | `p384` | certificates of P-384 too |
+//! | `tls` | [`tls`](self::tls): the race goes to the end of the TLS handshake |
 //! | `nat64` | IPv4 addresses from a network of IPv6 alone, through its NAT64 (RFC 8305 section 7): up to 8 addresses of each family |
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "tls"), forbid(unsafe_code))]
+// One module of `tls` has some.
+#![deny(unsafe_code)]
 // The documentation that is published says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![expect(
@@ -105,6 +110,8 @@ mod options;
 mod queries;
 mod race_connect;
 mod target;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use connie_core::{self, Config, Pacing};
 pub use embedded_nal_async;

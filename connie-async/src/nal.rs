@@ -7,6 +7,7 @@ use connie_core::memory::Remember;
 use connie_core::{Families, Family};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
+use crate::attempts::Opener;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::error::{ConnectionError, ResolveError};
@@ -79,6 +80,6 @@ where
         target: impl Into<Target<'t>>,
         options: &'t Options,
     ) -> impl Future<Output = Result<Connection<T::Connection<'a>>, ConnectionError<T::Error>>> {
-        self.connect_target_by(target.into(), options, |remote| self.tcp().connect(remote))
+        self.connect_target_by(target.into(), options, Opener::tcp(|remote| self.tcp().connect(remote)))
     }
 }

@@ -12,10 +12,11 @@ use connie_core::connect::{Connect, ConnectInput, ConnectOutput, Facts, InvalidH
 use connie_core::memory::{Network, NoMemory, Remember};
 use connie_core::race::Guide;
 use connie_core::resolution::selection::{Route, Source};
-use connie_core::resolution::{Host, Literal, Query, QueryError, split_port};
+use connie_core::resolution::{Host, Literal, Query, QueryError};
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
+use crate::attempts::Opener;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::drive::{ConnectTarget, drive};
@@ -137,6 +138,12 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
     /// The names.
     pub const fn names(&self) -> &L {
         &self.names
+    }
+
+    /// How long an attempt of a program that comes through the traits keeps what others wait for.
+    #[cfg(feature = "tls")]
+    pub(crate) const fn patience(&self) -> Duration {
+        self.config.patience
     }
 
     pub(crate) const fn clock(&self) -> &C {
@@ -264,13 +271,33 @@ where
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let behind = self.known.try_borrow().ok().and_then(|known| known.behind(remote.ip()));
-        let mut connect = self.begin(remote, behind.as_ref()).map_err(ConnectionError::InvalidHost)?;
-        let (host, known) = match &behind {
+        let behind = self.behind(remote);
+        self.connect_behind(remote, behind.as_ref(), Opener::tcp(open)).await
+    }
+
+    /// What `remote` stands for.
+    pub(crate) fn behind(&self, remote: SocketAddr) -> Option<StandsFor<ADDRESSES>> {
+        self.known.try_borrow().ok().and_then(|known| known.behind(remote.ip()))
+    }
+
+    /// Connects to `remote`, or to what is `behind` it.
+    pub(crate) async fn connect_behind<O, F, N, E>(
+        &self,
+        remote: SocketAddr,
+        behind: Option<&StandsFor<ADDRESSES>>,
+        opener: Opener<O, E>,
+    ) -> Result<Connection<N>, ConnectionError<E>>
+    where
+        O: Fn(SocketAddr) -> F,
+        F: Future<Output = Result<N, E>>,
+        E: embedded_io_async::Error,
+    {
+        let mut connect = self.begin(remote, behind).map_err(ConnectionError::InvalidHost)?;
+        let (host, known) = match behind {
             Some(behind) => (behind.host.as_str(), Some(&behind.found)),
             None => ("", None),
         };
-        self.run(&mut connect, ConnectTarget { host, known, remote }, open).await
+        self.run(&mut connect, ConnectTarget { host, known, remote }, opener).await
     }
 
     /// What is connected to `remote`, or to what is `behind` it.
@@ -318,42 +345,36 @@ where
         &self,
         target: Target<'_>,
         options: &Options,
-        open: O,
+        opener: Opener<O, E>,
     ) -> Result<Connection<N>, ConnectionError<E>>
     where
         O: Fn(SocketAddr) -> F,
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let (host, port, hosts) = match target {
-            Target::Host(host, port) => (host, port, None),
-            Target::Text(text) => {
-                let (host, port) = split_port(text).ok_or(ConnectionError::InvalidTarget)?;
-                (host, port, None)
-            }
-            Target::Addresses(addresses) => ("", 0, Some(addresses)),
-        };
+        let (host, port) = target.host().ok_or(ConnectionError::InvalidTarget)?.unwrap_or(("", 0));
+        let hosts = target.addresses();
         let config = options.clone().into_config();
         let connect = self.machine((host, port), hosts, config, self.clock.now());
         let mut connect = connect.map_err(ConnectionError::InvalidHost)?;
         // No address stands for it.
         let remote = SocketAddr::new(NOWHERE.ip(), port);
-        self.run(&mut connect, ConnectTarget { host, known: None, remote }, open).await
+        self.run(&mut connect, ConnectTarget { host, known: None, remote }, opener).await
     }
 
     async fn run<O, F, N, E>(
         &self,
         connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
         wanted: ConnectTarget<'_, ADDRESSES>,
-        open: O,
+        opener: Opener<O, E>,
     ) -> Result<Connection<N>, ConnectionError<E>>
     where
         O: Fn(SocketAddr) -> F,
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let memory = self.memory.recall([wanted.host], &network(&self.names));
-        let (won, destination) = drive(connect, memory, &self.clock, &self.names, wanted, open).await?;
+        let memory = self.memory.recall_to(opener.finish, [wanted.host], &network(&self.names));
+        let (won, destination) = drive(connect, memory, &self.clock, &self.names, wanted, opener).await?;
         Ok(Connection::new(won, destination))
     }
 }

@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use core::slice;
 
+use connie_core::resolution::split_port;
+
 /// Where to connect: a name with a port, or addresses. An address is taken by reference, so that what waits
 /// for a connection has no more than a pointer to it.
 ///
@@ -27,6 +29,25 @@ pub enum Target<'a> {
     Text(&'a str),
     /// Addresses, best first. They are tried as they are: no NAT64 is asked for.
     Addresses(&'a [SocketAddr]),
+}
+
+impl<'a> Target<'a> {
+    /// The host and the port: none where it is addresses. `None` where it is a text that is no host and port.
+    pub(crate) fn host(&self) -> Option<Option<(&'a str, u16)>> {
+        match *self {
+            Target::Host(host, port) => Some(Some((host, port))),
+            Target::Text(text) => split_port(text).map(Some),
+            Target::Addresses(_) => Some(None),
+        }
+    }
+
+    /// The addresses, where it is addresses.
+    pub(crate) const fn addresses(&self) -> Option<&'a [SocketAddr]> {
+        match *self {
+            Target::Addresses(addresses) => Some(addresses),
+            _ => None,
+        }
+    }
 }
 
 /// `example.org:80`.

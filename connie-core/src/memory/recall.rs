@@ -35,15 +35,25 @@ pub trait Remember<const D: usize> {
     where
         Self: 'a;
 
-    /// For a race on `network` to these hosts: one, or several of which any will do.
-    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> Self::Recall<'_>;
+    /// For a race on `network` to these hosts, one, or several of which any will do, that ends with TCP.
+    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> Self::Recall<'_> {
+        self.recall_to(Finish::Tcp, hosts, network)
+    }
+
+    /// The same for one that ends with `finish`.
+    fn recall_to<'h>(
+        &self,
+        finish: Finish,
+        hosts: impl IntoIterator<Item = &'h str>,
+        network: &Network,
+    ) -> Self::Recall<'_>;
 }
 
 impl<const D: usize> Remember<D> for NoMemory {
     type Guide = Unplanned;
     type Recall<'a> = NoMemory;
 
-    fn recall<'h>(&self, _: impl IntoIterator<Item = &'h str>, _: &Network) -> NoMemory {
+    fn recall_to<'h>(&self, _: Finish, _: impl IntoIterator<Item = &'h str>, _: &Network) -> NoMemory {
         NoMemory
     }
 }
@@ -52,8 +62,13 @@ impl<const D: usize, const N: usize> Remember<D> for RefCell<Memory<N>> {
     type Guide = Planned<D>;
     type Recall<'a> = Recalled<'a, N>;
 
-    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> Recalled<'_, N> {
-        Recalled::new(self, hosts, network)
+    fn recall_to<'h>(
+        &self,
+        finish: Finish,
+        hosts: impl IntoIterator<Item = &'h str>,
+        network: &Network,
+    ) -> Recalled<'_, N> {
+        Recalled::to(self, finish, hosts, network)
     }
 }
 
@@ -64,8 +79,13 @@ impl<const D: usize, M: Remember<D>> Remember<D> for &M {
     where
         Self: 'a;
 
-    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> M::Recall<'_> {
-        M::recall(self, hosts, network)
+    fn recall_to<'h>(
+        &self,
+        finish: Finish,
+        hosts: impl IntoIterator<Item = &'h str>,
+        network: &Network,
+    ) -> M::Recall<'_> {
+        M::recall_to(self, finish, hosts, network)
     }
 }
 
@@ -106,8 +126,19 @@ impl<'m, const N: usize> Recalled<'m, N> {
         hosts: impl IntoIterator<Item = &'h str>,
         network: &Network,
     ) -> Self {
+        Self::to(memory, Finish::Tcp, hosts, network)
+    }
+
+    /// The same for a race that ends with `finish`.
+    #[must_use]
+    pub fn to<'h>(
+        memory: &'m RefCell<Memory<N>>,
+        finish: Finish,
+        hosts: impl IntoIterator<Item = &'h str>,
+        network: &Network,
+    ) -> Self {
         let visit = |memory: Ref<'_, Memory<N>>| {
-            let each = hosts.into_iter().map(|host| memory.visit(host, Finish::Tcp, 0, network));
+            let each = hosts.into_iter().map(|host| memory.visit(host, finish, 0, network));
             each.reduce(Visit::joined)
         };
         let visit = memory.try_borrow().ok().and_then(visit).unwrap_or(Visit::NOBODY);

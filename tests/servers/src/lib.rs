@@ -45,7 +45,9 @@ pub use dns::{DnsAnswer, DnsQuery, DnsServer, Quirk, RecordType, https};
 #[cfg(any(target_os = "linux", windows))]
 pub use live::{Live, LiveCounts};
 #[cfg(target_os = "linux")]
-pub use programs::{Dnsmasq, Nginx, PythonServer, Tinyproxy, Unbound, command_for, find, free_port};
+pub use programs::{
+    Dnsmasq, Nginx, OpensslServer, PythonServer, Tinyproxy, Unbound, command_for, find, free_port,
+};
 pub use skip::{STRICT, say, skip};
 #[cfg(target_os = "linux")]
 pub use temporary::temporary_path;

@@ -163,6 +163,33 @@ impl PythonServer {
     }
 }
 
+/// `openssl s_server`, which answers every request with a page about its TLS.
+pub struct OpensslServer {
+    _server: Program,
+}
+
+impl OpensslServer {
+    /// Starts it on this port with this certificate and key (PEM), in TLS 1.3, and these options.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(port: u16, certificate: &str, key: &str, options: &[&str]) -> Option<Self> {
+        let Some(program) = find("openssl") else {
+            skip("openssl", "apt-get install openssl");
+            return None;
+        };
+        let files = [("cert.pem", certificate.as_bytes()), ("key.pem", key.as_bytes())];
+        let directory = Directory::with(&files);
+        let files = directory.0.join("files");
+        let mut command = command_for(&program);
+        command.args(["s_server", "-quiet", "-www", "-tls1_3", "-accept", &port.to_string()]);
+        command.arg("-cert").arg(files.join("cert.pem")).arg("-key").arg(files.join("key.pem")).args(options);
+        Some(Self { _server: Program::start(command, directory, port) })
+    }
+}
+
 /// Debian's dnsmasq as a name server that knows what its options say, over UDP and TCP on 127.0.0.1.
 pub struct Dnsmasq {
     server: Program,

@@ -54,6 +54,12 @@ impl Authority {
         self.certificate.pem()
     }
 
+    /// The same in DER.
+    #[must_use]
+    pub fn der(&self) -> Vec<u8> {
+        self.certificate.der().to_vec()
+    }
+
     /// The same in a file, which is removed with the result.
     #[must_use]
     pub fn file(&self) -> PemFile {

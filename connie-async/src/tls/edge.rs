@@ -1,0 +1,129 @@
+//! [`TlsRaceConnect`] as edge-nal's `Dns` and `TcpConnect`, for edge-http and its like.
+
+use core::net::{IpAddr, SocketAddr};
+
+use connie_core::memory::Remember;
+use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit};
+use embedded_io_async::{ErrorType, Read, Write};
+
+use super::{Tls, TlsError, TlsRaceConnect, TlsSession, TlsStream};
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::error::ConnectionError;
+use crate::lookup::Lookup;
+use crate::race_connect::RaceConnect;
+
+impl<N: Dns, S> Dns for TlsRaceConnect<'_, N, S> {
+    type Error = N::Error;
+
+    async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
+        self.net.get_host_by_name(host, addr_type).await
+    }
+
+    async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {
+        self.net.get_host_by_address(address, name).await
+    }
+}
+
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M, S> TcpConnect
+    for TlsRaceConnect<'_, RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>, S>
+where
+    T: TcpConnect,
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
+    S: Tls,
+{
+    type Error = ConnectionError<TlsError<T::Error>>;
+    type Socket<'a>
+        = Connection<TlsStream<'a, S, T::Socket<'a>>>
+    where
+        Self: 'a;
+
+    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
+        self.connect_by(remote, |remote| self.net.tcp().connect(remote)).await
+    }
+}
+
+impl<L: Tls, S: Read + Write> Readable for TlsStream<'_, L, S> {
+    async fn readable(&mut self) -> Result<(), Self::Error> {
+        Ok(self.session().readable().await?)
+    }
+}
+
+impl<L: Tls, S: Read + Write + TcpShutdown> TcpShutdown for TlsStream<'_, L, S> {
+    /// With a `close_notify` where this side ends. To end the reading alone does nothing: TLS has nothing for
+    /// that.
+    async fn close(&mut self, what: Close) -> Result<(), Self::Error> {
+        if what == Close::Read {
+            return Ok(());
+        }
+        match self.session().close().await? {
+            Some(mut socket) => socket.close(what).await.map_err(TlsError::Stack),
+            None => Ok(()),
+        }
+    }
+
+    async fn abort(&mut self) -> Result<(), Self::Error> {
+        match self.session().close().await? {
+            Some(mut socket) => socket.abort().await.map_err(TlsError::Stack),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A half of a TLS connection. A session reads or writes: while one half waits, what the other is asked for
+/// is [`TlsError::Busy`]. That serves a request and its response, and not a client that waits for the server
+/// and writes meanwhile.
+#[derive(Debug)]
+pub struct TlsHalf<'h, 'b, L: Tls + 'b, S: Read + Write + 'b>(&'h TlsStream<'b, L, S>);
+
+impl<'b, L: Tls, S: Read + Write> TcpSplit for TlsStream<'b, L, S> {
+    type Read<'h>
+        = TlsHalf<'h, 'b, L, S>
+    where
+        Self: 'h;
+    type Write<'h>
+        = TlsHalf<'h, 'b, L, S>
+    where
+        Self: 'h;
+
+    fn split(&mut self) -> (Self::Read<'_>, Self::Write<'_>) {
+        (TlsHalf(self), TlsHalf(self))
+    }
+}
+
+impl<L: Tls, S: Read + Write> ErrorType for TlsHalf<'_, '_, L, S> {
+    type Error = TlsError<S::Error>;
+}
+
+#[expect(clippy::await_holding_refcell_ref, reason = "who finds it borrowed has an error")]
+mod halves {
+    use super::*;
+
+    impl<L: Tls, S: Read + Write> Read for TlsHalf<'_, '_, L, S> {
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+            let mut session = self.0.shared_session().try_borrow_mut().map_err(|_| TlsError::Busy)?;
+            Ok(session.read(buffer).await?)
+        }
+    }
+
+    impl<L: Tls, S: Read + Write> Readable for TlsHalf<'_, '_, L, S> {
+        async fn readable(&mut self) -> Result<(), Self::Error> {
+            let mut session = self.0.shared_session().try_borrow_mut().map_err(|_| TlsError::Busy)?;
+            Ok(session.readable().await?)
+        }
+    }
+
+    impl<L: Tls, S: Read + Write> Write for TlsHalf<'_, '_, L, S> {
+        async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
+            let mut session = self.0.shared_session().try_borrow_mut().map_err(|_| TlsError::Busy)?;
+            Ok(session.write(buffer).await?)
+        }
+
+        async fn flush(&mut self) -> Result<(), Self::Error> {
+            let mut session = self.0.shared_session().try_borrow_mut().map_err(|_| TlsError::Busy)?;
+            Ok(session.flush().await?)
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What a TLS library is to a race, and what can go wrong with it.
+
+use core::fmt;
+
+use connie_core::{AttemptError, AttemptErrorKind, TlsFailure};
+use embedded_io_async::{Error, ErrorKind, ErrorType, Read, Write};
+
+use super::buffers::{OutOfPairs, RecordPair, TlsStream};
+use crate::error::attempt_error;
+
+/// A TLS library: makes a session of a TCP connection. `EmbeddedTls` (feature `embedded-tls`) is one.
+pub trait Tls {
+    /// A session over the connection `S`, with record buffers that it has for `'b`.
+    type Session<'b, S: Read + Write + 'b>: TlsSession<S>
+    where
+        Self: 'b;
+
+    /// Does the handshake over `socket`. The server is the one of this name, or of this literal address
+    /// (without brackets and zone), as it was looked up: the session says so to the server (RFC 6066 section
+    /// 3, for names alone), and goes on only with a certificate for it. Dropping the future ends all.
+    async fn handshake<'b, S: Read + Write + 'b>(
+        &self,
+        server: &str,
+        socket: S,
+        records: RecordPair<'b>,
+    ) -> Result<Self::Session<'b, S>, SessionError>
+    where
+        Self: 'b;
+}
+
+impl<L: Tls + ?Sized> Tls for &L {
+    type Session<'b, S: Read + Write + 'b>
+        = L::Session<'b, S>
+    where
+        Self: 'b;
+
+    async fn handshake<'b, S: Read + Write + 'b>(
+        &self,
+        server: &str,
+        socket: S,
+        records: RecordPair<'b>,
+    ) -> Result<Self::Session<'b, S>, SessionError>
+    where
+        Self: 'b,
+    {
+        L::handshake(self, server, socket, records).await
+    }
+}
+
+/// A session whose handshake is complete.
+pub trait TlsSession<S>: Read + Write + ErrorType<Error = SessionError> {
+    /// Ends when there is something to read, or the server has ended.
+    async fn readable(&mut self) -> Result<(), SessionError>;
+
+    /// Says that nothing more comes (RFC 8446 section 6.1), and gives the connection back, unless it has been
+    /// given back before.
+    async fn close(&mut self) -> Result<Option<S>, SessionError>;
+}
+
+/// What a session says went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// TLS itself.
+    Tls(TlsFailure),
+    /// The connection below it.
+    Io(ErrorKind),
+    /// The server sent a record that is longer than the buffer: it does not honour `max_fragment_length`.
+    RecordTooLong,
+}
+
+impl From<TlsFailure> for SessionError {
+    fn from(failure: TlsFailure) -> Self {
+        SessionError::Tls(failure)
+    }
+}
+
+impl Error for SessionError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            SessionError::Tls(failure) if failure.is_certificate() => ErrorKind::PermissionDenied,
+            SessionError::Tls(_) => ErrorKind::InvalidData,
+            SessionError::Io(kind) => *kind,
+            SessionError::RecordTooLong => ErrorKind::OutOfMemory,
+        }
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionError::Tls(failure) => failure.fmt(f),
+            SessionError::Io(kind) => write!(f, "the connection under TLS failed: {kind}"),
+            SessionError::RecordTooLong => {
+                f.write_str("a TLS record of the server is longer than the buffer for it")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SessionError {}
+
+/// Why an attempt to connect by TLS failed, or what happened to a session. `E` is the stack's own error.
+///
+/// A client that hears the [kind](Error::kind) alone can tell a bad certificate
+/// ([`PermissionDenied`](ErrorKind::PermissionDenied)), another failure of TLS
+/// ([`InvalidData`](ErrorKind::InvalidData)) and silence ([`TimedOut`](ErrorKind::TimedOut)) apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsError<E> {
+    /// TCP did not connect.
+    Stack(E),
+    /// TLS failed, or the connection under it.
+    Session(SessionError),
+    /// TCP connected, and TLS was not complete within the time for a handshake.
+    TimedOut,
+    /// All record buffers are held by connections that the program keeps.
+    OutOfBuffers,
+    /// The address stands for several names: it is not known which of them the certificate must have.
+    SeveralNames,
+    /// The other half of the connection is at work: a TLS session reads or writes.
+    Busy,
+}
+
+impl<E> From<SessionError> for TlsError<E> {
+    fn from(error: SessionError) -> Self {
+        TlsError::Session(error)
+    }
+}
+
+impl<E> From<OutOfPairs> for TlsError<E> {
+    fn from(_: OutOfPairs) -> Self {
+        TlsError::OutOfBuffers
+    }
+}
+
+impl<E: Error> TlsError<E> {
+    /// What it means to the race.
+    pub(super) fn meaning(&self, at_once: bool) -> AttemptError {
+        AttemptError::new(match self {
+            TlsError::Stack(error) => return attempt_error(error.kind(), at_once),
+            TlsError::Session(SessionError::Io(kind)) => return attempt_error(*kind, false),
+            TlsError::Session(SessionError::Tls(failure)) => AttemptErrorKind::Tls(*failure),
+            TlsError::Session(SessionError::RecordTooLong) => AttemptErrorKind::Tls(TlsFailure::Local),
+            TlsError::TimedOut => AttemptErrorKind::TimedOut,
+            TlsError::OutOfBuffers => AttemptErrorKind::OutOfSockets,
+            TlsError::SeveralNames | TlsError::Busy => AttemptErrorKind::Other,
+        })
+    }
+}
+
+impl<E: Error> Error for TlsError<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            TlsError::Stack(error) => error.kind(),
+            TlsError::Session(error) => error.kind(),
+            TlsError::TimedOut => ErrorKind::TimedOut,
+            TlsError::OutOfBuffers => ErrorKind::OutOfMemory,
+            TlsError::SeveralNames => ErrorKind::InvalidInput,
+            TlsError::Busy => ErrorKind::Unsupported,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for TlsError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TlsError::Stack(error) => return error.fmt(f),
+            TlsError::Session(error) => return error.fmt(f),
+            TlsError::TimedOut => "connected by TCP, but no TLS handshake in time",
+            TlsError::OutOfBuffers => "all TLS record buffers are held by connections that are kept",
+            TlsError::SeveralNames => "the address stands for several names, and a certificate is for one",
+            TlsError::Busy => "the other half of this TLS connection is at work",
+        })
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for TlsError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            // Its own words are in the line.
+            TlsError::Stack(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl<L: Tls, S: Read + Write> ErrorType for TlsStream<'_, L, S> {
+    type Error = TlsError<S::Error>;
+}
+
+impl<L: Tls, S: Read + Write> Read for TlsStream<'_, L, S> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        Ok(self.session().read(buffer).await?)
+    }
+}
+
+impl<L: Tls, S: Read + Write> Write for TlsStream<'_, L, S> {
+    async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
+        Ok(self.session().write(buffer).await?)
+    }
+
+    async fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(self.session().flush().await?)
+    }
+}
+
+impl<L: Tls, S: Read + Write> TlsStream<'_, L, S> {
+    /// Says that nothing more comes, by a `close_notify` (RFC 8446 section 6.1), and drops the connection.
+    ///
+    /// # Errors
+    ///
+    /// It could not be sent.
+    pub async fn close(mut self) -> Result<(), TlsError<S::Error>> {
+        self.session().close().await?;
+        Ok(())
+    }
+}
