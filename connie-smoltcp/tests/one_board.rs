@@ -140,7 +140,7 @@ fn trouble(network: &Network, rng: &mut Rng) -> bool {
     let world = &network.world;
     let at = rng.below(3_000);
     let mut is_calm = true;
-    for kind in 0..9 {
+    for kind in 0..10 {
         if !rng.chance(6) {
             continue;
         }
@@ -183,6 +183,7 @@ fn trouble(network: &Network, rng: &mut Rng) -> bool {
                 });
             }
             7 => world.after(at, move |world| world.crash_if_there(address)),
+            8 => world.rewrite(SocketAddr::new(network.servers[0], 53), edits::fragments),
             _ => {
                 let local = SocketAddr::from((world.dhcp().address, 49_152 | number as u16));
                 let is_http = network.world.connections(address).is_empty() && address.is_ipv4();
@@ -315,11 +316,12 @@ impl Life<'_, '_, '_> {
         let held = usize::from(result.is_ok());
         assert_eq!(self.stack.free_sockets(), SOCKETS - held, "the winner has a socket, and nobody else");
         let is_live = chosen.iter().any(|place| self.network.places[*place].1);
-        if is_calm && is_live && config.deadline >= Some(ms(5_000)) {
+        // One by one each address has a share of the deadline, and 2 s at least.
+        let turns = if config.pacing == Pacing::OneByOne { chosen.len() as u64 } else { 2 };
+        if is_calm && is_live && config.deadline > Some(ms(2_000 * turns)) {
             self.account.calm += 1;
             assert!(result.is_ok(), "{took:?} {result:?} {chosen:?} {config:?}");
             // Each turn of four sockets has a patience, and a name, neighbours and a handshake half a second.
-            // One by one each address has a share of the deadline.
             if config.pacing != Pacing::OneByOne {
                 self.account.slowest_calm = self.account.slowest_calm.max(took);
                 let bound = ms(500) + ms(PATIENCE) * chosen.len() as u32;
@@ -388,6 +390,7 @@ impl Life<'_, '_, '_> {
     fn inspect(&mut self, is_calm: bool) {
         let world = self.world();
         world.calm_down();
+        world.rewrite(SocketAddr::new(self.network.servers[0], 53), edits::whole);
         world.send_advertisement(1_800, 1_800);
         self.serve(AFTERMATH);
         expect_free(&self.stack);

@@ -103,29 +103,3 @@ fn without_addresses_each_says_what_it_wants() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("give one address or more"), "{program}");
     }
 }
-
-/// What a reader copies from docs/async.md is in programs that are built: line by line, in the same order.
-#[test]
-fn the_page_about_async_stacks_shows_lines_of_programs_that_are_built() {
-    let page = include_str!("../../docs/async.md");
-    let sources = [
-        include_str!("../src/bin/reqwless.rs"),
-        include_str!("../firmware-embassy/src/main.rs"),
-        include_str!("../firmware-embassy/Cargo.toml"),
-    ];
-    // Indented differently, and what stands between paragraphs left out.
-    let trimmed = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-    let sources = sources.map(trimmed);
-    let shown: Vec<&str> =
-        page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(shown.len(), 2);
-    for paragraph in shown.iter().flat_map(|block| block.trim_end().split("\n\n")) {
-        assert!(sources.iter().any(|source| source.contains(&trimmed(paragraph))), "not built:\n{paragraph}");
-    }
-    for dependency in ["smoltcp = ", "reqwless = "] {
-        let line = page.lines().find(|line| line.starts_with(dependency)).expect("how it is asked for");
-        assert!(sources[2].lines().any(|built| built == line), "{line}");
-    }
-    // Beside the program, and not further down.
-    assert!(page.find("in the clear") < page.find("```rust"));
-}

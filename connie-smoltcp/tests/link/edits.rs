@@ -44,6 +44,11 @@ fn with_options(packet: &[u8], edit: impl FnOnce(&mut [u8])) -> Vec<Vec<u8>> {
     vec![packet]
 }
 
+/// A packet as it is.
+pub fn whole(packet: &[u8]) -> Vec<Vec<u8>> {
+    vec![packet.to_vec()]
+}
+
 /// A packet over IPv4 in pieces of 64 octets (RFC 791 section 2.3).
 pub fn fragments(packet: &[u8]) -> Vec<Vec<u8>> {
     let checksums = ChecksumCapabilities::default();
