@@ -16,9 +16,13 @@ ip link show "$tap" >/dev/null 2>&1 || {
     echo "qemu.sh: no network device $tap; run this by ./network.sh, or name another with CONNIE_TAP" >&2
     exit 1
 }
+case "$firmware" in
+    */thumbv6m-*) processor=cortex-m0 ;;
+    *) processor=cortex-m3 ;;
+esac
 # The firmware gets its path and its arguments as one text, so that no space must be in the path.
 cd "$(dirname "$firmware")"
 # Without -nic QEMU would make a network that reaches the host's.
-exec qemu-system-arm -M lm3s6965evb -display none -monitor none -serial none \
+exec qemu-system-arm -M lm3s6965evb -cpu "$processor" -display none -monitor none -serial none \
     -nic "tap,ifname=$tap,script=no,downscript=no,model=stellaris,mac=02:00:00:00:4d:02" \
     -semihosting-config enable=on,target=native -kernel "$(basename "$firmware")" -append "$*"

@@ -444,6 +444,31 @@ fn run_after_run_succeeds() {
     });
 }
 
+/// 32 KiB of RAM, and no instruction that divides, swaps, or reads a word that is not aligned: with all its
+/// parts it gets addresses of both families, asks for a name's, and races over four sockets to the one that is
+/// alive.
+#[test]
+fn a_cortex_m0_with_32_kib_of_ram_connects() {
+    let Some(firmware) = Firmware::build_for_m0("race") else { return };
+    in_namespace(move |lab| {
+        link(lab);
+        let Some(_nginx) = Nginx::start(PORT, &[("page", PAGE)]) else { return };
+        let names = [("many.test", v6(1)), ("many.test", v6(2)), ("many.test", v4(1)), ("many.test", v4(2))];
+        let Some(_dnsmasq) = dnsmasq(&names) else { return };
+        lab.set(v4(2), Behaviour::accept(ms(10)).to_port(PORT));
+        let run = firmware.run("--ip dhcp,slaac http://many.test/page");
+        fetched(&run, v4(2));
+        the_wire_saw_all_closed(lab, &run);
+        lab.clear_log();
+        let addresses: Vec<_> = [6, 5, 4, 3, 1, 2].into_iter().flat_map(|n| [v6(n), v4(n)]).collect();
+        let run = race(&firmware, &addresses, "http://name.test/page");
+        fetched(&run, v4(2));
+        the_wire_saw_all_closed(lab, &run);
+        // Beside 15.3 KB that are static.
+        assert!(run.stack().is_some_and(|stack| stack < 12_288), "{run}");
+    });
+}
+
 /// The lines of `examples/README.md`, but for the build.
 #[test]
 fn network_sh_brings_all_that_the_firmware_needs() {

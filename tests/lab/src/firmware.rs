@@ -11,6 +11,8 @@ use connie_servers::{command_for, find, skip};
 
 /// What the firmware is built for.
 pub const TARGET: &str = "thumbv7m-none-eabi";
+/// The same for a Cortex-M0+ with 32 KiB of RAM.
+const TARGET_M0: &str = "thumbv6m-none-eabi";
 
 /// The host's address on the link to the firmware, and its router.
 pub const HOST_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -29,10 +31,21 @@ const LIMIT: Duration = Duration::from_secs(45);
 pub enum Parts<'a> {
     /// All.
     All,
+    /// All, for a Cortex-M0+ with 32 KiB of RAM.
+    AllForM0,
     /// These features, and no others.
     Features(&'a str),
     /// The same by a nightly compiler, which builds `core` for size as well.
     Nightly(&'a str),
+}
+
+impl Parts<'_> {
+    const fn target(self) -> &'static str {
+        match self {
+            Parts::AllForM0 => TARGET_M0,
+            Parts::All | Parts::Features(_) | Parts::Nightly(_) => TARGET,
+        }
+    }
 }
 
 /// Builds a program of `examples/firmware-qemu`, or the one of `examples/firmware-embassy`, as small as it
@@ -46,7 +59,7 @@ pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
     if !output.status.success() {
         return Err(format!("{program} cannot be built: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let built = target.join(TARGET).join("size").join(program);
+    let built = target.join(parts.target()).join("size").join(program);
     let (Parts::Features(features) | Parts::Nightly(features)) = parts else { return Ok(built) };
     // The next choice of parts takes its place.
     let kept = target.join(format!("{program}-{features}.elf"));
@@ -61,7 +74,7 @@ fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut flags = remap(&root);
     let (target, mut cargo, features) = match parts {
-        Parts::All => (target, Command::new(env!("CARGO")), None),
+        Parts::All | Parts::AllForM0 => (target, Command::new(env!("CARGO")), None),
         Parts::Features(features) => (target.join("firmware"), Command::new(env!("CARGO")), Some(features)),
         Parts::Nightly(features) => {
             flags.push_str("\u{1f}-Zunstable-options\u{1f}-Cpanic=immediate-abort");
@@ -70,7 +83,7 @@ fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     };
     let package = if program == "embassy" { "connie-firmware-embassy" } else { "connie-firmware-qemu" };
     cargo.args(["build", "--quiet", "--locked", "-p", package, "--bin", program]);
-    cargo.args(["--target", TARGET, "--profile", "size"]);
+    cargo.args(["--target", parts.target(), "--profile", "size"]);
     if let Parts::Nightly(_) = parts {
         cargo.args(["-Zbuild-std=core", "-Zbuild-std-features=optimize_for_size"]);
     }
@@ -130,6 +143,8 @@ fn remap(root: &Path) -> String {
 pub struct Firmware {
     program: PathBuf,
     qemu: PathBuf,
+    /// Where it is not the board's own.
+    processor: Option<&'static str>,
 }
 
 impl Firmware {
@@ -142,18 +157,34 @@ impl Firmware {
     #[must_use]
     #[track_caller]
     pub fn build(program: &str) -> Option<Self> {
+        Self::of(program, Parts::All, None)
+    }
+
+    /// The same for a Cortex-M0 with 32 KiB of RAM: `memory.x` has less for it than the board has.
+    ///
+    /// # Panics
+    /// When it does not build.
+    #[must_use]
+    #[track_caller]
+    pub fn build_for_m0(program: &str) -> Option<Self> {
+        Self::of(program, Parts::AllForM0, Some("cortex-m0"))
+    }
+
+    #[track_caller]
+    fn of(program: &str, parts: Parts<'_>, processor: Option<&'static str>) -> Option<Self> {
         let Some(qemu) = find("qemu-system-arm") else {
             skip("qemu-system-arm", "apt-get install qemu-system-arm");
             return None;
         };
-        let known = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+        let target = parts.target();
+        let known = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
         let library = known.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         if !library.is_ok_and(|path| Path::new(&path).is_dir()) {
-            skip(TARGET, &format!("rustup target add {TARGET}"));
+            skip(target, &format!("rustup target add {target}"));
             return None;
         }
-        match build(program, Parts::All) {
-            Ok(program) => Some(Self { program, qemu }),
+        match build(program, parts) {
+            Ok(program) => Some(Self { program, qemu, processor }),
             Err(error) => panic!("{error}"),
         }
     }
@@ -164,7 +195,7 @@ impl Firmware {
     /// When there is no QEMU.
     pub fn at(program: PathBuf) -> Result<Self, String> {
         let qemu = find("qemu-system-arm").ok_or("no qemu-system-arm: apt-get install qemu-system-arm")?;
-        Ok(Self { program, qemu })
+        Ok(Self { program, qemu, processor: None })
     }
 
     /// Runs it to its end with this command line, on the link that [`link`] has made. Call it from a thread
@@ -176,6 +207,9 @@ impl Firmware {
     pub fn run(&self, arguments: &str) -> Run {
         let mut command = command_for(&self.qemu);
         command.args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none", "-serial", "none"]);
+        if let Some(processor) = self.processor {
+            command.args(["-cpu", processor]);
+        }
         // Without -nic QEMU makes a network of its own, which reaches the host's.
         command.arg("-nic").arg(format!(
             "tap,ifname={DEVICE},script=no,downscript=no,model=stellaris,mac=02:00:00:00:4d:02"

@@ -6,8 +6,10 @@
 
 pub mod clock;
 pub mod console;
+#[cfg(armv7m)]
 mod division;
 pub mod in_place;
+#[cfg(armv7m)]
 mod memory;
 pub mod stack;
 mod vectors;

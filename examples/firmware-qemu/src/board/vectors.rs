@@ -10,4 +10,7 @@ unsafe extern "C" {
 /// hibernation module. None has a handler: interrupts stay masked.
 #[unsafe(link_section = ".vector_table.interrupts")]
 #[unsafe(no_mangle)]
-static __INTERRUPTS: [unsafe extern "C" fn(); 44] = [DefaultHandler; 44];
+static __INTERRUPTS: [unsafe extern "C" fn(); COUNT] = [DefaultHandler; COUNT];
+
+/// A Cortex-M0+ has 32 at most, and cortex-m-rt looks.
+const COUNT: usize = if cfg!(armv7m) { 44 } else { 32 };
