@@ -1,7 +1,7 @@
 //! Numbers and texts that print without what [`Formatter`] can do beside: no width, no padding.
 //!
-//! `core` prints each type of integer by a function of its own, and all of them by one that pads. That is 3 KB,
-//! which a microcontroller need not have for a line of words.
+//! `core` prints each type of integer by a function of its own, and all of them by one that pads. That is
+//! 3 KB, which a microcontroller need not have for a line of words.
 
 use core::fmt::{self, Display, Formatter, Write};
 

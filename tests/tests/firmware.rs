@@ -445,8 +445,8 @@ fn run_after_run_succeeds() {
 }
 
 /// 32 KiB of RAM, and no instruction that divides, swaps, or reads a word that is not aligned: with all its
-/// parts it gets addresses of both families, asks for a name's, and races over four sockets to the one that is
-/// alive.
+/// parts it gets addresses of both families, asks for a name's, and races over four sockets to the one that
+/// is alive.
 #[test]
 fn a_cortex_m0_with_32_kib_of_ram_connects() {
     let Some(firmware) = Firmware::build_for_m0("race") else { return };
