@@ -1,13 +1,19 @@
 //! Splits `http` and `https` URLs into what a request needs: scheme, host, port and target.
 //!
-//! Written here because the `url` crate brings the tables of internationalised names along, which not every
-//! program wants. With the feature `idna` names of other scripts are read; otherwise they have to come in
-//! their ASCII form.
+//! fluent-uri resolves references, by the standard; `reference.rs` makes it take what curl takes. What stands
+//! before the path is read here, as curl reads it: a URL may lack its scheme, or have one to three slashes
+//! behind that; the last `@` ends the credentials; an IPv6 address may have a zone. The `url` crate would
+//! bring the tables of internationalised names along, which not every program wants. With the feature `idna`
+//! names of other scripts are read; otherwise they have to come in their ASCII form.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::credentials::Credentials;
+
+mod reference;
+
+use reference::Parts;
 
 /// The longest host name, in octets (RFC 1035 section 2.3.4, less the length octets that text does not show).
 const MAX_HOST: usize = 253;
@@ -127,21 +133,27 @@ impl Url {
                 "the URL contains a space or a control character: encode it, such as %20 for a space",
             );
         }
-        let (scheme, whole) = split_scheme(text)?;
-        let rest = without_fragment(whole);
-        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (userinfo, authority) = match authority.rsplit_once('@') {
-            Some((userinfo, authority)) => (Some(userinfo), authority),
-            None => (None, authority),
+        let (scheme, rest) = split_scheme(text)?;
+        Url::of_parts(scheme, rest, reference::resolve("", "/", &format!("//{rest}")))
+    }
+
+    /// The URL of what `resolve` makes of a text that begins with an authority.
+    fn of_parts(scheme: Scheme, text: &str, parts: Option<Parts>) -> Result<Url, UrlError> {
+        let Some(Parts { authority, tail }) = parts else {
+            return malformed("the URL cannot be taken apart: give http://HOST[:PORT]/PATH");
         };
-        let (host, port) = split_authority(authority, Percent::Escapes).map_err(|error| {
+        let (userinfo, host_port) = match authority.rsplit_once('@') {
+            Some((userinfo, host_port)) => (Some(userinfo), host_port),
+            None => (None, authority.as_str()),
+        };
+        let (host, port) = split_authority(host_port, Percent::Escapes).map_err(|error| {
             // What is in the place of the port may be half of a password, which is not to be shown.
-            let behind = whole.get(authority.len()..).unwrap_or_default();
+            let behind = text.get(authority.len()..).unwrap_or_default();
             if userinfo.is_none() && behind.contains('@') { cut_password() } else { error }
         })?;
         let credentials = userinfo.map_or(Ok(None), credentials)?;
         let port = port.unwrap_or(scheme.default_port());
-        Ok(Url { scheme, credentials, host, port, target: target(tail) })
+        Ok(Url { scheme, credentials, host, port, target: target(&tail) })
     }
 
     /// The URL that `reference` means where it is read on the page of this one (RFC 3986 section 5.2).
@@ -159,29 +171,21 @@ impl Url {
             return malformed("the reference contains a control character");
         }
         if let Some(scheme) = scheme_of(reference) {
-            return match reference.get(scheme.len()..).is_some_and(|rest| rest.starts_with("://")) {
-                true => Url::parse(reference),
-                false if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") => {
-                    malformed(format!("the URL needs two slashes after \"{scheme}:\""))
+            return match scheme.to_ascii_lowercase().as_str() {
+                "http" | "https" if !reference.contains(":/") => {
+                    malformed("the URL needs two slashes after its scheme: give http://HOST/")
                 }
-                false => Err(UrlError::UnsupportedScheme(scheme.to_ascii_lowercase())),
+                "http" | "https" => Url::parse(reference),
+                scheme => Err(UrlError::UnsupportedScheme(scheme.to_owned())),
             };
         }
         if reference.starts_with("//") {
             return Url::parse(&format!("{}:{reference}", self.scheme.name()));
         }
-        let tail = match reference.as_bytes().first() {
-            None => self.target.clone(),
-            Some(b'/') => reference.to_owned(),
-            Some(b'?') => format!("{}{reference}", self.path()),
-            // RFC 3986 section 5.2.3: "all but the last segment of the base URI's path".
-            Some(_) => {
-                let path = self.path();
-                let folder = path.get(..=path.rfind('/').unwrap_or(0)).unwrap_or("/");
-                format!("{folder}{reference}")
-            }
-        };
-        Ok(Url { target: target(&tail), ..self.clone() })
+        match reference::resolve("h", &self.target, reference) {
+            Some(parts) => Ok(Url { target: target(&parts.tail), ..self.clone() }),
+            None => malformed("the reference is not a URL"),
+        }
     }
 
     /// The path, without the query.
@@ -291,27 +295,33 @@ fn scheme_of(reference: &str) -> Option<&str> {
     let (scheme, _) = reference.split_once(':')?;
     let mut bytes = scheme.bytes();
     let letter = bytes.next()?.is_ascii_alphabetic();
-    let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    Some(scheme).filter(|_| letter && bytes.all(rest))
+    Some(scheme).filter(|_| letter && bytes.all(is_scheme_octet))
 }
 
-/// The scheme, and what follows `://`; all of it where there is none.
+fn is_scheme_octet(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+}
+
+/// The scheme, and what follows `://`; all of it where there is none. As curl has it, there may be one slash
+/// or three.
 fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
-    let is_scheme = |scheme: &str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-    match text.split_once("://") {
-        Some(("", _)) => malformed("the URL has nothing before \"://\": give an http or https URL"),
-        Some((scheme, rest)) if is_scheme(scheme) => match scheme.to_ascii_lowercase().as_str() {
-            "http" => Ok((Scheme::Http, rest)),
-            "https" => Ok((Scheme::Https, rest)),
-            scheme => Err(UrlError::UnsupportedScheme(scheme.to_owned())),
-        },
-        _ => {
-            let start = text.split_once('/').map_or(text, |(start, _)| start).to_ascii_lowercase();
-            if matches!(start.as_str(), "http:" | "https:") {
-                return malformed(format!("the URL needs two slashes after {start:?}"));
-            }
-            Ok((Scheme::Http, text))
+    if matches!(text.to_ascii_lowercase().as_str(), "http:" | "https:") {
+        return malformed("the URL needs two slashes after its scheme: give http://HOST/");
+    }
+    let Some((name, rest)) = text.split_once(":/") else { return Ok((Scheme::Http, text)) };
+    let slashes = 1 + rest.bytes().take_while(|byte| *byte == b'/').count();
+    let scheme = match name.to_ascii_lowercase().as_str() {
+        "" => return malformed("the URL has nothing before \"://\": give an http or https URL"),
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other if slashes > 1 && other.bytes().all(is_scheme_octet) => {
+            return Err(UrlError::UnsupportedScheme(other.to_owned()));
         }
+        _ => return Ok((Scheme::Http, text)),
+    };
+    match slashes {
+        1..=3 => Ok((scheme, rest.trim_start_matches('/'))),
+        _ => malformed("the URL needs two slashes after its scheme: give http://HOST/"),
     }
 }
 
@@ -439,10 +449,30 @@ fn name(text: &str, percent: Percent) -> Result<String, UrlError> {
     }
     let plain = if percent == Percent::Escapes && text.contains('%') { decoded(text) } else { None };
     let plain = plain.unwrap_or_else(|| text.to_owned());
-    match plain.is_ascii() {
-        true => ascii_name(&plain),
-        false => ascii_name(&to_ascii(&plain)?),
+    let name = match plain.is_ascii() {
+        true => ascii_name(&plain)?,
+        false => ascii_name(&to_ascii(&plain)?)?,
+    };
+    let address = ipv4(&name).filter(|_| percent == Percent::Escapes);
+    Ok(address.map_or(name, |address| address.to_string()))
+}
+
+/// An IPv4 address of one to four numbers, decimal, octal or hexadecimal, of which the last one fills what
+/// the others leave: `127.1`, `0x7f000001`. As in curl and browsers, that is what such a host means in a URL.
+fn ipv4(name: &str) -> Option<Ipv4Addr> {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        None => text.parse().ok(),
+    };
+    let numbers = name.split('.').map(number).collect::<Option<Vec<u32>>>()?;
+    let (last, first) = numbers.split_last().filter(|(_, first)| first.len() < 4)?;
+    let mut address: u32 = 0;
+    for (octet, shift) in first.iter().zip([24, 16, 8]) {
+        address |= u32::from(u8::try_from(*octet).ok()?) << shift;
     }
+    let room = u32::MAX.checked_shr(8 * u32::try_from(first.len()).ok()?)?;
+    (*last <= room).then(|| Ipv4Addr::from(address | last))
 }
 
 /// The `xn--` form of a name of another script.
@@ -481,18 +511,10 @@ fn ascii_name(text: &str) -> Result<String, UrlError> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// Path and query for the request line: never empty, without dot segments, and in ASCII.
+/// Path and query for the request line: with a path, and in ASCII.
 fn target(tail: &str) -> String {
-    let (path, query) = match tail.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (tail, None),
-    };
-    let mut target = without_dots(path);
-    if let Some(query) = query {
-        target.push('?');
-        target.push_str(query);
-    }
-    ascii(&target)
+    let slash = if tail.starts_with('/') { "" } else { "/" };
+    ascii(&format!("{slash}{tail}"))
 }
 
 /// `text` with what is not ASCII as RFC 3987 section 3.1 has it: the octets of UTF-8, each percent-encoded.
@@ -505,26 +527,6 @@ fn ascii(text: &str) -> String {
         }
     }
     ascii
-}
-
-/// The path without its dot segments (RFC 3986 section 5.2.4). Begins with `/`.
-fn without_dots(path: &str) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    let mut ends_in_dots = false;
-    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
-        ends_in_dots = matches!(segment, "." | "..");
-        match segment {
-            "." => {}
-            ".." => {
-                segments.pop();
-            }
-            other => segments.push(other),
-        }
-    }
-    if ends_in_dots {
-        segments.push("");
-    }
-    format!("/{}", segments.join("/"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod options;
 mod parallel;
 mod patterns;
 mod proxies;
+mod urls;
 
 use std::process::Command;
 
@@ -113,7 +114,8 @@ fn the_two_agree() {
     proxies::https(&mut table);
     certificates::certificates(&mut table);
     heads::heads(&mut table);
-    assert!(table.rows >= 450, "{} situations", table.rows);
+    urls::urls(&mut table);
+    assert!(table.rows >= 560, "{} situations", table.rows);
     assert!(table.differences.is_empty(), "of {} rows:\n{}", table.rows, table.differences.join("\n"));
     for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 45, 47, 52, 56, 58, 60, 61, 65, 77, 97] {
         assert!(table.codes.contains(&code), "no row has the exit code {code}");

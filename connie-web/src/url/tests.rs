@@ -79,7 +79,6 @@ fn urls_that_can_be_fetched() {
     splits("localhost:8080/x?y", "localhost", 8080, "/x?y");
     splits("example.org/go?to=https://b.test/", "example.org", 80, "/go?to=https://b.test/");
     splits("http://127.0.0.1:1/", "127.0.0.1", 1, "/");
-    splits("http://127.1/", "127.1", 80, "/");
     splits("http://under_score.test/", "under_score.test", 80, "/");
     splits("http://xn--bcher-kva.example/", "xn--bcher-kva.example", 80, "/");
     splits("http://n%61me.test/", "name.test", 80, "/");
@@ -153,7 +152,8 @@ fn ports_that_cannot_be() {
 fn hosts_that_cannot_be() {
     refuses("", "no host");
     refuses("http://", "no host");
-    refuses("http:///path", "no host");
+    refuses("http:///", "no host");
+    refuses("http:///?q", "no host");
     refuses("http://:80/", "no host");
     refuses("http://?q", "no host");
     refuses("/path", "no host");
@@ -193,6 +193,33 @@ fn hosts_have_a_longest() {
     refuses(&format!("http://{label}a.test/"), "64 octets");
 }
 
+/// As curl and browsers have it in URLs. `HOST:PORT` has no such forms.
+#[test]
+fn ipv4_addresses_of_fewer_numbers() {
+    for (text, address) in [
+        ("127.1", "127.0.0.1"),
+        ("0x7F.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("0177.0.0.01", "127.0.0.1"),
+        ("192.0.513", "192.0.2.1"),
+        ("0", "0.0.0.0"),
+        ("4294967295", "255.255.255.255"),
+        ("1.16777215", "1.255.255.255"),
+        ("%31.1", "1.0.0.1"),
+        ("192.0.2.1", "192.0.2.1"),
+    ] {
+        splits(&format!("http://{text}:81/"), address, 81, "/");
+        let port = format!("{text}:81");
+        assert!(parse_host_port(&port).is_err() || parse_host_port(&port) == Ok((text.to_lowercase(), 81)));
+    }
+    // These stay as they are, and are refused as names later.
+    for text in ["4294967296", "1.16777216", "256.1", "1.2.3.256", "1.2.3.4.5", "08", "0x", "0xg", "1.2.3.4."]
+    {
+        splits(&format!("http://{text}/"), text, 80, "/");
+    }
+}
+
 #[test]
 fn schemes() {
     has_scheme("ftp://example.org/", "ftp");
@@ -200,9 +227,18 @@ fn schemes() {
     has_scheme("svn+ssh://h/", "svn+ssh");
     has_scheme("gopher://h", "gopher");
     refuses("://h/", "nothing before");
-    refuses("http:/h/", "two slashes");
-    refuses("https:/h/", "two slashes");
+    // As curl has it.
+    splits("http:/h/", "h", 80, "/");
+    splits("http:///h/", "h", 80, "/");
+    refuses("http:", "two slashes");
+    refuses("HTTPS:", "two slashes");
+    refuses("http:////h/", "two slashes");
+    refuses("https:////h/", "two slashes");
     refuses("http:h/", "not a port");
+    splits("h:80/a://b", "h", 80, "/a://b");
+    splits("h:/a", "h", 80, "/a");
+    splits("h/x:/a", "h", 80, "/x:/a");
+    has_scheme("1http://h/", "1http");
     let secure = Url::parse("HTTPS://example.org/a").unwrap();
     assert_eq!((secure.scheme, secure.port), (Scheme::Https, 443));
     assert_eq!(Url::parse("https://h:80/").unwrap().to_string(), "https://h:80/");
