@@ -109,7 +109,7 @@ pub struct Driver<S: RaceStack, M, const SOCKETS: usize> {
 pub trait Machine: sealed::Decides {}
 
 mod sealed {
-    use super::{AttemptError, AttemptId, Instant, Output, Timeline};
+    use super::{AttemptError, AttemptId, Family, Instant, Output, Timeline};
 
     pub trait Decides {
         /// What it asks its user for, beside attempts.
@@ -118,6 +118,8 @@ mod sealed {
         fn next(&mut self, now: Instant) -> Result<Output, Self::Request>;
         /// How an attempt has ended.
         fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant);
+        fn source_changed(&mut self, family: Family, now: Instant);
+        fn is_over(&self) -> bool;
         fn cancel(&mut self, now: Instant);
         fn timeline(&self) -> Timeline<'_>;
     }
@@ -134,6 +136,14 @@ impl<const D: usize, const K: usize, const R: usize, G: Guide> sealed::Decides f
 
     fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
         self.attempt_ended(id, how, now);
+    }
+
+    fn source_changed(&mut self, family: Family, now: Instant) {
+        self.handle_input(Input::SourceChanged { family }, now);
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended().is_some()
     }
 
     fn cancel(&mut self, now: Instant) {
@@ -165,6 +175,14 @@ impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> s
             Err(&error) => connect::ConnectInput::AttemptFailed { id, error },
         };
         self.handle_input(input, now);
+    }
+
+    fn source_changed(&mut self, family: Family, now: Instant) {
+        self.handle_input(connect::ConnectInput::SourceChanged { family }, now);
+    }
+
+    fn is_over(&self) -> bool {
+        self.race().ended().is_some()
     }
 
     fn cancel(&mut self, now: Instant) {
@@ -559,6 +577,13 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
                 Err(nb::Error::WouldBlock) => {}
                 Err(nb::Error::Other(error)) => {
                     let error = stack.attempt_error(&error);
+                    if error == AttemptErrorKind::SourceGone {
+                        let family = Family::of(&open.remote);
+                        // Those that come later are looked at anew: not all of them are left.
+                        self.source_changed(stack, family, now);
+                        next = 0;
+                        continue;
+                    }
                     self.release(stack, id);
                     self.machine.ended(id, Err(&error), now);
                     next = next.saturating_sub(1);
@@ -636,6 +661,22 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
                 Err(nb::Error::Other(AttemptErrorKind::OutOfSockets.into()))
             }
         }
+    }
+
+    /// This machine has another address of `family`, or another router: its attempts are aborted, and the
+    /// family begins anew from there ([`Input::SourceChanged`]). Poll it afterwards.
+    ///
+    /// A stack that answers [`SourceGone`](AttemptErrorKind::SourceGone) for an attempt in flight has the
+    /// driver do this by itself.
+    pub fn source_changed(&mut self, stack: &mut S, family: Family, now: Instant) {
+        // The winner of a race that has ended is its user's.
+        if self.machine.is_over() {
+            return;
+        }
+        while let Some(id) = self.open.iter().find(|it| Family::of(&it.remote) == family).map(|it| it.id) {
+            self.release(stack, id);
+        }
+        self.machine.source_changed(family, now);
     }
 
     fn release(&mut self, stack: &mut S, id: AttemptId) {

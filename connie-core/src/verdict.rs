@@ -100,7 +100,7 @@ impl From<AttemptErrorKind> for ErrorKind {
             AttemptErrorKind::TimedOut => ErrorKind::TimedOut,
             AttemptErrorKind::Reset => ErrorKind::Reset,
             AttemptErrorKind::OutOfSockets => ErrorKind::OutOfSockets,
-            AttemptErrorKind::StackGone => ErrorKind::NetworkDown,
+            AttemptErrorKind::StackGone | AttemptErrorKind::SourceGone => ErrorKind::NetworkDown,
             AttemptErrorKind::Tls(failure) => ErrorKind::Tls(failure),
             AttemptErrorKind::NoSourceAddress => ErrorKind::NoSourceAddress,
             AttemptErrorKind::Setup(_) | AttemptErrorKind::Other => ErrorKind::Other,

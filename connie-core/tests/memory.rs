@@ -412,3 +412,31 @@ fn an_address_that_fails_tls_once_leads_again() {
         assert_eq!(led, !is_said);
     }
 }
+
+/// Rule 10 of a race: what was shown before the source changed was shown of the old network, and the plan
+/// begins anew with the starts that it had paid for.
+#[test]
+fn what_a_race_showed_before_its_source_changed_is_not_learnt_of_the_new_network() {
+    let mut memory = regular();
+    let mut race = Running::begin(&mut memory, "a", 1, at(20_000));
+    assert_eq!(race.started.len(), 1, "the lead alone");
+    race.poll(at(20_100));
+    assert_eq!(race.started.len(), 2);
+    let refused = connie_core::AttemptErrorKind::Refused.into();
+    race.race.handle_input(Input::AttemptFailed { id: race.started[1], error: refused }, at(20_110));
+    race.poll(at(20_110));
+    race.race.handle_input(Input::SourceChanged { family: Family::V4 }, at(20_200));
+    let elsewhere = Network::new("192.0.2.7".parse().ok(), None);
+    race.visit = memory.visit("a", Finish::Tcp, 0, &elsewhere);
+    race.race.follow(&memory.plan(&race.visit, &race.race, 0, at(20_200)));
+    race.poll(at(20_200));
+    // Both at once: nothing is known there, and nothing was used up.
+    assert_eq!(race.started.len(), 4);
+    let (here, visit) = (memory.visit("a", Finish::Tcp, 0, &Network::default()), race.visit);
+    race.wins(&mut memory, 2, at(20_240));
+    let [lead, second] = [198, 203].map(|first| SocketAddr::from(([first, 1, 0, 1], 80)));
+    assert_eq!(memory.entry_of(&visit, second, at(20_300)), None, "it has refused on another network");
+    assert!(memory.entry_of(&visit, lead, at(20_300)).expect("it has answered").is_live);
+    // What was known of the old network stays.
+    assert!(memory.entry_of(&here, lead, at(20_300)).expect("it was the lead").is_live);
+}

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use connie_core::connect::{ConnectInput, ConnectOutput};
 use connie_core::resolution::Query;
 use connie_core::stack::{RaceStack, TcpClientStack, nb};
-use connie_core::{AttemptId, Connection, Instant, Progress};
+use connie_core::{AttemptErrorKind, AttemptId, Connection, Family, Instant, Progress};
 
 use crate::connect_referee::ConnectReferee;
 use crate::driver::{ConnectDriver, Machine};
@@ -143,7 +143,8 @@ impl ByHand {
     #[track_caller]
     fn look(&mut self, stack: &mut SimStack, now: Instant) {
         let mut won = false;
-        for (id, destination, mut socket) in std::mem::take(&mut self.open) {
+        let mut left = std::mem::take(&mut self.open).into_iter();
+        while let Some((id, destination, mut socket)) = left.next() {
             let result =
                 if won { Err(nb::Error::WouldBlock) } else { stack.connect(&mut socket, destination) };
             match result {
@@ -156,10 +157,22 @@ impl ByHand {
                 Err(nb::Error::Other(error)) => {
                     let error = stack.attempt_error(&error);
                     stack.abort(socket);
+                    if error == AttemptErrorKind::SourceGone {
+                        let family = Family::of(&destination);
+                        self.open.extend(left);
+                        self.abort_all_of(family, stack);
+                        self.handle_input(ConnectInput::SourceChanged { family }, now);
+                        return self.look(stack, now);
+                    }
                     self.handle_input(ConnectInput::AttemptFailed { id, error }, now);
                 }
             }
         }
+    }
+
+    fn abort_all_of(&mut self, family: Family, stack: &mut SimStack) {
+        let is_its = |(_, destination, _): &mut (_, SocketAddr, _)| Family::of(destination) == family;
+        self.open.extract_if(.., is_its).for_each(|(_, _, socket)| stack.abort(socket));
     }
 
     fn take(&mut self, id: AttemptId) -> Option<SimSocket> {

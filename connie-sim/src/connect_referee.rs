@@ -211,6 +211,9 @@ impl ConnectReferee {
             ConnectInput::AttemptFailed { id, error } => {
                 self.race.handle_input(&race::Input::AttemptFailed { id, error })
             }
+            ConnectInput::SourceChanged { family } => {
+                self.race.handle_input(&race::Input::SourceChanged { family });
+            }
             ConnectInput::Cancel => self.race.handle_input(&race::Input::Cancel),
         }
         self.race.may_go_on();

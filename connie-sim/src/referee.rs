@@ -144,6 +144,7 @@ impl Referee {
                 }
             }
             Input::AttemptFailed { id, error } => self.handle_failure(id, error),
+            Input::SourceChanged { family } => self.handle_change(family),
             Input::Cancel => self.canceled |= self.winner.is_none() && !self.gone && !self.timed_out,
         }
     }
@@ -162,6 +163,18 @@ impl Referee {
         if error == AttemptErrorKind::OutOfSockets {
             self.limit = self.limit.min(self.open.len().max(1));
             self.put_back.extend(failed.filter(|_| !self.open.is_empty()));
+        }
+    }
+
+    /// Rule 10: the family begins anew, and its attempts have ended.
+    fn handle_change(&mut self, family: Family) {
+        if self.winner.is_some() || self.canceled || self.gone || self.timed_out {
+            return;
+        }
+        let stays = |address: &SocketAddr| Family::of(address) != family;
+        self.open.retain(|open| stays(&open.destination));
+        for list in [&mut self.started, &mut self.evicted, &mut self.put_back] {
+            list.retain(stays);
         }
     }
 

@@ -53,6 +53,7 @@ struct ScenarioStack {
     reports_late: bool,
     lacks: Option<Family>,
     gone_at: Option<Instant>,
+    moves_at: Option<(Family, Instant)>,
     patient: bool,
 }
 
@@ -432,6 +433,13 @@ impl Scenario {
         self
     }
 
+    /// The stack has another address of `family` from `millis` on.
+    #[must_use]
+    pub fn moves_at(mut self, family: Family, millis: u64) -> Self {
+        self.stack.moves_at = Some((family, Instant::from_millis(millis)));
+        self
+    }
+
     /// The stack never gives up on a SYN.
     #[must_use]
     pub fn patient_stack(mut self) -> Self {
@@ -617,6 +625,9 @@ impl Scenario {
         }
         if let Some(at) = rules.gone_at {
             stack.goes_at(at);
+        }
+        if let Some((family, at)) = rules.moves_at {
+            stack.moves_at(family, at);
         }
         if rules.patient {
             stack.syn_retries(None);

@@ -51,6 +51,7 @@ struct StackBehaviour {
     fails_late: bool,
     without: Option<Family>,
     gone_at: Option<Instant>,
+    moves_at: Option<(Family, Instant)>,
     blocks: bool,
     /// `None` for ever.
     syn_retries: Option<u8>,
@@ -118,6 +119,7 @@ enum SocketState {
 #[derive(Clone, Copy, Debug)]
 struct Handshake {
     station: usize,
+    began: Instant,
     /// How many SYNs were sent.
     syns: u8,
     next_syn: Option<Instant>,
@@ -148,6 +150,7 @@ impl SimStack {
                 fails_late: false,
                 without: None,
                 gone_at: None,
+                moves_at: None,
                 blocks: false,
                 syn_retries: Some(6),
             },
@@ -190,6 +193,11 @@ impl SimStack {
     /// From `at` on the stack is gone: all fails.
     pub fn goes_at(&mut self, at: Instant) {
         self.rules.gone_at = Some(at);
+    }
+
+    /// At `at` the stack has another address of `family`: handshakes from the old one come to nothing.
+    pub fn moves_at(&mut self, family: Family, at: Instant) {
+        self.rules.moves_at = Some((family, at));
     }
 
     /// `connect` only returns when the handshake has ended, as it does on stacks that no race should have to
@@ -334,7 +342,9 @@ impl SimStack {
         let ready = match state {
             SocketState::Free | SocketState::Idle => return None,
             SocketState::Failed | SocketState::Broken(_) => return Some(self.now()),
-            SocketState::Connecting(handshake) => handshake.end.map(|(at, _)| at),
+            SocketState::Connecting(handshake) => {
+                earliest(handshake.end.map(|(at, _)| at), self.source_leaves_at(handshake))
+            }
             SocketState::Established { station, stream } => match interest {
                 Interest::Connect => Some(self.now()),
                 Interest::Receive => stream.receivable_at(&self.stations[*station].host),
@@ -342,6 +352,13 @@ impl SimStack {
             },
         };
         earliest(ready, self.rules.gone_at)
+    }
+
+    /// When the address goes that a handshake was begun from.
+    fn source_leaves_at(&self, handshake: &Handshake) -> Option<Instant> {
+        let (family, at) = self.rules.moves_at?;
+        let is_its = Family::of(&self.stations[handshake.station].address) == family;
+        (is_its && handshake.began < at).then_some(at)
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -394,7 +411,7 @@ impl SimStack {
             self.stations[station].tally.failed += 1;
             return Err(error);
         }
-        let handshake = Handshake { station, syns: 0, next_syn: None, end: None };
+        let handshake = Handshake { station, began: self.now(), syns: 0, next_syn: None, end: None };
         self.slots[slot].state = SocketState::Connecting(handshake);
         self.send_syn(slot, self.now());
         if self.rules.blocks {
@@ -552,6 +569,11 @@ impl TcpClientStack for SimStack {
         }
         match self.slots[slot].state {
             SocketState::Connecting(_) if self.is_gone() => self.break_off(slot, AttemptErrorKind::StackGone),
+            SocketState::Connecting(handshake)
+                if self.source_leaves_at(&handshake).is_some_and(|at| at <= self.now()) =>
+            {
+                self.break_off(slot, AttemptErrorKind::SourceGone)
+            }
             SocketState::Connecting(handshake) => {
                 let meant = self.stations[handshake.station].address;
                 assert_eq!(meant, remote, "one socket was connected to two addresses");

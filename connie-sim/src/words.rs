@@ -94,6 +94,7 @@ pub fn input(input: &Input<'_>) -> String {
         Input::ResolutionFailed { family: of } => format!("resolution failed {}", family(of)),
         Input::AttemptSucceeded { id } => format!("succeeded #{}", id.number()),
         Input::AttemptFailed { id, error: why } => format!("failed #{} {}", id.number(), error(why)),
+        Input::SourceChanged { family: of } => format!("source changed {}", family(of)),
         Input::Cancel => "cancel".to_owned(),
     }
 }
@@ -111,6 +112,7 @@ pub fn connect_input(told: &connect::ConnectInput<'_>) -> String {
         connect::ConnectInput::QueryFailed { query: of, .. } => format!("query failed {}", query(of)),
         connect::ConnectInput::AttemptSucceeded { id } => input(&Input::AttemptSucceeded { id }),
         connect::ConnectInput::AttemptFailed { id, error } => input(&Input::AttemptFailed { id, error }),
+        connect::ConnectInput::SourceChanged { family } => input(&Input::SourceChanged { family }),
         connect::ConnectInput::Cancel => input(&Input::Cancel),
     }
 }
@@ -187,6 +189,7 @@ pub fn error(error: AttemptError) -> String {
         AttemptErrorKind::Reset => "reset".to_owned(),
         AttemptErrorKind::OutOfSockets => "out of sockets".to_owned(),
         AttemptErrorKind::StackGone => "stack gone".to_owned(),
+        AttemptErrorKind::SourceGone => "source gone".to_owned(),
         AttemptErrorKind::Tls(failure) => format!("tls {}", tls(failure)),
         AttemptErrorKind::NoSourceAddress => "no source address".to_owned(),
         AttemptErrorKind::Setup(which) => format!("setup {which}"),

@@ -65,6 +65,7 @@ impl Monkey {
         match self.rng.below(20) {
             0..=2 => self.answer(family),
             3 => self.handle_input(Input::ResolutionFailed { family }),
+            15 if self.rng.chance(20) => self.handle_input(Input::SourceChanged { family }),
             4 if self.rng.chance(10) => self.handle_input(Input::Cancel),
             13 => self.race.prefer(family),
             14 if self.rng.chance(10) => {

@@ -232,13 +232,14 @@ fn of_memories() -> [(&'static str, Vec<Boxed>); 2] {
     ]
 }
 
-const ATTEMPTS: [AttemptErrorKind; 10] = [
+const ATTEMPTS: [AttemptErrorKind; 11] = [
     AttemptErrorKind::Refused,
     AttemptErrorKind::Unreachable,
     AttemptErrorKind::TimedOut,
     AttemptErrorKind::Reset,
     AttemptErrorKind::OutOfSockets,
     AttemptErrorKind::StackGone,
+    AttemptErrorKind::SourceGone,
     AttemptErrorKind::Tls(TlsFailure::NotTls),
     AttemptErrorKind::NoSourceAddress,
     AttemptErrorKind::Setup(3),

@@ -259,8 +259,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         }
     }
 
-    /// The same as an input, of a host: of attempts, and of a NAT64's prefix as well, the connect itself is
-    /// told.
+    /// The same as an input, of a host: of attempts, of a source that changes, and of a NAT64's prefix as
+    /// well, the connect itself is told.
     pub fn handle_input(&mut self, host: usize, input: ConnectInput<'_>) {
         match input {
             ConnectInput::Answered { query, addresses, order } => {
@@ -270,6 +270,7 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
             ConnectInput::QueryFailed { query, error } => self.failed(host, query, error),
             ConnectInput::AttemptSucceeded { .. }
             | ConnectInput::AttemptFailed { .. }
+            | ConnectInput::SourceChanged { .. }
             | ConnectInput::Cancel => {}
         }
     }

@@ -53,6 +53,13 @@ pub enum ConnectInput<'a> {
         /// What went wrong.
         error: AttemptError,
     },
+    /// This machine has another address of this family, or another router: see
+    /// [`Input::SourceChanged`](race::Input::SourceChanged). An answer keeps the order that it came in; one
+    /// with the new routes may take its place.
+    SourceChanged {
+        /// The family.
+        family: Family,
+    },
     /// The caller no longer wants a connection. After the race has been won this changes nothing: the winner
     /// stays usable.
     Cancel,

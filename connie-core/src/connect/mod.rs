@@ -259,6 +259,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             ConnectInput::AttemptFailed { id, error } => {
                 self.race.handle_input(race::Input::AttemptFailed { id, error }, now);
             }
+            ConnectInput::SourceChanged { family } => {
+                self.race.handle_input(race::Input::SourceChanged { family }, now);
+            }
             ConnectInput::Cancel => self.race.handle_input(race::Input::Cancel, now),
         }
     }

@@ -8,7 +8,9 @@ use super::key::{self, Target, Visit};
 use super::lesson::Lesson;
 use super::settings::Verdict;
 use super::{FamilyDoubt, HALF_LIFE, LateLead, Memory, RACES};
-use crate::race::{AttemptOutcome, ChosenAddress, Destination, Family, PlanTimes, PlannedRace, ip_and_port};
+use crate::race::{
+    AttemptErrorKind, AttemptOutcome, ChosenAddress, Destination, Family, PlanTimes, PlannedRace, ip_and_port,
+};
 use crate::time::Instant;
 use crate::timeline::AttemptRecord;
 
@@ -24,6 +26,8 @@ struct PastRace<'r> {
     start: u32,
     at: u32,
     winner: Option<&'r AttemptRecord>,
+    /// Whether the source of a family has changed.
+    has_moved: bool,
 }
 
 impl<'r> PastRace<'r> {
@@ -32,20 +36,31 @@ impl<'r> PastRace<'r> {
         self.start.saturating_add(since >> 10)
     }
 
-    /// The address of an attempt that has ended.
+    /// The address of an attempt that has ended, on the network that the race has ended on.
     fn target(&self, attempt: &AttemptRecord) -> Option<Target> {
         attempt.outcome?;
         let destination = self.destinations.get(usize::from(attempt.place))?;
+        if self.has_moved && self.is_of_old_network(attempt, destination.family()) {
+            return None;
+        }
         Some(Target::of(destination, self.visit, self.salt)).filter(|target| target.number > 0)
+    }
+
+    /// Whether it had ended when the source of its family changed.
+    fn is_of_old_network(&self, attempt: &AttemptRecord, family: Family) -> bool {
+        self.attempts
+            .iter()
+            .filter(|it| is_source_gone(it) && it.ended >= attempt.ended)
+            .any(|it| self.destinations.get(usize::from(it.place)).is_some_and(|it| it.family() == family))
     }
 
     /// The first attempt on an address that the plan has chosen.
     fn first(&self, chosen: Option<ChosenAddress>) -> Option<(Target, &'r AttemptRecord)> {
         let ChosenAddress { place, key } = chosen?;
-        let attempt = self.attempts.iter().find(|it| it.place == place && it.outcome.is_some())?;
+        let mut attempts = self.attempts.iter().filter(|it| it.place == place);
+        let (target, attempt) = attempts.find_map(|it| Some((self.target(it)?, it)))?;
         // Another address may have come to have its place.
-        let target = self.target(attempt).filter(|target| target.number == key.get())?;
-        Some((target, attempt))
+        (target.number == key.get()).then_some((target, attempt))
     }
 
     /// Whether it is an attempt on the address that has won: the one that did, or the other one.
@@ -106,6 +121,7 @@ impl<const N: usize> Memory<N> {
             // No later than it is, where the clock has run backwards.
             at: start.saturating_add(ended >> 10).min(self.tick(now)),
             winner: attempts.iter().find(|it| matches!(it.outcome, Some(AttemptOutcome::Established))),
+            has_moved: attempts.iter().any(is_source_gone),
         };
         if past.times.met {
             self.bucket.pay(race.started().saturating_sub(1));
@@ -386,6 +402,10 @@ impl<const N: usize> Memory<N> {
             }
         }
     }
+}
+
+fn is_source_gone(attempt: &AttemptRecord) -> bool {
+    matches!(attempt.outcome, Some(AttemptOutcome::Failed(AttemptErrorKind::SourceGone)))
 }
 
 /// Rule 5.

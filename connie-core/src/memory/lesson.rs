@@ -43,7 +43,12 @@ impl Lesson {
             AttemptOutcome::Failed(Kind::Tls(TlsFailure::Local)) => Lesson::Nothing,
             AttemptOutcome::Failed(Kind::Tls(_)) => Lesson::FailureOfHost,
             AttemptOutcome::Failed(
-                Kind::OutOfSockets | Kind::StackGone | Kind::NoSourceAddress | Kind::Setup(_) | Kind::Other,
+                Kind::OutOfSockets
+                | Kind::StackGone
+                | Kind::SourceGone
+                | Kind::NoSourceAddress
+                | Kind::Setup(_)
+                | Kind::Other,
             ) => Lesson::Nothing,
         }
     }
@@ -68,6 +73,7 @@ mod tests {
             (AttemptOutcome::Failed(Kind::Reset), Lesson::Failure),
             (AttemptOutcome::Failed(Kind::OutOfSockets), Lesson::Nothing),
             (AttemptOutcome::Failed(Kind::StackGone), Lesson::Nothing),
+            (AttemptOutcome::Failed(Kind::SourceGone), Lesson::Nothing),
             (AttemptOutcome::Failed(Kind::NoSourceAddress), Lesson::Nothing),
             (AttemptOutcome::Failed(Kind::Setup(1)), Lesson::Nothing),
             (AttemptOutcome::Failed(Kind::Other), Lesson::Nothing),

@@ -11,10 +11,16 @@ use crate::time::Instant;
 /// [`Recalled`] of a [`Memory`].
 ///
 /// The race itself holds nothing of this. It is borrowed for the length of a call, never while anybody waits.
-pub trait Recall<const D: usize>: sealed::Recall<D> {}
+pub trait Recall<const D: usize>: sealed::Recall<D> {
+    /// This machine is on another network than when the visit began, by the addresses that it sends from now:
+    /// what the race shows from here on is learnt of that one. Ask for a plan afterwards.
+    fn move_to(&mut self, network: &Network) {
+        self.moved(network);
+    }
+}
 
 mod sealed {
-    use super::{Guide, Instant, Race};
+    use super::{Guide, Instant, Network, Race};
 
     pub trait Recall<const D: usize> {
         /// The room that the race has for a plan.
@@ -22,6 +28,7 @@ mod sealed {
         fn plan<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Self::Guide>, now: Instant);
         fn learn<const K: usize, const R: usize>(&self, race: &Race<D, K, R, Self::Guide>, now: Instant);
         fn stop<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Self::Guide>, now: Instant);
+        fn moved(&mut self, network: &Network);
     }
 }
 
@@ -105,6 +112,9 @@ impl<const D: usize> sealed::Recall<D> for NoMemory {
 
     #[inline(always)]
     fn stop<const K: usize, const R: usize>(&self, _: &mut Race<D, K, R, Unplanned>, _: Instant) {}
+
+    #[inline(always)]
+    fn moved(&mut self, _: &Network) {}
 }
 
 /// What one visit to a host has of a memory with `N` places.
@@ -184,5 +194,12 @@ impl<const D: usize, const N: usize> sealed::Recall<D> for Recalled<'_, N> {
         // One for each attempt, and the end.
         while let Output::CancelAttempt { .. } = race.poll_output(now) {}
         self.learn(race, now);
+    }
+
+    fn moved(&mut self, network: &Network) {
+        if let Ok(memory) = self.memory.try_borrow() {
+            // As `new` has it: one for nobody stays one.
+            self.visit = Visit { host: self.visit.host, ..memory.visit("", Finish::Tcp, 0, network) };
+        }
     }
 }

@@ -73,6 +73,12 @@ pub enum AttemptErrorKind {
     /// An operating system's `ENETDOWN` is not that. It speaks of the route to one address, where the next
     /// may have another, and is [`Unreachable`](Self::Unreachable).
     StackGone,
+    /// The address of this machine that it was sent from, or the router that it went by, has been replaced
+    /// ([`Input::SourceChanged`](super::Input::SourceChanged)). It says nothing about the destination.
+    ///
+    /// A driver that hears it of an attempt in flight takes it for a change of that whole family. To a race
+    /// it is, of a single attempt, a failure as any other.
+    SourceGone,
     /// TCP connected, and TLS failed: for a stack whose `connect` ends with the TLS handshake.
     Tls(TlsFailure),
     /// This machine does not have the source address that the program asked for.
@@ -152,6 +158,7 @@ impl AttemptErrorKind {
             AttemptErrorKind::TimedOut => "timed_out",
             AttemptErrorKind::Reset => "reset",
             AttemptErrorKind::OutOfSockets => "out_of_sockets",
+            AttemptErrorKind::SourceGone => "source_gone",
             AttemptErrorKind::Tls(failure) if failure.is_certificate() => "bad_certificate",
             AttemptErrorKind::Tls(_) => "tls_failed",
             AttemptErrorKind::StackGone | AttemptErrorKind::NoSourceAddress | AttemptErrorKind::Other => {
@@ -187,6 +194,7 @@ impl fmt::Display for AttemptErrorKind {
             AttemptErrorKind::Reset => "connection reset",
             AttemptErrorKind::OutOfSockets => "no socket left",
             AttemptErrorKind::StackGone => "the network is down",
+            AttemptErrorKind::SourceGone => "this machine's address has changed",
             AttemptErrorKind::Tls(failure) => return fmt::Display::fmt(failure, f),
             AttemptErrorKind::NoSourceAddress => {
                 "this machine does not have the source address that was asked for"
@@ -365,7 +373,8 @@ pub enum AttemptOutcome {
 
 impl AttemptOutcome {
     /// The name that the JSON timeline uses: one of `established`, `refused`, `unreachable`, `timed_out`,
-    /// `reset`, `canceled`, `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `setup`, `other`.
+    /// `reset`, `canceled`, `evicted`, `out_of_sockets`, `source_gone`, `bad_certificate`, `tls_failed`,
+    /// `setup`, `other`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

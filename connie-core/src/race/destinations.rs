@@ -499,6 +499,26 @@ impl<const N: usize> Destinations<N> {
         self.set_status(usize::from(place), status, 0);
     }
 
+    /// What was tried of a family was not: each is fresh, or will be once an answer holds it again, and the
+    /// family's turns were not taken.
+    pub(super) fn renew(&mut self, family: Family, preferred: Family) {
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries.get_mut(index).filter(|entry| entry.family == family) else {
+                continue;
+            };
+            entry.rounds = 0;
+            let status = if entry.offered { DestinationStatus::Fresh } else { DestinationStatus::Withdrawn };
+            self.set_status(index, status, 0);
+        }
+        self.first_fresh = 0;
+        if family == preferred {
+            self.taken_of_preferred = 0;
+        }
+        if self.last_taken == Some(family) {
+            self.last_taken = Some(family.other());
+        }
+    }
+
     pub(super) fn fail(&mut self, place: DestinationIndex, error: AttemptError) {
         let number = error.number().unwrap_or(0);
         self.set_status(usize::from(place), DestinationStatus::Failed(error.kind()), number);

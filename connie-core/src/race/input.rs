@@ -120,6 +120,15 @@ pub enum Input<'a> {
         /// What went wrong.
         error: AttemptError,
     },
+    /// This machine has another address of this family than it had, or another router out of it: what was
+    /// sent from the old one has no answer to hope for. The caller has released the sockets of all attempts
+    /// of the family, or does so now.
+    ///
+    /// The family begins anew, from the new address: rule 10.
+    SourceChanged {
+        /// The family.
+        family: Family,
+    },
     /// The caller no longer wants a connection. After the race has been won this changes nothing: the winner
     /// stays usable.
     Cancel,

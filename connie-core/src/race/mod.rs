@@ -52,6 +52,12 @@
 //!    for comes a delay after the one before, which doubles up to 2 s. [`Pacing::Staggered`] keeps its own
 //!    delays, of which a plan can shorten the first. A race without room for a plan is the one that the other
 //!    rules describe.
+//! 10. **A source that changes**: the attempts of the family fail as [`SourceGone`], and what the race tried
+//!    of the family it has not tried: those destinations are fresh, with their first patience, and those that
+//!    had failed as well, since that was said of the network that is gone. The other family, `k` and the
+//!    deadline stay. Where an attempt has ended by it, the next may start as after one that failed (rule 4),
+//!    and no more at once than the pacing allows; a delay that has grown stays so, and for a plan as many have
+//!    started as are in flight.
 //!
 //! # The laws
 //!
@@ -70,6 +76,8 @@
 //! 6. Every destination is started before the race fails for any reason but cancel, deadline or a stack that
 //!    is gone.
 //! 7. Only a completed handshake wins.
+//!
+//! [`SourceGone`]: AttemptErrorKind::SourceGone
 
 mod attempt;
 mod config;
@@ -267,6 +275,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             Input::ResolutionFailed { family } => self.unanswered(family),
             Input::AttemptSucceeded { id } => self.succeeded(id),
             Input::AttemptFailed { id, error } => self.failed(id, error),
+            Input::SourceChanged { family } => self.source_changed(family),
             Input::Cancel => self.lose(Failure::Canceled),
         }
         self.check_laws();
@@ -470,6 +479,29 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
+    /// Rule 10. With an attempt that has ended the next may start, as by rule 4. Without one nothing has
+    /// become free, and what is fresh again takes its turn: no delay of the other family is cut short.
+    fn source_changed(&mut self, family: Family) {
+        if !self.is_racing() {
+            return;
+        }
+        while let Some(attempt) = self.in_flight.iter().find(|it| self.family_of(it.place) == Some(family)) {
+            let id = attempt.id;
+            // It was found there.
+            let _ = self.remove(id, AttemptOutcome::Failed(AttemptErrorKind::SourceGone));
+            self.pace.failed(self.now);
+            if let Some(steps) = self.guide.steps_mut() {
+                // At most 255, the capacity.
+                steps.begin_anew(self.in_flight.len() as u8, self.now);
+            }
+        }
+        self.destinations.renew(family, self.settings.preferred_family);
+    }
+
+    fn family_of(&self, place: DestinationIndex) -> Option<Family> {
+        self.destinations.get(place).map(Destination::family)
+    }
+
     fn lose(&mut self, failure: Failure) {
         if self.is_racing() {
             self.count_in_flight();
@@ -541,7 +573,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         if !self.settings.evict {
             return None;
         }
-        let family = |place| self.destinations.get(place).map(Destination::family);
+        let family = |place| self.family_of(place);
         let is_last = |victim: &InFlight| {
             let its_own = family(victim.place);
             its_own != newcomer.and_then(family)

@@ -356,6 +356,13 @@ impl PlanSteps {
         self.starts = self.starts.saturating_sub(1);
     }
 
+    /// The source of a family has changed: as many have started as are `in_flight`, and the next may start.
+    pub(super) fn begin_anew(&mut self, in_flight: u8, now: Instant) {
+        self.starts = in_flight;
+        self.ladder = 0;
+        self.next = now;
+    }
+
     /// When the next attempt may start in a race that could have started at `possible` without a plan, and
     /// may now do so from `resolved` on. `is_open` is whether an answer is still to come.
     pub(super) fn earliest(&self, resolved: Instant, possible: Instant, is_open: bool) -> Instant {

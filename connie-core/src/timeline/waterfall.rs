@@ -412,6 +412,7 @@ fn word(attempt: &Attempt) -> TextLine {
         Some(AttemptOutcome::Failed(AttemptErrorKind::NoSourceAddress)) => write!(word, "no source"),
         Some(AttemptOutcome::Failed(AttemptErrorKind::Setup(_))) => write!(word, "not set up"),
         Some(AttemptOutcome::Failed(AttemptErrorKind::StackGone)) => write!(word, "network down"),
+        Some(AttemptOutcome::Failed(AttemptErrorKind::SourceGone)) => write!(word, "source gone"),
         Some(AttemptOutcome::Failed(AttemptErrorKind::OutOfSockets)) => write!(word, "no socket"),
         Some(AttemptOutcome::Failed(AttemptErrorKind::TimedOut)) => write!(word, "timed out"),
         Some(AttemptOutcome::Failed(AttemptErrorKind::Tls(failure))) if failure.is_certificate() => {
@@ -681,6 +682,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         assert_eq!(said(AttemptErrorKind::NoSourceAddress), "no source");
         assert_eq!(said(AttemptErrorKind::Setup(3)), "not set up");
         assert_eq!(said(AttemptErrorKind::StackGone), "network down");
+        assert_eq!(said(AttemptErrorKind::SourceGone), "source gone");
         assert_eq!(said(AttemptErrorKind::OutOfSockets), "no socket");
         assert_eq!(said(AttemptErrorKind::Tls(TlsFailure::CertificateExpired)), "bad certificate");
         assert_eq!(said(AttemptErrorKind::Tls(TlsFailure::NotTls)), "TLS failed");

@@ -187,6 +187,20 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
         self.input(Input::AttemptFailed { id, error: error.into() });
     }
 
+    /// This machine has another address of this family: its attempts have ended.
+    #[track_caller]
+    pub fn changes(&mut self, family: Family) {
+        let is_v4 = |called: &str| called.starts_with(|first: char| first.is_ascii_uppercase());
+        self.in_flight.retain(|called| is_v4(called) != (family == Family::V4));
+        self.input(Input::SourceChanged { family });
+    }
+
+    /// The same where the race has ended, which has them canceled.
+    #[track_caller]
+    pub fn changes_after_the_end(&mut self, family: Family) {
+        self.input(Input::SourceChanged { family });
+    }
+
     /// The next output is this one, written as the output reads: `start a`, `cancel a`, `wait 250`, `wait`,
     /// `established a`, `failed: timed out`.
     #[track_caller]
@@ -228,6 +242,13 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
     pub fn expect_idle(&mut self, until: u64) {
         self.expect(&format!("wait {until}"));
         self.expect(&format!("wait {until}"));
+    }
+
+    /// There is nothing to do before an input comes, and asking again changes nothing.
+    #[track_caller]
+    pub fn expect_idle_for_input(&mut self) {
+        self.expect("wait");
+        self.expect("wait");
     }
 
     /// Lets time pass to just before `millis`, sees that nothing happens, and then to `millis`.

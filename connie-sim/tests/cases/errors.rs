@@ -1,7 +1,7 @@
 //! Failures, and how they are told.
 
 use connie_core::stack::TcpClientStack;
-use connie_core::{AttemptErrorKind, Failure, RaceStack};
+use connie_core::{AttemptErrorKind, Failure, Family, RaceStack};
 use connie_sim::{Ending, Scenario, hang, no_route, ok, refuse, unreachable};
 
 #[test]
@@ -83,6 +83,33 @@ fn case_63_just_before_and_just_after_the_handshake() {
     let mut live = scenario(101).connect();
     live.outcome.connects("4a", 100);
     live.stack.abort(live.connection.take().unwrap().socket);
+}
+
+/// What was sent from the old address has no answer to hope for.
+#[test]
+fn case_79_a_source_that_changes_begins_its_family_anew() {
+    let outcome =
+        Scenario::all_at_once().patience(2_000).v4s(2, ok(300)).v6(hang()).moves_at(Family::V4, 200).run();
+    outcome.starts("6a@0 4a@0 4b@0 4a@200 4b@200").connects("4a", 500);
+    let outcome = Scenario::staggered().v4s(2, ok(300)).moves_at(Family::V4, 200).run();
+    outcome.starts("4a@0 4a@200 4b@450").connects("4a", 500);
+}
+
+#[test]
+fn case_79_just_before_and_just_after_the_handshake() {
+    let scenario = |at| Scenario::all_at_once().v4(ok(100)).moves_at(Family::V4, at);
+    scenario(99).run().connects("4a", 199);
+    scenario(100).run().connects("4a", 200);
+    scenario(101).run().connects("4a", 100);
+}
+
+#[test]
+fn case_79_around_the_deadline() {
+    for (at, starts) in [(999, "4a@0 4a@999"), (1_000, "4a@0"), (1_001, "4a@0")] {
+        let scenario = Scenario::all_at_once().patience(2_000).deadline(1_000).v4(hang());
+        let outcome = scenario.moves_at(Family::V4, at).run();
+        outcome.starts(starts).fails(Failure::DeadlineExceeded, 1_000);
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Small races. Whatever happens: an attempt succeeds or fails, the stack is out of sockets or gone, an
 //! answer comes, a second answer takes addresses back and brings new ones, or fails and does not, the caller
 //! cancels. Some settings have hints before the answers, some a caller that takes sockets away, some one that
-//! gives them back as well, and some no deadline; hints and races without a deadline are searched for fewer
-//! addresses.
+//! gives them back as well, some a source that changes, and some no deadline; hints and races without a
+//! deadline are searched for fewer addresses.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,6 +33,8 @@ pub(crate) struct RaceSetting {
     /// Whether it may be told once that it can have all its sockets, be that before, after or without a
     /// limit.
     grows: bool,
+    /// Whether the source of a family may change, once.
+    moves: bool,
     /// When nobody watches any more, where there is no deadline.
     until: Instant,
 }
@@ -40,7 +42,7 @@ pub(crate) struct RaceSetting {
 impl RaceSetting {
     /// Whether there is nothing but addresses, sockets, a pace and a deadline.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.hints && !self.limits && !self.grows && self.config.deadline.is_some()
+        !self.hints && !self.limits && !self.grows && !self.moves && self.config.deadline.is_some()
     }
 }
 
@@ -85,6 +87,7 @@ impl fmt::Display for RaceSetting {
             (self.hints, "hints"),
             (self.limits, "may be limited"),
             (self.grows, "may grow"),
+            (self.moves, "may move"),
         ] {
             if is_so {
                 write!(f, ", {word}")?;
@@ -115,6 +118,7 @@ pub(crate) fn settings(size: Size) -> Vec<RaceSetting> {
                 hints: false,
                 limits: false,
                 grows: false,
+                moves: false,
                 until,
             };
             for config in configs(size) {
@@ -138,6 +142,7 @@ pub(crate) fn settings(size: Size) -> Vec<RaceSetting> {
         hints: false,
         limits: true,
         grows,
+        moves: false,
         until: START + size.units * UNIT,
     };
     settings.extend(configs(size).into_iter().filter(limited).map(|config| changing(config, &[1, 2], false)));
@@ -145,6 +150,16 @@ pub(crate) fn settings(size: Size) -> Vec<RaceSetting> {
     // other. With a hedge as well, for which it is also, and at another pace.
     let growing = |config: &Config| config.pacing != Pacing::OneByOne && config.max_in_flight == 2;
     settings.extend(configs(size).into_iter().filter(growing).map(|config| changing(config, &[1], true)));
+    // The least in which one of a family waits, or has been evicted or failed, while another is in flight and
+    // one of the other family as well.
+    let moving = |config: &Config| {
+        config.max_in_flight == 2 && config.evict != config.hedge || config.pacing == Pacing::OneByOne
+    };
+    settings.extend(configs(size).into_iter().filter(moving).map(|config| RaceSetting {
+        limits: false,
+        moves: true,
+        ..changing(config, &[1, 2], false)
+    }));
     settings
 }
 
@@ -216,6 +231,8 @@ pub(crate) struct RaceWorld<G: Mind> {
     roomy: bool,
     /// Whether it may still be told that it can have all its sockets.
     may_grow: bool,
+    /// Whether the source of a family may still change.
+    may_move: bool,
     /// An attempt that has ended.
     late: Option<AttemptId>,
 }
@@ -249,6 +266,7 @@ pub(crate) enum RaceEvent {
     Limit,
     Pause,
     Grow,
+    Move(Family),
     Cancel,
 }
 
@@ -265,6 +283,7 @@ impl<G: Mind> RaceWorld<G> {
             plenty: true,
             roomy: true,
             may_grow: true,
+            may_move: true,
             late: None,
         }
     }
@@ -272,7 +291,8 @@ impl<G: Mind> RaceWorld<G> {
     pub(crate) fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.race.fingerprint(&mut hasher);
-        (self.now, self.waits, self.answers, self.plenty, self.roomy, self.may_grow).hash(&mut hasher);
+        (self.now, self.waits, self.answers, self.plenty, self.roomy, self.may_grow, self.may_move)
+            .hash(&mut hasher);
         hasher.finish()
     }
 
@@ -326,6 +346,9 @@ impl<G: Mind> RaceWorld<G> {
         }
         if setting.grows && self.may_grow {
             events.push(RaceEvent::Grow);
+        }
+        if setting.moves && self.may_move {
+            events.extend([RaceEvent::Move(Family::V6), RaceEvent::Move(Family::V4)]);
         }
         events.push(RaceEvent::Cancel);
         assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
@@ -391,6 +414,12 @@ impl<G: Mind> RaceWorld<G> {
                 self.referee.handle_growth(SOCKETS);
                 self.race.grow_to(SOCKETS);
                 self.waits = None;
+            }
+            RaceEvent::Move(family) => {
+                self.may_move = false;
+                let ended = self.referee.open().find(|(_, to)| Family::of(to) == family).map(|(id, _)| id);
+                self.handle_input(Input::SourceChanged { family });
+                self.late = ended.or(self.late);
             }
             RaceEvent::Cancel => self.handle_input(Input::Cancel),
         }

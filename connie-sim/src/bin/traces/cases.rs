@@ -232,6 +232,15 @@ fn joining(case: &mut Take<'_>) {
     let evicted = at_once(1).hosts("4a=ok400 4b=refused10 4c=ok700");
     let evicted = all(all(evicted, 0, "4a 4b 4c"), 100, "4b 4c").answer(0, V6);
     case("75d", evicted, "4a@0 4b@250 4c@260", "4c@960");
+    let moved = at_once(4).hosts("6a=hang 4a=hang,ok30 4b=refused20,ok90").answered();
+    case("79", moved.at(200, TraceEvent::SourceChanged(V4)), "6a@0 4a@0 4b@0 4a@200 4b@200", "4a@230");
+    let moved = staggered().hosts("6a=hang 4a=hang,ok30 4b=ok30").answered();
+    case("79b", moved.at(300, TraceEvent::SourceChanged(V4)), "6a@0 4a@250 4a@300", "4a@330");
+    let late = |at| {
+        at_once(4).hosts("4a=hang,hang,ok2").deadline(1_000).answered().at(at, TraceEvent::SourceChanged(V4))
+    };
+    case("79c", late(999), "4a@0 4a@250 4a@999", "deadline exceeded@1000");
+    case("79d", late(997), "4a@0 4a@250 4a@997", "4a@999");
 }
 
 #[cfg(test)]
@@ -239,9 +248,9 @@ mod tests {
     use super::*;
 
     /// The numbers of the project's list, less 28 and 50.
-    const NUMBERS: [u32; 45] = [
+    const NUMBERS: [u32; 46] = [
         1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 16, 17, 20, 22, 23, 25, 29, 30, 31, 32, 37, 38, 43, 47, 49, 51, 53,
-        54, 56, 58, 59, 63, 64, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78,
+        54, 56, 58, 59, 63, 64, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79,
     ];
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) enum TraceEvent {
     Cancel,
     /// From now on every attempt fails with [`AttemptErrorKind::StackGone`].
     Gone,
+    /// In the cases alone: no scenario is drawn with it.
+    SourceChanged(Family),
 }
 
 /// What the stack can do.

@@ -251,6 +251,15 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
                 self.note("a cancel");
                 self.handle_input(Input::Cancel);
             }
+            TraceEvent::SourceChanged(family) => {
+                let family = *family;
+                let ended = self.trace.starts.iter().zip(0..);
+                let ended = ended.filter(|((to, _), _)| Family::of(to) == family);
+                let ended: Vec<u32> = ended.map(|(_, number)| number).collect();
+                self.open.retain(|open| !ended.contains(&open.number()));
+                self.results.retain(|due| !ended.contains(&due.id.number()));
+                self.handle_input(Input::SourceChanged { family });
+            }
             TraceEvent::Gone => {
                 self.gone = true;
                 for due in &mut self.results {
