@@ -299,6 +299,14 @@ impl From<&ConnectError> for Error {
                 (exit_code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
             }
             ConnectErrorKind::Denied(report) => (exit_code::CONNECT, denied(error.host(), report)),
+            ConnectErrorKind::Race(..) if error.waited_for_budget() => {
+                let (host, port) = (error.host(), error.port());
+                let line = format!(
+                    "could not connect to {host} port {port}: other transfers had all sockets in the time \
+                     allowed; allow more of them with --max-in-flight, or fewer transfers with --parallel-max"
+                );
+                (exit_code::TIMED_OUT, line)
+            }
             ConnectErrorKind::Race(failure, report) => {
                 // Where TCP came up, curl speaks of TLS, whatever refused beside it; and a bad certificate is
                 // more to do something about.

@@ -36,7 +36,7 @@ where
     let transfers = at_a_time(args).min(count);
     let stop = Stop::new();
     let limits = Limits { budget: Some(budget(args, transfers)), canceler: stop.canceler().cloned() };
-    args.race.make_memory();
+    args.race.learnt();
     let pool = Pool::new(args, transfers, limits)?;
     if !args.silent && !args.verbose && !args.no_progress_meter {
         progress::share_the_terminal();

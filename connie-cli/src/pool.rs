@@ -243,6 +243,8 @@ impl<'a> Pool<'a> {
             options.budget = Some(budget.clone());
         }
         options.canceler.clone_from(&self.limits.canceler);
+        // Where none is given it makes one of its own, which is large.
+        options.memory = Some(self.args.race.learnt().clone());
         let (host, port) = &route.end;
         let is_https_proxy = route.proxy.as_ref().is_some_and(|proxy| proxy.kind == ProxyKind::Https);
         let made = match route.scheme {
@@ -258,7 +260,6 @@ impl<'a> Pool<'a> {
         #[cfg(feature = "gzip")]
         client.set_takes_coded(true);
         if self.args.race.no_memory {
-            // It has one of its own where none is given.
             client.options_mut().memory = None;
         }
         client.set_response_finish(self.response_finish.clone());

@@ -360,6 +360,13 @@ impl ConnectError {
         self.cause.as_ref()
     }
 
+    /// Whether the race's time passed while it waited for the first socket of its
+    /// [`SocketBudget`](crate::SocketBudget).
+    #[must_use]
+    pub fn waited_for_budget(&self) -> bool {
+        matches!(&self.kind, ConnectErrorKind::Race(_, report) if report.lack().is_some())
+    }
+
     /// Why TLS failed, where that is what went wrong: with the address that won the race to the TCP finish
     /// line, or, in a race to the TLS finish line that failed, with one of the addresses, a bad certificate
     /// before all else.

@@ -83,11 +83,12 @@ fn a_deadline_that_passes_behind_another_race_says_what_was_waited_for() {
     assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
     let line = error.to_string();
     assert!(line.contains("timed out waiting for a socket of its budget, which has 1: set"), "{line}");
+    assert!(error.waited_for_budget());
     assert_eq!(error.io_kind(), ErrorKind::TimedOut);
     assert!(ahead.to_string().ends_with(": canceled"), "{ahead}");
     // One that has had its socket ran out of time in the ordinary way.
     let error = connect(silent, &options(Duration::from_millis(50))).expect_err("nobody answers");
-    assert!(error.to_string().ends_with(": timed out"), "{error}");
+    assert!(error.to_string().ends_with(": timed out") && !error.waited_for_budget(), "{error}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl ConnectArgs {
             .source_v4(source_v4)
             .source_v6(source_v6)
             .overrides(self.resolve.iter().cloned())
-            .memory((!self.no_memory).then(|| self.learnt.get_or_init(Memory::new).clone()))
+            .memory((!self.no_memory).then(|| self.learnt().clone()))
             .filter(if self.deny_private { AddressFilter::public_only() } else { AddressFilter::default() });
         #[cfg(not(target_os = "wasi"))]
         let options = options.socket(self.socket());
@@ -159,11 +159,10 @@ impl ConnectArgs {
         Ok(())
     }
 
-    /// Makes the memory of the run. It is large: a thread with a small stack would not have the room to.
-    pub fn make_memory(&self) {
-        if !self.no_memory {
-            self.learnt.get_or_init(Memory::new);
-        }
+    /// What the connections of the run have learnt, whether or not they go by it. It is made at the first call,
+    /// for which a small stack has no room.
+    pub fn learnt(&self) -> &Memory {
+        self.learnt.get_or_init(Memory::new)
     }
 
     /// Writes it there.

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use connie_lab::TcpState;
+use connie_lab::sockets::tcp_sockets;
 use connie_servers::{BlackHole, limits};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::server::{End, Server};
 use crate::site::{Asked, Reply, Site};
-use crate::support::{connie, fresh_path, program};
+use crate::support::{Ran, connie, fresh_path, program, run};
 
 /// More than the program keeps of a body until it is complete.
 const LARGE: usize = 400_000;
@@ -99,7 +102,7 @@ fn bodies_go_to_their_files_and_heads_as_a_whole_into_one() {
     let mut command = program();
     command.current_dir(&folder).args(["get", "-Z", "-D", heads.to_str().unwrap()]);
     command.args(["-o", "is-#1", &site.url(&letters(20))]);
-    crate::support::run(&mut command, b"").exits(0).prints("").is_quiet();
+    run(&mut command, b"").exits(0).prints("").is_quiet();
     for letter in 'a'..='t' {
         let body = std::fs::read_to_string(folder.join(format!("is-{letter}"))).unwrap();
         assert_eq!(body, letter.to_string());
@@ -260,4 +263,125 @@ fn one_url_is_fetched_as_ever() {
     let ran = connie(["get", "-Zv", &site.url("/")]);
     ran.exits(0).prints("page").says("\n> GET / HTTP/1.1\n");
     connie(["get", "-Z", "http://127.0.0.1:1/"]).exits(7).says("connie: could not connect");
+}
+
+/// How many SYNs to `hole` the program has on the way at a time, with eight transfers.
+fn syns_at_a_time(hole: &BlackHole, options: &[&str]) -> usize {
+    let url = format!("http://{}/[1-8]", hole.address());
+    // Without a memory, by which one race waits for what another learns.
+    let mut command = program();
+    command.args(["get", "-Z", "--no-memory", "--connect-timeout", "1", &url]).args(options);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let sockets = tcp_sockets().unwrap();
+        let syns = sockets.iter().filter(|it| it.remote == hole.address() && it.state == TcpState::SynSent);
+        most = most.max(syns.count());
+        a_while(5);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(28));
+    most
+}
+
+#[allow(clippy::disallowed_methods, reason = "the kernel tells nobody that a socket has changed")]
+fn a_while(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+#[test]
+fn the_attempts_of_all_races_are_counted_together() {
+    let hole = BlackHole::open(([127, 0, 0, 6], 0));
+    for most in [1, 3] {
+        assert_eq!(syns_at_a_time(&hole, &["--max-in-flight", &most.to_string()]), most);
+    }
+    // Unless told otherwise each has one at least, and a second attempt where there is room.
+    assert!((8..=16).contains(&syns_at_a_time(&hole, &[])));
+}
+
+#[test]
+fn who_waits_for_the_attempts_of_others_is_told_so() {
+    let hole = BlackHole::open(([127, 0, 0, 6], 0));
+    let url = format!("http://{}/[1-2]", hole.address());
+    let ran = connie(["get", "-Z", "--no-memory", "--connect-timeout", "0.7", "--max-in-flight", "1", &url]);
+    let waited =
+        "other transfers had all sockets in the time allowed; allow more of them with --max-in-flight";
+    ran.exits(28).says(waited);
+}
+
+#[test]
+fn connections_are_not_counted_with_attempts() {
+    let site = together(5, |_| Reply::ok("x"));
+    connie(["get", "-Z", "--max-in-flight", "1", &site.url("/[1-5]")]).exits(0).prints("xxxxx");
+    assert_eq!(site.connections(), 5);
+}
+
+/// The attempts of eight transfers of a name with three addresses.
+fn attempts(options: &[&str]) -> usize {
+    let sites: Vec<_> = [41, 42, 43].map(|last| format!("127.0.0.{last}")).into();
+    let first = Server::serving(&format!("{}:0", sites[0]), "x");
+    let port = first.port();
+    let _others = [1, 2].map(|at| Server::serving(&format!("{}:{port}", sites[at]), "x"));
+    let resolve = format!("name.test:{port}:{}", sites.join(","));
+    let url = format!("http://name.test:{port}/[1-8]");
+    let mut command = program();
+    command.args(["get", "-Z", "--report", "json", "--resolve", &resolve, "-o", "/dev/null", &url]);
+    let ran = run(command.args(options), b"");
+    let lines = ran.exits(0).out();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    assert_eq!(lines.len(), 8);
+    let numbers = |line: &serde_json::Value| line["race"]["attempts"].as_array().map_or(0, Vec::len);
+    lines.iter().map(numbers).sum()
+}
+
+#[test]
+fn one_transfer_learns_from_another() {
+    let (with, without) =
+        (attempts(&["--parallel-max", "2"]), attempts(&["--parallel-max", "2", "--no-memory"]));
+    assert!(with < without, "{with} of {without}");
+}
+
+#[test]
+fn what_all_have_learnt_is_kept_in_one_file() {
+    let (site, other) = (Server::serving("127.0.0.44:0", "x"), Server::serving("127.0.0.45:0", "x"));
+    let file = fresh_path("memory");
+    let file = file.to_str().unwrap();
+    connie(["get", "-Z", "--memory", file, &site.url("/"), &other.url("/")]).exits(0).prints("xx");
+    let memory = connie(["memory", "--json", file]).exits(0).json();
+    let addresses: BTreeSet<_> =
+        memory["addresses"].as_array().unwrap().iter().map(|it| it["address"].to_string()).collect();
+    let expected = [(44, &site), (45, &other)].map(|(last, it)| format!("\"127.0.0.{last}:{}\"", it.port()));
+    assert_eq!(addresses, BTreeSet::from(expected));
+}
+
+/// Serves `WHOLE` as far as its first half, and the rest to those who ask for it.
+fn by_halves() -> Site {
+    const WHOLE: &str = "0123456789";
+    Site::start(|asked| match asked.header("range") {
+        Some("bytes=5-") => Reply::status("206 Partial", "Content-Range: bytes 5-9/10\r\n", &WHOLE[5..]),
+        _ => Reply::ok(WHOLE).cut_and_kept(5),
+    })
+}
+
+#[test]
+fn an_interrupted_run_leaves_files_that_another_one_goes_on_with() {
+    let site = by_halves();
+    let folder = fresh_path("interrupted");
+    std::fs::create_dir(&folder).unwrap();
+    let url = site.url("/[1-4]");
+    let mut command = program();
+    command.current_dir(&folder).args(["get", "-Z", "-C", "-", "-o", "part-#1", &url]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let content =
+        || (1..=4).map(|n| std::fs::read_to_string(folder.join(format!("part-{n}"))).unwrap_or_default());
+    while content().any(|text| text.len() < 5) {
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the rest");
+        a_while(5);
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = limits::finish(child).unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (None, 0), "the signal ends it at once");
+    let ran: Ran = run(&mut command, b"");
+    ran.exits(0).is_quiet();
+    assert!(content().all(|text| text == "0123456789"));
 }

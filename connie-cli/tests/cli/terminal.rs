@@ -162,3 +162,38 @@ fn a_quick_answer_shows_no_progress_and_errors_stay() {
         assert!(shown.starts_with("connie: timed out"), "{shown:?}");
     }
 }
+
+#[test]
+fn transfers_at_the_same_time_have_a_line_each() {
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n{}", "x".repeat(3_000));
+    let server = Server::dripping("127.0.0.4:0", answer, 300);
+    let get = |options: &[&str]| {
+        let mut command = program();
+        command.args(["get", "-Z", "-o", "/dev/null", &server.url("/{first,second}")]);
+        on_a_terminal(100, command.args(options))
+    };
+    let shown = get(&[]);
+    for name in ["/first", "/second"] {
+        let line = shown.split(['\n', '\r']).find(|line| line.contains(&format!("{name} ")));
+        let line = line.unwrap_or_else(|| panic!("{name} in {shown:?}"));
+        assert!(line.contains(" of 2.93 KiB "), "{line:?}");
+    }
+    assert!(shown.contains("\u{1b}[1A"), "below each other: {shown:?}");
+    for quiet in [&["-s"][..], &["--no-progress-meter"]] {
+        assert_eq!(get(quiet), "");
+    }
+    let shown = get(&["-v"]);
+    assert!(!shown.contains(" of 2.93 KiB "), "{shown:?}");
+}
+
+#[test]
+fn an_error_stands_above_the_progress_of_others() {
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n{}", "x".repeat(3_000));
+    let server = Server::dripping("127.0.0.4:0", answer, 300);
+    let site = Server::answering("127.0.0.4:0", "", End::Wait);
+    let mut command = program();
+    command.args(["get", "-Z", "-m", "0.8", "-o", "/dev/null", &site.url("/silent"), &server.url("/slow")]);
+    let shown = on_a_terminal(100, &mut command);
+    let line = format!("connie: {}: timed out; allow it more time with --max-time\n", site.url("/silent"));
+    assert!(shown.contains(&line), "{shown:?}");
+}
