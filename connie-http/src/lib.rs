@@ -102,6 +102,7 @@ pub mod parts;
 #[cfg(doc)]
 pub mod python;
 mod receive_buffer;
+mod received_request;
 mod receiving;
 mod request;
 mod response_head;

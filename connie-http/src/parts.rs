@@ -3,7 +3,8 @@
 //!
 //! [`RequestHead`] writes the head of a request. [`HeadScanner`] finds the end of a response's head as its
 //! octets arrive, [`ResponseHead::parse`] reads it, and its [`framing`](ResponseHead::framing) says how the
-//! body ends. [`BodyDecoder`] then finds the body in what follows. [`Socks5Handshake`] leads a connection
+//! body ends. [`BodyDecoder`] then finds the body in what follows. [`ReceivedRequest`] is the head of a
+//! request, as a server or a proxy receives it. [`Socks5Handshake`] leads a connection
 //! through a SOCKS5 proxy, before anything else is sent.
 //!
 //! ```
@@ -29,6 +30,7 @@
 use crate::ResponseHead;
 
 pub use crate::body_decoder::{BodyDecoder, BodyPart, BodyStep};
+pub use crate::received_request::{InvalidRequest, ReceivedRequest};
 pub use crate::request::{RequestHead, RequestKind};
 pub use crate::response_head::{BodyFraming, HeadScanner, ParsedHead};
 pub use crate::socks5::{Socks5Error, Socks5Handshake, Socks5Host, Socks5Output};
