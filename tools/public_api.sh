@@ -10,7 +10,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly BASELINE="${1:-}"
-readonly CRATES="core http dns web wasi smoltcp async std hyper ureq sim"
+readonly CRATES="core http dns web wasi smoltcp async std hyper ureq proxy sim"
 failed=0
 
 # has TOOL: whether cargo has it.

@@ -39,7 +39,9 @@ fn no_file_of_the_race_reads_the_time_of_day() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut read = Vec::new();
     let mut looked_at = 0;
-    for name in ["core", "http", "std", "web", "cli", "c", "ureq", "hyper", "async", "smoltcp", "wasi"] {
+    for name in
+        ["core", "http", "std", "web", "cli", "proxy", "c", "ureq", "hyper", "async", "smoltcp", "wasi"]
+    {
         let mut sources = Vec::new();
         files(&root.join(format!("connie-{name}/src")), &mut sources);
         for source in sources {

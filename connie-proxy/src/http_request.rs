@@ -1,0 +1,288 @@
+//! Reads what a client of an HTTP proxy asks for (RFC 9110 section 9.3.6, RFC 9112 section 3.2), and writes
+//! what goes on to the server. No socket.
+
+use connie_http::parts::{BodyFraming, InvalidRequest, ReceivedRequest, RequestKind};
+use connie_http::{Header, Version};
+
+use crate::authority::host_and_port;
+
+/// The longest head of a message that is read.
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// What a client asks an HTTP proxy for.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The value of Proxy-Authorization.
+    pub login: Option<Vec<u8>>,
+    /// How many bytes of the input belong to the request's head.
+    pub length: usize,
+    /// What is to be done there.
+    pub kind: HttpRequestKind,
+}
+
+/// What is to be done with the host.
+#[derive(Debug)]
+pub enum HttpRequestKind {
+    /// CONNECT: a tunnel.
+    Tunnel,
+    /// A request to be passed on.
+    Forward(ForwardedRequest),
+}
+
+/// A request to be passed on.
+#[derive(Debug)]
+pub struct ForwardedRequest {
+    /// The head as the server is to have it.
+    pub head: Vec<u8>,
+    /// How the body of the request is framed.
+    pub framing: BodyFraming,
+    /// What the framing of the answer needs to know.
+    pub kind: RequestKind,
+    /// What the client speaks.
+    pub version: Version,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpFault {
+    /// It is malformed, or its length is in doubt.
+    Invalid(InvalidRequest),
+    /// Its head is too long.
+    TooLong,
+    /// It is a request to a server, and this is a proxy.
+    NotForProxy,
+    /// The target is no host and port, or no `http` URL.
+    Target,
+    /// A CONNECT with a body.
+    Body,
+}
+
+impl std::fmt::Display for HttpFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            HttpFault::Invalid(invalid) => return invalid.fmt(f),
+            HttpFault::TooLong => "the head of the request is too long",
+            HttpFault::NotForProxy => {
+                "this is a proxy: set it as one in the program, and do not open it as a page"
+            }
+            HttpFault::Target => "the target of the request is not a host and port, or not an http URL",
+            HttpFault::Body => "a CONNECT request has no body",
+        })
+    }
+}
+
+impl HttpFault {
+    /// The status that says so.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        if self == HttpFault::TooLong { 431 } else { 400 }
+    }
+}
+
+/// Reads the request that `bytes` begin with. `None` where its head is not complete.
+///
+/// # Errors
+///
+/// [`HttpFault`].
+pub fn read_http_request(bytes: &mut [u8], via: bool) -> Result<Option<HttpRequest>, HttpFault> {
+    let is_full = bytes.len() >= MAX_HEAD;
+    let Some(request) = ReceivedRequest::parse(bytes).map_err(HttpFault::Invalid)? else {
+        return if is_full { Err(HttpFault::TooLong) } else { Ok(None) };
+    };
+    if request.len() > MAX_HEAD {
+        return Err(HttpFault::TooLong);
+    }
+    let login = request.header("proxy-authorization").map(<[u8]>::to_vec);
+    let length = request.len();
+    if request.method() == "CONNECT" {
+        let (host, port) = host_and_port(request.target(), None).ok_or(HttpFault::Target)?;
+        // What follows the head goes into the tunnel. RFC 9110 section 9.3.6: a CONNECT request "does not
+        // have content".
+        return match request.framing() {
+            BodyFraming::Empty | BodyFraming::Length(0) => {
+                Ok(Some(HttpRequest { host, port, login, length, kind: HttpRequestKind::Tunnel }))
+            }
+            _ => Err(HttpFault::Body),
+        };
+    }
+    let (authority, path) = absolute_form(request.target())?;
+    let (host, port) = host_and_port(authority, Some(80)).ok_or(HttpFault::Target)?;
+    let forwarded = forwarded(&request, authority, path, via);
+    Ok(Some(HttpRequest { host, port, login, length, kind: HttpRequestKind::Forward(forwarded) }))
+}
+
+/// The authority of an `http` URL, and what follows it.
+fn absolute_form(target: &str) -> Result<(&str, &str), HttpFault> {
+    if target.starts_with('/') || target == "*" {
+        return Err(HttpFault::NotForProxy);
+    }
+    let (scheme, rest) = target.split_once("://").ok_or(HttpFault::Target)?;
+    if !scheme.eq_ignore_ascii_case("http") || rest.contains('#') {
+        return Err(HttpFault::Target);
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    rest.split_at_checked(end).ok_or(HttpFault::Target)
+}
+
+/// The request as the server is to have it. There is no other on its connection.
+fn forwarded(request: &ReceivedRequest<'_>, authority: &str, path: &str, via: bool) -> ForwardedRequest {
+    let mut head = Vec::with_capacity(request.len());
+    let method = request.method();
+    let path = match path {
+        // RFC 9112 section 3.2.4.
+        "" if method == "OPTIONS" => "*",
+        "" => "/",
+        path => path,
+    };
+    let slash = if path.starts_with('?') { "/" } else { "" };
+    // Section 3.2.2: a proxy "MUST ignore the received Host header field (if any) and instead replace it with
+    // the host information of the request-target".
+    let authority = authority.strip_suffix(':').unwrap_or(authority);
+    put(&mut head, &format!("{method} {slash}{path} HTTP/1.1\r\nHost: {authority}\r\n"));
+    let named = named_by_connection(request.headers().all("connection"));
+    for field in request.headers() {
+        let is_ours = ["host", "content-length"].iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        if !is_ours && goes_on(&field, &named) {
+            put_field(&mut head, &field);
+        }
+    }
+    match request.framing() {
+        BodyFraming::Length(length) => put(&mut head, &format!("Content-Length: {length}\r\n")),
+        BodyFraming::Chunked => put(&mut head, "Transfer-Encoding: chunked\r\n"),
+        _ => {}
+    }
+    put(&mut head, if via { "Via: 1.1 connie\r\n" } else { "" });
+    put(&mut head, "Connection: close\r\n\r\n");
+    let kind = if method == "HEAD" { RequestKind::Head } else { RequestKind::Other };
+    ForwardedRequest { head, framing: request.framing(), kind, version: request.version() }
+}
+
+/// The names that Connection fields list, in lower case.
+pub(crate) fn named_by_connection<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    let names = values.flat_map(|value| value.split(|byte| *byte == b','));
+    names.map(|name| name.trim_ascii().to_ascii_lowercase()).collect()
+}
+
+/// Whether a field is for the next one but this proxy, too: RFC 9110 section 7.6.1, with the fields that it
+/// names, and those of a proxy.
+pub(crate) fn goes_on(field: &Header<'_>, named: &[Vec<u8>]) -> bool {
+    const FOR_ONE_HOP: [&str; 9] = [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let is_named = named.iter().any(|name| field.name.as_bytes().eq_ignore_ascii_case(name));
+    !is_named && !FOR_ONE_HOP.iter().any(|name| field.name.eq_ignore_ascii_case(name))
+}
+
+pub(crate) fn put_field(head: &mut Vec<u8>, field: &Header<'_>) {
+    put(head, field.name);
+    put(head, ": ");
+    head.extend_from_slice(field.value);
+    put(head, "\r\n");
+}
+
+pub(crate) fn put(head: &mut Vec<u8>, text: &str) {
+    head.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &str) -> Result<Option<HttpRequest>, HttpFault> {
+        read_http_request(&mut raw.as_bytes().to_vec(), false)
+    }
+
+    #[track_caller]
+    fn head(raw: &str) -> String {
+        match read(raw).unwrap().unwrap().kind {
+            HttpRequestKind::Forward(forwarded) => String::from_utf8(forwarded.head).unwrap(),
+            HttpRequestKind::Tunnel => panic!("a request to be passed on"),
+        }
+    }
+
+    #[test]
+    fn a_tunnel_leads_to_a_host_and_a_port() {
+        let request = read(
+            "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic YQ==\r\n\r\nearly",
+        );
+        let request = request.unwrap().unwrap();
+        assert!(matches!(request.kind, HttpRequestKind::Tunnel));
+        assert_eq!((&*request.host, request.port), ("2001:db8::1", 443));
+        assert_eq!(request.login.as_deref(), Some(&b"Basic YQ=="[..]));
+        assert_eq!(request.length, 80);
+        for target in
+            ["name.test", "name.test:", "/", "http://name.test/", "u@name.test:443", "name.test:443/"]
+        {
+            let raw = format!("CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(read(&raw).unwrap_err(), HttpFault::Target, "{target}");
+        }
+        let with_body = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 1\r\n\r\n";
+        assert_eq!(read(with_body).unwrap_err(), HttpFault::Body);
+    }
+
+    #[test]
+    fn what_goes_on_is_one_request_for_one_server() {
+        assert_eq!(
+            head("GET http://name.test:8080/a?b HTTP/1.0\r\n\r\n"),
+            "GET /a?b HTTP/1.1\r\nHost: name.test:8080\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(
+            head(concat!(
+                "POST HTTP://name.test?q HTTP/1.1\r\nhost: other.test\r\nConnection: X-Hop , cookie, content-length\r\n",
+                "Proxy-Connection: keep-alive\r\nproxy-authorization: Basic YQ==\r\nx-hop: 1\r\nCookie: 2\r\nTE: trailers\r\n",
+                "Upgrade: h2c\r\nX-Stays:  a b \r\nContent-Length: 3\r\n\r\nabc"
+            )),
+            "POST /?q HTTP/1.1\r\nHost: name.test\r\nX-Stays: a b\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+        );
+        assert!(
+            head("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n")
+                .starts_with("OPTIONS * HTTP/1.1\r\nHost: a\r\n")
+        );
+        assert!(
+            head("GET http://a:/ HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("GET / HTTP/1.1\r\nHost: a\r\n")
+        );
+        let chunked = head("PUT http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(chunked.matches("chunked").count(), 1, "{chunked}");
+    }
+
+    #[test]
+    fn what_is_no_request_to_a_proxy_is_refused() {
+        for (target, fault) in [
+            ("/", HttpFault::NotForProxy),
+            ("*", HttpFault::NotForProxy),
+            ("https://a/", HttpFault::Target),
+            ("ftp://a/", HttpFault::Target),
+            ("a", HttpFault::Target),
+            ("http://", HttpFault::Target),
+            ("http:///x", HttpFault::Target),
+            ("http://u:p@a/", HttpFault::Target),
+            ("http://a/#b", HttpFault::Target),
+            ("http://a b/", HttpFault::Invalid(InvalidRequest::RequestLine)),
+            ("http://a:99999/", HttpFault::Target),
+        ] {
+            let raw = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(read(&raw).unwrap_err(), fault, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_bounded() {
+        let long = |length: usize| format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nB: {}", "x".repeat(length));
+        assert!(read(&long(MAX_HEAD - 100)).unwrap().is_none());
+        assert_eq!(read(&long(MAX_HEAD)).unwrap_err(), HttpFault::TooLong);
+        assert_eq!(read(&(long(MAX_HEAD) + "\r\n\r\n")).unwrap_err(), HttpFault::TooLong);
+        assert_eq!(HttpFault::TooLong.status(), 431);
+    }
+}

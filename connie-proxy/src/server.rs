@@ -1,0 +1,165 @@
+//! Listens, and serves clients until it is to stop.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::client::{Shared, serve};
+use crate::config::ProxyConfig;
+use crate::counters::{Counters, ProxyCounts};
+
+/// How many clients beyond those that it serves are told at once that it is busy. Others are closed.
+const TOLD_AT_ONCE: usize = 64;
+/// How long it waits where the system has no descriptor for a client.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A proxy, which listens on what it is given.
+///
+/// ```no_run
+/// use connie_proxy::{Proxy, ProxyConfig};
+/// use connie_std::{Memory, Options};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:1080").await?;
+/// let proxy = Proxy::new(ProxyConfig::new(Options::new().memory(Memory::new())), vec![listener])?;
+/// proxy.serve(std::future::pending()).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Proxy {
+    shared: Arc<Shared>,
+    listeners: Vec<TcpListener>,
+}
+
+/// Looks at a proxy from outside.
+#[derive(Clone)]
+pub struct ProxyView(Arc<Shared>);
+
+impl ProxyView {
+    /// What it has done so far.
+    #[must_use]
+    pub fn counts(&self) -> ProxyCounts {
+        self.0.counters.snapshot()
+    }
+}
+
+impl Proxy {
+    /// A proxy that behaves so, and listens there.
+    ///
+    /// # Errors
+    ///
+    /// Of the kind [`PermissionDenied`](io::ErrorKind::PermissionDenied) and with an
+    /// [`OpenProxy`](crate::OpenProxy) in it where anyone could use it; where a listener has no address.
+    pub fn new(config: ProxyConfig, listeners: Vec<TcpListener>) -> io::Result<Self> {
+        let own = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        for address in &own {
+            config.check(*address).map_err(|open| io::Error::new(io::ErrorKind::PermissionDenied, open))?;
+        }
+        let shared = Arc::new(Shared { config, own, counters: Counters::default() });
+        Ok(Proxy { shared, listeners })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.own
+    }
+
+    /// To look at it while it serves.
+    #[must_use]
+    pub fn view(&self) -> ProxyView {
+        ProxyView(Arc::clone(&self.shared))
+    }
+
+    /// Serves clients until `stop` ends. Then it listens no longer, and ends when its connections have, or
+    /// have had their [time](crate::ProxyLimits::stop). Dropping the future ends all at once.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Proxy { shared, listeners } = self;
+        let mut clients = JoinSet::new();
+        let mut stop = pin!(stop);
+        let places = Places::new(shared.config.limits.clients);
+        let mut turn = 0;
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = clients.join_next() => {}
+                (at, accepted) = accept(&listeners, &mut turn) => match accepted {
+                    Ok((stream, client)) => {
+                        let own = shared.own.get(at).map_or(0, SocketAddr::port);
+                        begin(&shared, &places, &mut clients, (stream, client, own));
+                    }
+                    // Nothing comes of trying at once. A client that has gone away meanwhile is no fault.
+                    Err(error) if error.kind() != io::ErrorKind::ConnectionAborted => sleep(PAUSE).await,
+                    Err(_) => {}
+                },
+            }
+        }
+        drop(listeners);
+        let rest = async { while clients.join_next().await.is_some() {} };
+        let _ = timeout(shared.config.limits.stop, rest).await;
+    }
+}
+
+/// Room for clients.
+struct Places {
+    served: Arc<Semaphore>,
+    told: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(clients: usize) -> Self {
+        let served = clients.clamp(1, Semaphore::MAX_PERMITS);
+        Places { served: Arc::new(Semaphore::new(served)), told: Arc::new(Semaphore::new(TOLD_AT_ONCE)) }
+    }
+}
+
+/// Begins to serve a client, if it may use the proxy and there is a place for it.
+fn begin(
+    shared: &Arc<Shared>,
+    places: &Places,
+    clients: &mut JoinSet<()>,
+    (stream, client, port): (TcpStream, SocketAddr, u16),
+) {
+    if !shared.config.allows(client.ip()) {
+        shared.counters.turned_away();
+        return;
+    }
+    let served = Arc::clone(&places.served).try_acquire_owned().map(|place| (place, false));
+    let place = served.or_else(|_| Arc::clone(&places.told).try_acquire_owned().map(|place| (place, true)));
+    let Ok((place, busy)) = place else {
+        shared.counters.turned_away();
+        return;
+    };
+    let shared = Arc::clone(shared);
+    clients.spawn(async move {
+        let _open = shared.counters.open();
+        serve(&shared, stream, port, busy).await;
+        drop(place);
+    });
+}
+
+/// The next client of any listener, each of which has its turn first.
+async fn accept(listeners: &[TcpListener], turn: &mut usize) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|context| {
+        let count = listeners.len();
+        for step in 0..count {
+            let at = (*turn + step) % count;
+            if let Some(Poll::Ready(accepted)) = listeners.get(at).map(|it| it.poll_accept(context)) {
+                *turn = (at + 1) % count;
+                return Poll::Ready((at, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

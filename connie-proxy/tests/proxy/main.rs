@@ -1,0 +1,11 @@
+//! The proxy over loopback: real sockets, odd clients and curl.
+#![cfg(target_os = "linux")]
+
+mod abuse;
+mod curl;
+mod http;
+mod login;
+mod relaying;
+mod socks5;
+mod stopping;
+mod support;

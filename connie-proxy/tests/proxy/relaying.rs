@@ -1,0 +1,120 @@
+//! What goes through a tunnel: ends, resets, and no more than the other side takes.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::support::{LIMIT, Running, Server, config, read, read_all, socks5};
+
+fn tunnel(proxy: &Running, server: &Server) -> TcpStream {
+    let mut client = proxy.client();
+    assert_eq!(socks5(&mut client, server.address), 0);
+    client
+}
+
+#[test]
+fn a_side_that_is_closed_leaves_the_other_open() {
+    // It answers when it has everything.
+    let server = Server::start(|mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        stream.write_all(format!("{} octets", all.len()).as_bytes()).unwrap();
+    });
+    let proxy = Running::start(config());
+    let mut client = tunnel(&proxy, &server);
+    client.write_all(&[b'x'; 100_000]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&mut client), "100000 octets");
+    // The server closes first, and reads on.
+    let (told, heard) = mpsc::channel();
+    let server = Server::start(move |mut stream| {
+        stream.write_all(b"bye").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        told.send(read_all(&mut stream)).unwrap();
+    });
+    let mut client = tunnel(&proxy, &server);
+    assert_eq!(read_all(&mut client), "bye");
+    client.write_all(b"still here").unwrap();
+    drop(client);
+    assert_eq!(heard.recv_timeout(LIMIT).unwrap(), "still here");
+}
+
+#[test]
+fn a_reset_is_one_on_the_other_side() {
+    let server = Server::start(|mut stream| {
+        // What was not read makes the close a reset.
+        stream.peek(&mut [0; 1]).unwrap();
+        let _: [u8; 1] = read(&mut stream);
+        stream.peek(&mut [0; 1]).unwrap();
+    });
+    let proxy = Running::start(config());
+    let mut client = tunnel(&proxy, &server);
+    client.write_all(b"ab").unwrap();
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn no_more_is_read_than_the_other_side_takes() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let (told, heard) = mpsc::channel();
+    let server = Server::start(move |mut stream| {
+        let _ = wait.lock().unwrap().recv_timeout(LIMIT);
+        told.send(read_all(&mut stream).len()).unwrap();
+    });
+    let proxy = Running::start(config());
+    let mut client = tunnel(&proxy, &server);
+    // As much as the buffers of four sockets hold; more than that would be held by the proxy.
+    client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let (piece, mut sent) = (vec![b'x'; 64 * 1024], 0);
+    loop {
+        match client.write(&piece) {
+            Ok(count) => sent += count,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+                break;
+            }
+        }
+        assert!(sent < 64 << 20, "the proxy takes everything");
+    }
+    go.send(()).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(heard.recv_timeout(LIMIT).unwrap(), sent, "and nothing is lost");
+}
+
+#[test]
+fn a_connection_that_is_silent_ends() {
+    let server = Server::echo();
+    let mut config = config();
+    config.limits.idle = Duration::from_millis(300);
+    config.limits.half_closed = Duration::from_millis(300);
+    let proxy = Running::start(config);
+    let mut client = tunnel(&proxy, &server);
+    for _ in 0..4 {
+        std::thread::park_timeout(Duration::from_millis(150));
+        client.write_all(b"x").unwrap();
+        assert_eq!(&read::<1>(&mut client), b"x", "one that is not lives on");
+    }
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn many_bytes_arrive_as_they_were() {
+    const LENGTH: usize = 20 << 20;
+    let server = Server::echo();
+    let proxy = Running::start(config());
+    let mut client = tunnel(&proxy, &server);
+    let mut writer = client.try_clone().unwrap();
+    let pattern = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+    let sender = std::thread::spawn(move || {
+        let bytes: Vec<u8> = (0..LENGTH).map(pattern).collect();
+        writer.write_all(&bytes).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).unwrap();
+    sender.join().unwrap();
+    assert!(got.len() == LENGTH && got.iter().enumerate().all(|(at, byte)| *byte == pattern(at)));
+}
