@@ -54,6 +54,11 @@ install -D -m 644 "$pages/completions/bash/connie" "$tree/usr/share/bash-complet
 install -D -m 644 "$pages/completions/zsh/_connie" "$tree/usr/share/zsh/vendor-completions/_connie"
 install -D -m 644 "$pages/completions/fish/connie.fish" "$tree/usr/share/fish/vendor_completions.d/connie.fish"
 
+# Neither is started by the package.
+for unit in packaging/connie-proxy.service packaging/connie-proxy.socket; do
+    install -D -m 644 "$unit" "$tree/usr/lib/systemd/system/${unit##*/}"
+done
+
 documents="$tree/usr/share/doc/connie"
 mkdir -p "$documents"
 who="${DEBFULLNAME:-The connie authors} <${DEBEMAIL:-root@localhost}>"

@@ -34,11 +34,16 @@ dpkg --force-unsafe-io -D0 --path-include='/usr/share/man/*' --path-include='/us
 dpkg --verify connie || say "files differ from what was packed"
 connie -V | grep -q '^features: .*tls' || say "connie -V"
 connie demo >/dev/null || say "connie demo"
-for page in connie connie-get connie-race connie-demo connie-memory connie-doctor connie-bench; do
+for page in connie connie-get connie-race connie-demo connie-memory connie-doctor connie-proxy connie-bench; do
     zcat "/usr/share/man/man1/$page.1.gz" | grep -q '^\.SH NAME' || say "no page $page(1)"
 done
 if command -v man >/dev/null; then
     MANPAGER=cat man connie-get 2>/dev/null | grep -q -- '--max-redirs <N>' || say "man connie-get"
+fi
+[ -e /usr/lib/systemd/system/connie-proxy.socket ] || say "no unit of systemd"
+if command -v systemd-analyze >/dev/null; then
+    systemd-analyze verify /usr/lib/systemd/system/connie-proxy.service /usr/lib/systemd/system/connie-proxy.socket \
+        || say "systemd does not take the units"
 fi
 completed() {
     bash -c '

@@ -7,6 +7,8 @@ mod connect_args;
 mod doctor;
 mod get;
 mod ordered;
+#[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+mod proxy;
 mod value;
 
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ Examples:
   connie get -v http://example.org/
   connie race example.org:443
   connie doctor example.org
+  connie proxy --memory ~/.connie
   connie race --pacing staggered --max-in-flight 4 --svg race.svg example.org:443
   connie race --memory ~/.connie example.org:443
   connie memory ~/.connie
@@ -39,6 +42,8 @@ pub use connect_args::ConnectArgs;
 pub use doctor::{Doctor, DoctorLine};
 pub use get::{ContinueAt, FinishLineName, Get};
 pub use ordered::{DataArg, DataKind, OutputArg};
+#[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+pub use proxy::{PartitionName, ProxyArgs};
 pub use value::Limit;
 
 /// Connects to the address that answers first.
@@ -69,6 +74,9 @@ pub enum Command {
     Demo(Demo),
     /// Show what a file of --memory holds
     Memory(MemoryArgs),
+    /// Be a proxy for other programs: SOCKS5 and HTTP, on one port
+    #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+    Proxy(Box<ProxyArgs>),
     /// Say what is wrong with a host: each name server, each address, each step
     #[cfg(not(target_os = "wasi"))]
     Doctor(Doctor),

@@ -27,6 +27,9 @@ mod parallel;
 mod partial;
 mod pool;
 mod progress;
+// It is many connections at once, on tokio.
+#[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+mod proxy;
 mod race;
 mod request;
 mod response;
@@ -61,6 +64,8 @@ fn main() -> ExitCode {
         Command::Race(mut args) => race::run(&mut args),
         Command::Demo(args) => demo::run(&args),
         Command::Memory(args) => memory::run(&args),
+        #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+        Command::Proxy(args) => proxy::run(&args),
         #[cfg(not(target_os = "wasi"))]
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(not(target_os = "wasi"))]

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
+#[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+use crate::args::ProxyArgs;
 #[cfg(not(target_os = "wasi"))]
 use crate::args::{Bench, Doctor};
 use crate::args::{Cli, Demo, Get, MemoryArgs, RaceArgs};
@@ -63,12 +65,13 @@ fn command_for(words: &[OsString]) -> clap::Command {
 
 /// What `-V` prints: the version, and what this program was built with, in a line of each kind.
 pub fn version() -> String {
-    const FEATURES: [(&str, bool); 7] = [
+    const FEATURES: [(&str, bool); 8] = [
         ("br", cfg!(feature = "br")),
         ("dns", cfg!(feature = "dns")),
         ("gzip", cfg!(feature = "gzip")),
         ("idna", cfg!(feature = "idna")),
         ("progress", cfg!(feature = "progress")),
+        ("proxy", cfg!(feature = "proxy")),
         ("tls", cfg!(feature = "tls")),
         ("zstd", cfg!(feature = "zstd")),
     ];
@@ -90,6 +93,8 @@ fn deferred(subcommand: clap::Command) -> clap::Command {
         "race" => subcommand.defer(built::<RaceArgs>),
         "demo" => subcommand.defer(built::<Demo>),
         "memory" => subcommand.defer(built::<MemoryArgs>),
+        #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+        "proxy" => subcommand.defer(built::<ProxyArgs>),
         #[cfg(not(target_os = "wasi"))]
         "doctor" => subcommand.defer(built::<Doctor>),
         #[cfg(not(target_os = "wasi"))]
@@ -213,7 +218,7 @@ mod tests {
     /// Every option of every command, each with the first value of these that it takes.
     #[test]
     fn of_an_option_given_twice_the_last_counts() {
-        const VALUES: [&str; 9] = [
+        const VALUES: [&str; 11] = [
             "json",
             "a:80:b:81",
             "12",
@@ -223,6 +228,8 @@ mod tests {
             "tls",
             "connect",
             "connie",
+            "192.0.2.1:1080",
+            "user",
         ];
         let mut options = 0;
         let mut whole = command();
@@ -230,7 +237,7 @@ mod tests {
         for subcommand in whole.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
             let name = subcommand.get_name();
             let parse = |words: &[&str]| command().try_get_matches_from([&["connie", name], words].concat());
-            let target = if name == "demo" { &[][..] } else { &["h:1"] };
+            let target = if matches!(name, "demo" | "proxy") { &[][..] } else { &["h:1"] };
             for argument in subcommand.get_arguments().filter(|argument| !argument.is_positional()) {
                 let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
                 else {

@@ -64,6 +64,18 @@ pub fn memory_file() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
+/// An address and a port to listen on; an IPv6 address in brackets.
+#[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+pub fn listen_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| "give an address and a port, such as 127.0.0.1:1080 or [::1]:1080".to_owned())
+}
+
+/// A network.
+#[cfg(all(feature = "proxy", not(target_os = "wasi")))]
+pub fn network(text: &str) -> Result<connie_std::IpNetwork, String> {
+    text.parse().map_err(|error: connie_std::InvalidIpNetwork| error.to_string())
+}
+
 /// Where connections leave the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BindTo {

@@ -23,6 +23,8 @@ mod output;
 mod parallel;
 mod parity;
 mod proxies;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod race;
 mod real_peers;
 mod redirects;
