@@ -395,12 +395,22 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
     ];
     let bindings =
         [connie_dns::ServiceBindingError::Malformed, connie_dns::ServiceBindingError::Mandatory(7)];
+    use connie_http::parts::InvalidRequest;
+    let requests = [
+        InvalidRequest::Line,
+        InvalidRequest::RequestLine,
+        InvalidRequest::Field,
+        InvalidRequest::Host,
+        InvalidRequest::Framing,
+    ];
     vec![
         ("connie-dns NameError", all(names)),
         ("connie-dns NameServerError", all(servers)),
         ("connie-dns ServiceBindingError", all(bindings)),
         ("connie-http HttpError", all(http_errors())),
         ("connie-http Socks5Error", all(socks5_errors())),
+        ("connie-http InvalidRequest", all(requests)),
+        ("connie-proxy OpenProxy", all([connie_proxy::OpenProxy(([0, 0, 0, 0], 1080).into())])),
         (
             "connie-web UrlError",
             all(urls().into_iter().chain([UrlError::Malformed("the URL has no host".to_owned())])),

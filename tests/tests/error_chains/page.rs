@@ -74,6 +74,17 @@ const PARTS: &[(&str, &[Folder])] = &[
             ("connie-ureq/src", &[Functions(".rs", &["io::Error::new(", "Error::other("])]),
         ],
     ),
+    (
+        "The proxy",
+        &[(
+            "connie-proxy/src",
+            &[
+                Errors,
+                After("http_request.rs", "Display for HttpFault "),
+                Functions("client.rs", &["Refusal::"]),
+            ],
+        )],
+    ),
     ("Microcontrollers", &[("connie-smoltcp/src", &[Errors]), ("connie-async/src", &[Errors])]),
     (
         "WASI",
@@ -118,6 +129,7 @@ const OTHERS: &[&str] = &[
     "connie-pages: wants the folder to write into",
     "Enter {of} password for user '{login}': ",
     "{host} port {port}",
+    "listening on {address}\\n",
     "the interface",
 ];
 
