@@ -9,6 +9,7 @@ use embedded_io_async::ErrorKind;
 
 /// Why there is no connection, or what happened to one. `E` is the stack's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConnectionError<E> {
     /// The stack's error, on a connection that was established.
@@ -91,6 +92,7 @@ const fn kind(error: QueryError) -> ErrorKind {
 
 /// Why a lookup brought no address. `E` is the error of the [`Lookup`](crate::Lookup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResolveError<E> {
     /// No family brought an address, and of the failures this is the one that [tells

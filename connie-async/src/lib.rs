@@ -69,6 +69,7 @@
 //!
 //! | feature | what |
 //! |---|---|
+//! | `defmt` | errors are `defmt::Format` |
 //! | `embassy-net` | `dns::Dns` over an embassy-net `Stack`; brings `embassy-time` |
 //! | `embassy-net-ipv6` | the same for IPv6 |
 //! | `embassy-time` | `EmbassyClock` |

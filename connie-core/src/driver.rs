@@ -206,6 +206,7 @@ struct OpenAttempt<T> {
 
 /// The connection that won.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "whoever holds it must close it"]
 pub struct Connection<T> {
     /// The winner's socket, connected. Whoever holds it must close it.

@@ -61,6 +61,10 @@
 //! `connie-http` speaks HTTP/1.1 on the winner. `connie-std` brings the operating system's sockets and a
 //! `connect()` that does it all.
 //!
+//! # Features
+//!
+//! `defmt`, off by default: errors, events and outcomes are `defmt::Format`, for logs of firmware.
+//!
 //! # Fewer sockets than addresses
 //!
 //! A race with `k` sockets and `n` addresses is never stuck behind dead ones: an attempt that has used up its
@@ -69,6 +73,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The verbs of the tests of a race, for the tests of its prints: the file is that of the tests in tests/.
 #[cfg(test)]

@@ -22,6 +22,7 @@ use core::time::Duration;
 /// assert_eq!(Instant::from_micros(251_000) - start, Duration::from_millis(250));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {

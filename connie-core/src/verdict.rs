@@ -14,6 +14,7 @@ use crate::timeline::Timeline;
 
 /// The kinds of failure of a connect that programs tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The text is not a host name or address, or its zone does not exist on this machine.
@@ -319,6 +320,7 @@ where
 /// assert_eq!(cause.to_string(), "error number 111");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AttemptFailure {
     address: SocketAddr,
     error: AttemptError,

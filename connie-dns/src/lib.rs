@@ -80,6 +80,10 @@
 //! names that the record leads to. The hosts file, literal addresses and `localhost` are handled by
 //! [`connie_core::connect`], which asks only for the rest. Nothing is encrypted or validated.
 //!
+//! # Features
+//!
+//! `defmt`, off by default: errors and record types are `defmt::Format`, for logs of firmware.
+//!
 //! # Capacities
 //!
 //! All are parameters of the type: `DnsClient<NAMES, SERVERS, NAME, DATA>`.
@@ -96,6 +100,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Nothing here can panic.
 #![cfg_attr(
     not(test),

@@ -27,6 +27,7 @@ pub struct Name<const N: usize = LONGEST_NAME> {
 
 /// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NameError {
     /// A part between its dots is empty, or longer than 63 octets.

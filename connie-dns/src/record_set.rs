@@ -100,6 +100,7 @@ impl fmt::Debug for RecordSet<'_> {
 
 /// Why a server brought no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NameServerError {
     /// It answered with this response code.
@@ -136,6 +137,7 @@ impl core::error::Error for NameServerError {}
 
 /// A response code (RFC 6895 section 2.3) that means failure. Codes above 255 are 255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseCode(pub u8);
 
 impl ResponseCode {

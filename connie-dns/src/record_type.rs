@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A record type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RecordType {
     /// IPv6 addresses (RFC 3596).
     Aaaa,

@@ -30,6 +30,7 @@ pub struct ServiceBinding<'a> {
 
 /// Why a service record cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ServiceBindingError {
     /// It is malformed: "the client MUST reject the entire RRset" (RFC 9460 section 2.2).

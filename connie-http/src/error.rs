@@ -14,6 +14,7 @@ use connie_core::{AttemptError, Failure};
 /// [open](crate::HttpConnection::is_open). Every other error has closed the connection, save
 /// [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[doc(alias = "HTTPException")]
 pub enum HttpError {

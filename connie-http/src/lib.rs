@@ -59,7 +59,8 @@
 //! # Features
 //!
 //! `raw-heads`, off by default, keeps heads as they came beside what is read of them:
-//! `HttpConnection::set_keeps_heads`.
+//! `HttpConnection::set_keeps_heads`. `defmt`, off by default: errors are `defmt::Format`, for logs of
+//! firmware.
 //!
 //! # Limits
 //!

@@ -63,6 +63,7 @@ impl HeadScanner {
 
 /// The minor versions of HTTP/1. A higher one is read as 1.1, as RFC 9110 section 2.5 asks of a recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Version {
     /// HTTP/1.0
     Http10,

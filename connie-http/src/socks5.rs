@@ -99,6 +99,7 @@ pub enum Socks5Output<'a> {
 
 /// Why a SOCKS5 proxy has not connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Socks5Error {
     /// The name of the host is empty or longer than 255 octets.

@@ -3,6 +3,7 @@
 /// The class of a status code (RFC 9110 section 15), which says as much of a response as a client has to
 /// know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StatusClass {
     /// 100 to 199: the request was received, and the final response is to come.
     Informational = 1,

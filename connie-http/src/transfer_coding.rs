@@ -9,6 +9,7 @@ const LONGEST: usize = 15;
 
 /// The name of a transfer coding (RFC 9112 section 7), as it was sent; of a long one the first 15 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TransferCoding {
     name: [u8; LONGEST],
     length: u8,

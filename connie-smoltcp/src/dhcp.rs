@@ -24,6 +24,7 @@ pub struct Dhcp {
 
 /// What a DHCP server has given.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lease {
     /// Our address.
     pub address: Ipv4Addr,
@@ -37,6 +38,7 @@ pub struct Lease {
 
 /// News from DHCP.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DhcpEvent {
     /// The interface has this address and this router now.
     Configured(Lease),

@@ -31,6 +31,7 @@ pub(crate) const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 
 /// Why a [`DnsDriver`] cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StartError {
     /// The text is not a host name or address.

@@ -7,6 +7,7 @@ use connie_core::{AttemptError, AttemptErrorKind};
 
 /// What can go wrong with a socket of a [`Stack`](crate::Stack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StackError {
     /// Every socket of the stack is in use.

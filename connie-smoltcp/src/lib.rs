@@ -85,6 +85,7 @@
 //! | `udp` | embedded-nal's `UdpClientStack` and `UdpFullStack` | yes |
 //! | `dns` | names | yes |
 //! | `dhcpv4`, `slaac` | addresses from the network | yes |
+//! | `defmt` | errors, leases and events are `defmt::Format` | no |
 //! | `nat64` | IPv4 from a network of IPv6 alone, through its NAT64; half a kilobyte for each lookup | no |
 //!
 //! # Memory

@@ -87,6 +87,7 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
 
 /// All sockets that fit into the stack's storage are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StorageFull;
 
 impl fmt::Display for StorageFull {

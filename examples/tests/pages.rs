@@ -123,8 +123,8 @@ fn every_line_of_rust_is_of_a_program_that_is_built() {
     assert!(seen >= 5, "{seen} paragraphs");
 }
 
-/// A dependency as a manifest has it: its name, its version if it is not of this workspace, whether it has its
-/// default features, and its features.
+/// A dependency as a manifest has it: its name, its version if it is not of this workspace, whether it has
+/// its default features, and its features.
 fn dependency(line: &str) -> Option<(String, Option<String>, bool, BTreeSet<String>)> {
     let line = line.split(" # ").next().unwrap_or(line).trim();
     let (name, rest) = line.split_once(" = ")?;

@@ -54,6 +54,7 @@ pub trait Udp {
 
 /// Why a query was not sent, or no answer can come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum UdpError {
     /// There is no socket or no buffer left now: the query counts as lost, and is sent again.
     NoSocket,

@@ -59,6 +59,7 @@ pub trait TlsSession<S>: Read + Write + ErrorType<Error = SessionError> {
 
 /// What a session says went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SessionError {
     /// TLS itself.
@@ -106,6 +107,7 @@ impl core::error::Error for SessionError {}
 /// ([`PermissionDenied`](ErrorKind::PermissionDenied)), another failure of TLS
 /// ([`InvalidData`](ErrorKind::InvalidData)) and silence ([`TimedOut`](ErrorKind::TimedOut)) apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TlsError<E> {
     /// TCP did not connect.

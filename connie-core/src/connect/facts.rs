@@ -69,6 +69,7 @@ impl Default for Facts<'_> {
 
 /// The families by which a machine can reach the internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Routes {
     /// Whether it has an IPv4 route.
     pub v4: bool,
@@ -145,6 +146,7 @@ pub enum AddressOrder<'a> {
 
 /// Why there is nothing to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum InvalidHost {
     /// The text is not a host name or address.

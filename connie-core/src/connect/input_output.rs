@@ -69,6 +69,7 @@ pub enum ConnectInput<'a> {
 ///
 /// The first three ask for more polls; the others end a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "an output that is not acted on leaves the race waiting for something that never happens"]
 pub enum ConnectOutput {
     /// Send this query, for [`Query::name`] of the host; all before the first attempt. Report the answer, or

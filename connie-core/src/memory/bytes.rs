@@ -30,6 +30,7 @@ const ENTRY: usize = 40;
 
 /// Why bytes are not a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum InvalidMemory {
     /// They do not begin as a memory of this version does.

@@ -6,6 +6,7 @@ use crate::race::{Destination, Family, Ip};
 
 /// When an attempt has ended well. An estimate of one says nothing about the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Finish {
     /// When TCP is connected.
     #[default]
@@ -21,6 +22,7 @@ pub enum Finish {
 /// counts as one network: a program that cannot tell has to [forget](super::Memory::forget) when the network
 /// changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Network {
     /// The IPv4 source address. One of 192.0.0.0/29, which a CLAT has on every network (RFC 7335), tells

@@ -112,6 +112,7 @@ const MOST: u64 = 2_000_000;
 
 /// What the user of a connection found out about the address behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Verdict {
     /// It did what it was there for.

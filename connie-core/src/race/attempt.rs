@@ -9,6 +9,7 @@ use crate::plain::{Number, Text};
 /// A late result of an attempt that has ended is recognised by its id and ignored. Every race counts from 0:
 /// results of one must not be reported to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AttemptId(pub(super) u32);
 
 impl AttemptId {
@@ -44,6 +45,7 @@ impl fmt::Display for AttemptId {
 /// Two are equal where kind and number are. What happened is the kind's to say: match on that, or compare an
 /// error with a kind. Nothing in a race depends on the number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AttemptError {
     kind: AttemptErrorKind,
     /// 0 is none.
@@ -52,6 +54,7 @@ pub struct AttemptError {
 
 /// What kind of thing made an attempt fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum AttemptErrorKind {
     /// The peer refused the connection: it answered the SYN with a reset.
@@ -240,6 +243,7 @@ impl fmt::Display for Signed {
 
 /// Why TLS failed on a TCP connection that was established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TlsFailure {
     /// The server's certificate is no longer valid.
@@ -360,6 +364,7 @@ const fn alert_name(code: u8) -> Option<&'static str> {
 /// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is
 /// [`AttemptErrorKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AttemptOutcome {
     /// It completed its handshake first: the winner.
     Established,

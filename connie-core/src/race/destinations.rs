@@ -71,6 +71,7 @@ impl PackedAddress {
 
 /// What a destination is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum DestinationStatus {
     /// Waits for its first attempt.
     Fresh,
@@ -86,6 +87,7 @@ enum DestinationStatus {
 
 /// One destination of a race, as its timeline keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Destination {
     // The parts of a `PackedAddress`, side by side with the rest: 32 bytes in all instead of 40.
     low: u64,

@@ -7,6 +7,7 @@ use super::attempt::{AttemptError, AttemptId};
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Family {
     /// IPv4: A records.
     V4,
@@ -56,6 +57,7 @@ impl fmt::Display for Family {
 
 /// Which address families may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Families {
     /// Both.
     #[default]

@@ -10,6 +10,7 @@ use crate::time::Instant;
 ///
 /// The first two ask for more polls; the other four end a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "an output that is not acted on leaves the race waiting for something that never happens"]
 pub enum Output {
     /// Open a socket and begin connecting to `destination`, without blocking. Report the result under `id`.
@@ -49,6 +50,7 @@ impl Output {
 
 /// Why a race ended without a connection. What became of each destination is in the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Failure {
     /// Resolution has ended and brought no address to connect to.

@@ -26,6 +26,7 @@ pub(super) const MIN_SHARE: Duration = Duration::from_secs(2);
 ///
 /// Later versions may add variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Pacing {
     /// At once, as long as a socket is free: connie's default.

@@ -85,6 +85,7 @@ impl Literal<'_> {
 
 /// Why a text is not a host name or address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum HostError {
     /// There is nothing in it.

@@ -10,6 +10,7 @@ use crate::race::Family;
 ///
 /// Which of these a resolver can tell apart depends on the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum QueryError {
     /// The name does not exist (NXDOMAIN, RFC 2308 section 2.1).
@@ -73,6 +74,7 @@ impl core::error::Error for QueryError {}
 
 /// A query of a resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Query {
     /// For the name's IPv6 addresses.
     Aaaa,

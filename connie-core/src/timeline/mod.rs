@@ -42,6 +42,7 @@ impl AttemptRecord {
 
 /// One attempt of a race, from [`Timeline::attempts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Attempt {
     /// Where it went.
@@ -66,6 +67,7 @@ pub struct Attempt {
 ///
 /// The default is that of a race which was created at [`Instant::ZERO`] and has done nothing yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Summary {
     /// When the race was created, on the caller's clock.
