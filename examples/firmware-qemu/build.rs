@@ -24,4 +24,6 @@ fn main() {
     println!("cargo:rustc-link-search={}", out.display());
     // cortex-m-rt's linker script, which includes memory.x.
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    // Functions that are the same instructions are there once. Nothing here compares the addresses of two.
+    println!("cargo:rustc-link-arg-bins=--icf=all");
 }
