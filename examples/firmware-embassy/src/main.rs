@@ -22,7 +22,7 @@ mod firmware {
     use connie_async::embassy_net::{Buffers, Neighbours, SolicitingDriver, Udp};
     use connie_async::{EmbassyClock, Options, RaceConnect};
     use connie_firmware_qemu::board::Mapped;
-    use connie_firmware_qemu::board::console::{Stream, finish, say};
+    use connie_firmware_qemu::board::console::{Output, finish, say};
     use connie_firmware_qemu::command_line::{CommandLine, Own, Url};
     use connie_firmware_qemu::net::{PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Driver;
@@ -177,7 +177,7 @@ mod firmware {
         let mut request = client.request(Method::GET, &url).await?;
         let response = request.send(&mut buffer).await?;
         say(format_args!("{}", response.status.0));
-        let mut page = Stream::output();
+        let mut page = Output::new();
         let mut body = response.body().reader();
         let mut piece = [0; 256];
         loop {

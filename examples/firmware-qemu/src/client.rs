@@ -10,7 +10,7 @@ use connie_smoltcp::{PlatformPoller, TcpSocket};
 use heapless::Vec;
 
 use crate::board::clock::Clock;
-use crate::board::console::{Stream, command_line, explain};
+use crate::board::console::{Output, command_line, explain};
 use crate::board::{Board, Mapped};
 use crate::command_line::{CommandLine, Url, parse};
 use crate::exit_code;
@@ -156,7 +156,7 @@ pub fn fetch<const SOCKETS: usize>(
     http.request("GET", url.path, &[("Connection", "close")], b"")?;
     let mut response = http.response()?;
     explain(format_args!("{} {}", Number(response.status().into()), Text(response.reason())));
-    let mut page = Stream::output();
+    let mut page = Output::new();
     let mut piece = [0; 256];
     loop {
         match response.read(&mut piece)? {

@@ -17,7 +17,7 @@ mod firmware {
     use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::clock::Clock;
-    use connie_firmware_qemu::board::console::{Stream, command_line, explain, finish, say, say_connected};
+    use connie_firmware_qemu::board::console::{Output, command_line, explain, finish, say, say_connected};
     use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
     use connie_firmware_qemu::exit_code;
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
@@ -266,7 +266,7 @@ mod firmware {
                 return Err(HttpError::HeadTooLarge { capacity: buffer.len() }.into());
             }
         };
-        let mut page = Stream::output();
+        let mut page = Output::new();
         loop {
             while start < end && !decoder.is_done() {
                 let step = decoder.step(&buffer[start..end], usize::MAX)?;

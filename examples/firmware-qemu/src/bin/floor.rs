@@ -12,7 +12,7 @@ fn main() {
 #[cfg(target_os = "none")]
 mod firmware {
     use connie_firmware_qemu::board::Board;
-    use connie_firmware_qemu::board::console::{Stream, exit};
+    use connie_firmware_qemu::board::console::{Output, exit};
     use connie_firmware_qemu::net;
     use smoltcp::iface::{Config, Interface, SocketSet, SocketStorage};
     use smoltcp::socket::tcp;
@@ -57,7 +57,7 @@ mod firmware {
         );
         socket.connect(interface.context(), (SERVER, 80), 49152 | seed as u16).ok()?;
         let handle = sockets.add(socket);
-        let mut page = Stream::output();
+        let mut page = Output::new();
         let mut asked = false;
         loop {
             let now = net::time(clock.now());

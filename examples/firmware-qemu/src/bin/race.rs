@@ -30,7 +30,7 @@ mod firmware {
     use static_cell::{ConstStaticCell, StaticCell};
 
     /// Sockets, each with 1 KiB of buffers.
-    const SOCKETS: usize = 4;
+    const SOCKETS: usize = if cfg!(feature = "three-sockets") { 3 } else { 4 };
     /// For these, a question for each family, and DHCP.
     const SLOTS: usize = SOCKETS + QUESTIONS + 1;
     const QUESTIONS: usize = if cfg!(feature = "dns") { 2 } else { 0 };

@@ -26,12 +26,6 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The host's standard output: for the page alone.
-    #[must_use]
-    pub fn output() -> Self {
-        Stream { host: hio::hstdout().ok(), line: heapless::Vec::new() }
-    }
-
     /// The host's standard error: for everything else.
     #[must_use]
     pub fn error() -> Self {
@@ -71,6 +65,30 @@ impl Write for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.flush();
+    }
+}
+
+/// The host's standard output: for the page alone, which comes in pieces that are long enough.
+pub struct Output(Option<HostStream>);
+
+impl Output {
+    /// Opens it.
+    #[must_use]
+    pub fn new() -> Self {
+        Output(hio::hstdout().ok())
+    }
+
+    /// Writes bytes. A host that does not take them cannot be told so either.
+    pub fn put(&mut self, bytes: &[u8]) {
+        if let Some(host) = &mut self.0 {
+            let _ = host.write_all(bytes);
+        }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
