@@ -433,6 +433,8 @@ where
 
     /// The same from a text that has been read: see [`Connect::begin`].
     #[must_use]
+    // Apart from an adapter's own beginning, whose frame would make each access to it longer.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
         Connect::begin(start, config, facts, now).into()
     }

@@ -159,9 +159,10 @@ mod firmware {
         if wanted.addresses.is_empty() {
             return Err(Trouble::NoNameServer.into());
         }
-        let config = Config::all_at_once().deadline(Some(deadline.duration_since(stack.now())));
-        let mut driver = RaceDriver::<_, 16, SOCKETS, 16>::new(&config, stack.now());
-        driver.handle_addresses(&wanted.addresses, stack.now());
+        let now = stack.now();
+        let config = Config::all_at_once().deadline(Some(deadline.duration_since(now)));
+        let mut driver = RaceDriver::<_, 16, SOCKETS, 16>::new(&config, now);
+        driver.handle_addresses(&wanted.addresses, now);
         let raced = driver.run(stack, poller);
         tell(&driver.timeline(), &raced);
         raced.map_err(Failed::Race)
