@@ -35,6 +35,8 @@ mod network;
 #[cfg(target_os = "linux")]
 mod nightly;
 #[cfg(target_os = "linux")]
+mod parts;
+#[cfg(target_os = "linux")]
 mod processor;
 #[cfg(target_os = "linux")]
 mod start;
