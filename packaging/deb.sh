@@ -95,7 +95,7 @@ Priority: optional
 Homepage: $homepage
 Description: fetch pages over the address that answers first
  A host name often has a dozen addresses. An ordinary client takes the first
- and, if that is dead, waits a long time-out before the next. connie tries all
+ and, if that is dead, waits a long timeout before the next. connie tries all
  of them at once, keeps the first that completes its handshake, closes the rest
  and goes on with the winner. Options and exit codes are curl's.
 END

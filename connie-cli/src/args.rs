@@ -3,7 +3,7 @@
 #[cfg(not(target_os = "wasi"))]
 mod bench;
 mod connect_args;
-#[cfg(not(target_os = "wasi"))]
+#[cfg(all(feature = "doctor", not(target_os = "wasi")))]
 mod doctor;
 mod get;
 mod ordered;
@@ -38,7 +38,7 @@ many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get 
 #[cfg(not(target_os = "wasi"))]
 pub use bench::{Bench, Contender, Mode};
 pub use connect_args::ConnectArgs;
-#[cfg(not(target_os = "wasi"))]
+#[cfg(all(feature = "doctor", not(target_os = "wasi")))]
 pub use doctor::{Doctor, DoctorLine};
 pub use get::{ContinueAt, FinishLineName, Get};
 pub use ordered::{DataArg, DataKind, OutputArg};
@@ -78,7 +78,7 @@ pub enum Command {
     #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
     Proxy(Box<ProxyArgs>),
     /// Say what is wrong with a host: each name server, each address, each step
-    #[cfg(not(target_os = "wasi"))]
+    #[cfg(all(feature = "doctor", not(target_os = "wasi")))]
     Doctor(Doctor),
     /// Compare connie with plain serial connect and Happy Eyeballs
     #[cfg(not(target_os = "wasi"))]

@@ -11,7 +11,7 @@ mod body;
 mod connect;
 mod demo;
 // Addresses are tried in threads, which WASI has none of.
-#[cfg(not(target_os = "wasi"))]
+#[cfg(all(feature = "doctor", not(target_os = "wasi")))]
 mod doctor;
 mod error;
 mod exchange;
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Command::Memory(args) => memory::run(&args),
         #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
         Command::Proxy(args) => proxy::run(&args),
-        #[cfg(not(target_os = "wasi"))]
+        #[cfg(all(feature = "doctor", not(target_os = "wasi")))]
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(not(target_os = "wasi"))]
         Command::Bench(args) => bench::run(&args),

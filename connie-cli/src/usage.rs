@@ -8,10 +8,12 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
+#[cfg(not(target_os = "wasi"))]
+use crate::args::Bench;
+#[cfg(all(feature = "doctor", not(target_os = "wasi")))]
+use crate::args::Doctor;
 #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
 use crate::args::ProxyArgs;
-#[cfg(not(target_os = "wasi"))]
-use crate::args::{Bench, Doctor};
 use crate::args::{Cli, Demo, Get, MemoryArgs, RaceArgs};
 use crate::error::Error;
 use crate::output::print;
@@ -65,9 +67,10 @@ fn command_for(words: &[OsString]) -> clap::Command {
 
 /// What `-V` prints: the version, and what this program was built with, in a line of each kind.
 pub fn version() -> String {
-    const FEATURES: [(&str, bool); 8] = [
+    const FEATURES: [(&str, bool); 9] = [
         ("br", cfg!(feature = "br")),
         ("dns", cfg!(feature = "dns")),
+        ("doctor", cfg!(feature = "doctor")),
         ("gzip", cfg!(feature = "gzip")),
         ("idna", cfg!(feature = "idna")),
         ("progress", cfg!(feature = "progress")),
@@ -95,7 +98,7 @@ fn deferred(subcommand: clap::Command) -> clap::Command {
         "memory" => subcommand.defer(built::<MemoryArgs>),
         #[cfg(all(feature = "proxy", not(target_os = "wasi")))]
         "proxy" => subcommand.defer(built::<ProxyArgs>),
-        #[cfg(not(target_os = "wasi"))]
+        #[cfg(all(feature = "doctor", not(target_os = "wasi")))]
         "doctor" => subcommand.defer(built::<Doctor>),
         #[cfg(not(target_os = "wasi"))]
         "bench" => subcommand.defer(built::<Bench>),

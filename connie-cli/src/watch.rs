@@ -49,16 +49,22 @@ impl Display for Line<'_> {
         match (timeline.winner(), self.result) {
             (Some(winner), Ok(())) => {
                 let elapsed = timeline.summary().ended.unwrap_or_default();
-                write!(f, "{} in {:.1} ms", winner.destination, elapsed.as_secs_f64() * 1e3)?;
+                write!(f, "connected to {} in {:.1} ms", winner.destination, elapsed.as_secs_f64() * 1e3)?;
             }
-            (_, Err(error)) => return f.write_str(error.lines.first().map_or("failed", String::as_str)),
+            // What to do about it stands at the end, where the last race has failed, too.
+            (_, Err(error)) => {
+                let line = error.lines.first().map_or("failed", String::as_str);
+                f.write_str(line.split("; ").next().unwrap_or(line))?;
+            }
             (None, Ok(())) => f.write_str("no winner")?,
         }
         let failed = |it: &Destination| it.error().map(|error| format!("{} {error}", it.address().ip()));
         let failed: Vec<_> = timeline.destinations().filter_map(failed).collect();
-        match &*failed {
-            [] => Ok(()),
-            failed => write!(f, "; failed: {}", failed.join(", ")),
+        match (&*failed, self.result) {
+            // The line has the reason of a single one.
+            ([], _) | ([_], Err(_)) => Ok(()),
+            (failed, Ok(())) => write!(f, "; failed: {}", failed.join(", ")),
+            (failed, Err(_)) => write!(f, ": {}", failed.join(", ")),
         }
     }
 }

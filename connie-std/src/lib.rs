@@ -1,7 +1,7 @@
 //! Connect to the address that answers first.
 //!
 //! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a
-//! long time-out before the next. [`connect`] tries all of them at once, keeps the first that completes its
+//! long timeout before the next. [`connect`] tries all of them at once, keeps the first that completes its
 //! TCP handshake, closes the rest and goes on with the winner.
 //!
 //! ```
@@ -58,7 +58,7 @@
 //! |---|---|---|
 //! | [`connect`](connect()), `tokio_net::connect`, both `TlsConnector`s, in WASI too | 30 s | [`Options::deadline`], `None` for no limit |
 //! | [`HttpConnection`], `HttpsConnection`, `http1::AnyConnection` | 30 s for each connection that they open | the same, and `set_deadline`: the sooner counts |
-//! | `connie-hyper` | 30 s | the same; a time-out of the client around it drops the race |
+//! | `connie-hyper` | 30 s | the same; a timeout of the client around it drops the race |
 //! | `connie-ureq` | 30 s | the same, and the agent's `timeout_connect` and others: the sooner counts |
 //! | `tokio_net::OrderedResolver` | 5 s for its own race | an earlier deadline |
 //! | `connie-async`, `connie-wasi` | 30 s | `Options::deadline` of that crate, `None` for no limit |

@@ -2,7 +2,7 @@
 //! first.
 //!
 //! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a
-//! long time-out before the next. [`connect`] tries all of them at once, keeps the first that completes its
+//! long timeout before the next. [`connect`] tries all of them at once, keeps the first that completes its
 //! TCP handshake, closes the rest and goes on with the winner.
 //!
 //! ```no_run

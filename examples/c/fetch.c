@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Ten seconds to connect, the look-up included. */
+/* Ten seconds to connect, the lookup included. */
 #define CONNECT_MS 10000
 
 static int send_all(int fd, const char *text)

@@ -20,7 +20,7 @@ import connie
 
 
 class Addresses:
-    """What a look-up of the host tells both clients."""
+    """What a lookup of the host tells both clients."""
 
     def __init__(self, host, addresses):
         self.host, self.addresses = host, addresses

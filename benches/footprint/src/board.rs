@@ -153,7 +153,7 @@ struct Sizes {
     stack: u64,
 }
 
-/// What a look-up has of the static RAM.
+/// What a lookup has of the static RAM.
 #[derive(Clone, Copy)]
 struct Names {
     /// The DNS client.
@@ -386,7 +386,7 @@ fn price(page: &mut String, sizes: &[Sizes]) {
 fn names(page: &mut String, sizes: &[Sizes]) {
     let [_, _, Sizes { names: Names { client, storage, buffers }, .. }, ..] = sizes else { return };
     for line in [
-        "\nWhat a look-up of both families takes of the static RAM, in bytes, in the firmware for both. The client (`Dns` of connie-smoltcp) has room for one name of",
+        "\nWhat a lookup of both families takes of the static RAM, in bytes, in the firmware for both. The client (`Dns` of connie-smoltcp) has room for one name of",
         "126 octets with its answers, three name servers, and 128 octets of addresses of each family. Each of its two questions has a UDP socket of smoltcp with room for",
         "an answer of 512 octets.\n",
         "| what | RAM | target |\n|---|--:|--:|",
@@ -451,7 +451,7 @@ fn stack(lab: &Lab, firmware: &Firmware, has: Has) -> Result<u64, String> {
     let twelve: Vec<_> = twelve.iter().map(IpAddr::to_string).collect();
     let mut most = 0;
     // A firmware that does not race tries the first address only, so that its second run ends with a
-    // time-out.
+    // timeout.
     for (addresses, code) in [(alive.to_string(), Some(0)), (twelve.join(","), None)] {
         let own = has.own();
         let line = format!("{own} --max-time 5 --addresses {addresses} http://name.test/page");

@@ -165,7 +165,7 @@ fn sizes() -> Result<Vec<Figure>, String> {
         ),
         figure(
             "text_dns",
-            "`.text` of the DNS client and its look-up, without the program around them",
+            "`.text` of the DNS client and its lookup, without the program around them",
             dns.own.saturating_sub(around.own),
             Some(10_240),
         ),

@@ -20,7 +20,7 @@ use crate::figure::{Figure, Unit};
 const ROUNDS: u64 = 8;
 /// Longer than a program under valgrind takes from its request to its wait for the answer.
 const ANSWER: Duration = Duration::from_millis(30);
-/// A look-up that has sent nothing for so long sends nothing more.
+/// A lookup that has sent nothing for so long sends nothing more.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// `connie` is the release binary, `paths` the program `network_paths`.
@@ -38,7 +38,7 @@ pub fn figures(connie: &Path, paths: &Path) -> Result<Vec<Figure>, String> {
         ),
         figure(
             "look_up_by_dns",
-            "a look-up by `connie_std::dns`, of both families",
+            "a lookup by `connie_std::dns`, of both families",
             median("look_up_by_dns", || look_up(paths)).map(|count| count / ROUNDS)?,
         ),
         figure("connect_over_std", "`connie_std::connect`", connect("connect_over_std")?),

@@ -65,13 +65,16 @@ impl Findings {
             }
             if own.iter().all(|probe| probe.source.is_none()) {
                 let name = if family == "IPv6" { "no_ipv6_here" } else { "no_ipv4_here" };
-                let text = format!(
-                    "This machine has no {family}: there is no route to {}. Clients find that out at once, so it costs no time.",
+                let no_way = format!(
+                    "This machine has no way to {} by {family}: no address of its own that leads there, or no route",
                     listed(&addresses)
                 );
-                match other_works {
-                    true => self.remark(name, addresses, text),
-                    false => self.fault(name, addresses, text),
+                if other_works {
+                    let text = format!("{no_way}. Clients find that out at once, so it costs no time.");
+                    self.remark(name, addresses, text);
+                } else {
+                    let text = format!("{no_way}. Check this machine's network.");
+                    self.fault(name, addresses, text);
                 }
             } else if other_works {
                 let name = if family == "IPv6" { "ipv6_broken" } else { "ipv4_broken" };
@@ -110,14 +113,20 @@ impl Findings {
             );
             self.fault("refused", refused, text);
         }
-        let silent = of(&ProbeError::Silent);
+        // Where the whole family is silent, what to do about that has been said.
+        let (known, silent): (Vec<_>, Vec<_>) =
+            of(&ProbeError::Silent).into_iter().partition(|address| self.mentions(*address));
+        let waited = time(limit);
+        if !known.is_empty() {
+            let text = sentence(&format!("{{who}} give(s) no answer to a SYN for {waited}."), &known);
+            self.fault("silent", known, text);
+        }
         if !silent.is_empty() {
             let (is, them) = verb_and_pronoun(&silent, "is silent", "are silent");
             let text = format!(
-                "{} {is}: no answer to a SYN for {}. The machine is down, a firewall drops what is sent to it, or the \
-                 route is broken.{}",
+                "{} {is}: no answer to a SYN for {waited}. The machine is down, a firewall drops what is sent to it, or \
+                 the route is broken.{}",
                 listed(&silent),
-                time(limit),
                 if has_others {
                     format!(" Until that is repaired, take {them} out of the DNS.")
                 } else {
@@ -149,41 +158,38 @@ impl Findings {
 
     fn tls(&mut self, probes: &[Probe], limit: Duration) {
         let tried = probes.iter().filter_map(|probe| Some((probe, probe.tls.as_ref()?)));
-        let mut plain = Vec::new();
+        let works = tried.clone().any(|(_, step)| step.result.is_ok());
+        let (mut plain, mut groups) = (Vec::new(), Groups(Vec::new()));
         for (probe, step) in tried {
-            let (ip, address) = (probe.address.ip(), vec![probe.address]);
-            match &step.result {
-                Ok(()) => {}
-                Err(_) if probe.is_plain => plain.push(probe.address),
+            let (name, template) = match &step.result {
+                Ok(()) => continue,
+                Err(_) if probe.is_plain => {
+                    plain.push(probe.address);
+                    continue;
+                }
                 Err(ProbeError::NotTls) => {
-                    let text = format!("{ip} does not speak TLS on this port: check the port, or use http.");
-                    self.fault("no_tls", address, text);
+                    let template = "{who} do(es) not speak TLS on this port: check the port, or use http. For a \
+                                    service that is not of the web, give --finish-line tcp.";
+                    ("no_tls", template.to_owned())
                 }
                 Err(ProbeError::Silent) => {
-                    let text = format!(
-                        "{ip} accepts TCP connections, but did not begin TLS within {}: a front end, such as a load \
-                         balancer, accepts them for a back end that is dead or hangs.",
+                    let template = format!(
+                        "{{who}} accept(s) TCP connections, but did not begin TLS within {}: a front end, such as a \
+                         load balancer, accepts them for a back end that is dead or hangs.",
                         time(limit)
                     );
-                    self.fault("front_without_back_end", address, text);
+                    ("front_without_back_end", template)
                 }
                 Err(ProbeError::Closed) => {
-                    let text = format!(
-                        "{ip} accepts TCP connections and closes them before TLS: a front end without a back end, or a \
-                         port for something else."
-                    );
-                    self.fault("front_without_back_end", address, text);
+                    let template = "{who} accept(s) TCP connections and close(s) them before TLS: a front end without \
+                                    a back end, or a port for something else.";
+                    ("front_without_back_end", template.to_owned())
                 }
-                Err(error) => {
-                    let text = format!(
-                        "{ip} fails at TLS: {}. If other addresses work, this one has an old certificate or \
-                         configuration.",
-                        words(error)
-                    );
-                    self.fault("tls_failure", address, text);
-                }
-            }
+                Err(error) => ("tls_failure", tls_failure(words(error), works)),
+            };
+            groups.add(name, probe.address, template);
         }
+        self.faults(groups);
         if !plain.is_empty() {
             let (does, were) = if plain.len() == 1 { ("does", "it was") } else { ("do", "they were") };
             let text = format!(
@@ -195,46 +201,70 @@ impl Findings {
     }
 
     fn responses(&mut self, target: &DoctorTarget, probes: &[Probe], limit: Duration) {
+        let mut groups = Groups(Vec::new());
+        let mut slow = Vec::new();
         for probe in probes {
             let Some(step) = &probe.response else { continue };
-            let (ip, address) = (probe.address.ip(), vec![probe.address]);
-            match (&step.result, &probe.status) {
+            let (name, template) = match (&step.result, &probe.status) {
                 (Ok(()), Some((status, reason))) if probe.is_gateway_error() => {
                     let status_line = format!("{status} {reason}");
-                    let text = format!(
-                        "{ip} answers {}: the front end works, and its back end does not. A client that takes the first \
-                         connection stays with it.",
+                    let template = format!(
+                        "{{who}} answer(s) {}: the front end works, and its back end does not. A client that takes the \
+                         first connection stays with it.",
                         status_line.trim_end()
                     );
-                    self.fault("front_without_back_end", address, text);
+                    ("front_without_back_end", template)
                 }
                 (Ok(()), Some((status @ 500.., _))) => {
-                    let text = format!(
-                        "{ip} answers {status} to HEAD {}: the server has an error.",
+                    let template = format!(
+                        "{{who}} answer(s), but with {status} to HEAD {}: the server runs, and what it runs has an \
+                         error.",
                         target.request_target
                     );
-                    self.fault("server_error", address, text);
+                    ("server_error", template)
                 }
-                (Ok(()), _) => {}
+                (Ok(()), _) => {
+                    slow.extend(Some(probe).filter(|_| step.elapsed > SLOW_ANSWER));
+                    continue;
+                }
                 (Err(ProbeError::Silent), _) => {
-                    let text = format!(
-                        "{ip} accepts the connection and the request, and does not answer within {}: a front end whose \
-                         back end is dead or hangs.",
+                    let template = format!(
+                        "{{who}} accept(s) the connection and the request, and do(es) not answer within {}: a front end \
+                         whose back end is dead or hangs.",
                         time(limit)
                     );
-                    self.fault("front_without_back_end", address, text);
+                    ("front_without_back_end", template)
                 }
                 (Err(ProbeError::Closed), _) => {
-                    let text = format!(
-                        "{ip} accepts the connection and closes it without an answer: a front end without a back end."
-                    );
-                    self.fault("front_without_back_end", address, text);
+                    let template = "{who} accept(s) the connection and close(s) it without an answer: a front end \
+                                    without a back end.";
+                    ("front_without_back_end", template.to_owned())
                 }
                 (Err(error), _) => {
-                    let text = format!("the answer of {ip} could not be understood: {}.", words(error));
-                    self.fault("bad_answer", address, text);
+                    let template = format!(
+                        "{{who}} answer(s) what cannot be understood: {}. Check the port.",
+                        words(error)
+                    );
+                    ("bad_answer", template)
                 }
-            }
+            };
+            groups.add(name, probe.address, template);
+        }
+        self.faults(groups);
+        if let Some(slowest) = slow.iter().filter_map(|probe| Some(probe.response.as_ref()?.elapsed)).max() {
+            let addresses: Vec<_> = slow.iter().map(|probe| probe.address).collect();
+            let up_to = if addresses.len() == 1 { "" } else { " up to" };
+            let template = format!("{{who}} take(s){up_to} {} to answer: the server is slow.", time(slowest));
+            let text = sentence(&template, &addresses);
+            self.remark("slow_answer", addresses, text);
+        }
+    }
+
+    /// A fault for each group.
+    fn faults(&mut self, groups: Groups) {
+        for (name, template, addresses) in groups.0 {
+            let text = sentence(&template, &addresses);
+            self.fault(name, addresses, text);
         }
     }
 
@@ -253,14 +283,16 @@ impl Findings {
             };
             let beside =
                 queries.iter().enumerate().filter(|(other, it)| *other != index && it.asked == query.asked);
-            let (mut records, mut is_reported) = (record_type(query.family), false);
+            let (mut records, mut is_reported, mut elapsed) =
+                (record_type(query.family), false, query.elapsed);
+            let is_slow = |query: &NameQuery| query.answer.is_ok() && query.elapsed > SLOW_ANSWER;
             for (other, it) in beside {
-                if it.answer == query.answer && it.answer.is_err() {
-                    (records, is_reported) = ("AAAA and A", other < index);
+                if it.answer == query.answer && it.answer.is_err() || is_slow(it) && is_slow(query) {
+                    (records, is_reported, elapsed) = ("AAAA and A", other < index, elapsed.max(it.elapsed));
                 }
             }
             match &query.answer {
-                Err(_) if is_reported => {}
+                _ if is_reported => {}
                 Err(error) => {
                     let text = format!(
                         "{who} has no answer for {records} records: {error}. Clients wait for it, or for the next one \
@@ -268,10 +300,10 @@ impl Findings {
                     );
                     self.fault("no_answer_for_name", servers, text);
                 }
-                Ok(_) if query.elapsed > SLOW_ANSWER => {
+                Ok(_) if is_slow(query) => {
                     let text = format!(
                         "{who} takes {} to answer for {records} records: every new connection waits for that.",
-                        time(query.elapsed)
+                        time(elapsed)
                     );
                     self.fault("slow_name_server", servers, text);
                 }
@@ -283,31 +315,73 @@ impl Findings {
 
     /// Name servers that were asked directly, and know different addresses.
     fn disagreement(&mut self, queries: &[NameQuery]) {
+        let (mut records, mut servers) = (Vec::new(), Vec::new());
         for family in [Family::V6, Family::V4] {
             let answers: Vec<_> = queries
                 .iter()
-                .filter(|query| query.family == family && query.asked != QueriedResolver::System)
+                .filter(|query| query.family == family)
                 .filter_map(|query| {
+                    let QueriedResolver::Server(server) = query.asked else { return None };
                     let mut addresses = query.answer.as_ref().ok()?.clone();
                     addresses.sort();
-                    Some((query.asked, addresses))
+                    Some((server, addresses))
                 })
                 .collect();
             let Some(((_, first), others)) = answers.split_first() else { continue };
             if others.iter().any(|(_, addresses)| addresses != first) {
-                let text = format!(
-                    "The name servers know different {} records: one of them may be out of date, or the answers differ \
-                     by region or from query to query.",
-                    record_type(family)
+                records.push(record_type(family));
+                servers.extend(
+                    answers
+                        .iter()
+                        .map(|(server, _)| *server)
+                        .filter(|it| !servers.contains(it))
+                        .collect::<Vec<_>>(),
                 );
-                let servers = answers.iter().filter_map(|(asked, _)| match asked {
-                    QueriedResolver::Server(server) => Some(*server),
-                    QueriedResolver::System => None,
-                });
-                self.remark("name_servers_disagree", servers.collect(), text);
             }
         }
+        if !records.is_empty() {
+            let text = format!(
+                "The name servers know different {} records: one of them may be out of date, or the answers differ by \
+                 region or from query to query.",
+                records.join(" and ")
+            );
+            self.remark("name_servers_disagree", servers, text);
+        }
     }
+}
+
+/// Addresses that are in the same state: the finding, its sentence, and who is.
+struct Groups(Vec<(&'static str, String, Vec<SocketAddr>)>);
+
+impl Groups {
+    fn add(&mut self, name: &'static str, address: SocketAddr, template: String) {
+        match self.0.iter_mut().find(|(other, text, _)| *other == name && *text == template) {
+            Some((_, _, addresses)) => addresses.push(address),
+            None => self.0.push((name, template, vec![address])),
+        }
+    }
+}
+
+/// `template` about these addresses: they stand for `{who}`, and verbs end in `(s)` or `(es)`.
+fn sentence(template: &str, addresses: &[SocketAddr]) -> String {
+    let (s, es) = if addresses.len() == 1 { ("s", "es") } else { ("", "") };
+    template.replace("{who}", &listed(addresses)).replace("(s)", s).replace("(es)", es)
+}
+
+/// What is said of addresses whose TLS fails in this way; `works` is whether that of others does not.
+fn tls_failure(why: &str, works: bool) -> String {
+    let advice = match why {
+        "certificate expired" => " Renew it; if it is new, check this machine's date.",
+        "certificate not issued by a trusted authority" => {
+            " If you trust its authority, name it with --cacert FILE."
+        }
+        "certificate not valid for this name" => {
+            " Connect by a name that it is for, or have this name added."
+        }
+        _ => "",
+    };
+    let others = if works { " Others work: this is a matter of old files or settings there." } else { "" };
+    format!("{{who}} fail(s) at TLS: {why}.{advice}{others}")
 }
 
 /// Whether an answer came, be it a refusal.

@@ -59,9 +59,9 @@ pub fn ask(args: &Doctor, target: &DoctorTarget, limit: Duration) -> (Vec<NameQu
             return (Vec::new(), address.collect());
         }
     }
-    let families = [Family::V6, Family::V4];
-    let resolvers = resolvers(args, limit);
-    let questions = resolvers.iter().flat_map(|it| families.map(|family| (it, family)));
+    // With a client of its own for each question, so that its time is its own, too.
+    let [v6, v4] = [resolvers(args, limit), resolvers(args, limit)];
+    let questions = v6.iter().zip(&v4).flat_map(|(v6, v4)| [(v6, Family::V6), (v4, Family::V4)]);
     let queries: Vec<NameQuery> = std::thread::scope(|scope| {
         let asked: Vec<_> = questions
             .map(|((asked, resolver), family)| {

@@ -31,7 +31,8 @@ impl fmt::Display for TextReport<'_> {
             )?;
         }
         if !waits.is_empty() {
-            writeln!(f, "\nWhat users wait")?;
+            let known = if queries.is_empty() { "" } else { ", once the name is known" };
+            writeln!(f, "\nWhat users wait{known}")?;
             table(f, waits.iter().map(wait_row))?;
         }
         writeln!(f, "\nWhat that means")?;

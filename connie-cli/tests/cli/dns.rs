@@ -10,7 +10,7 @@ use connie_servers::{Authority, DnsAnswer, DnsServer, Live, Nginx, RecordType, T
 use crate::server::Server;
 use crate::support::{Ran, connie};
 
-/// A look-up that nobody answers goes on for eight seconds. What ends sooner has not waited for it.
+/// A lookup that nobody answers goes on for eight seconds. What ends sooner has not waited for it.
 const WITHOUT_WAITING: Duration = Duration::from_secs(4);
 
 /// A name server that knows `name.test` by the address of the web server, which listens at 127.0.0.4.

@@ -161,6 +161,10 @@ fn one_family_that_is_broken() {
         assert_eq!(said(&report, v6(1)), ["ipv6_broken", "silent"]);
         let (eyeballs, _) = wait(&report, "happy_eyeballs");
         assert!((250..2_000).contains(&eyeballs), "{eyeballs}");
+        // What to do about that is said once.
+        let text = |finding: usize| report["findings"][finding]["text"].as_str().unwrap().to_owned();
+        assert!(text(0).contains("repair IPv6 here"), "{}", text(0));
+        assert_eq!(text(1), format!("{} gives no answer to a SYN for 500 ms.", v6(1)));
         // A router says so.
         lab.set(v6(1), Behaviour::unreachable(Unreachable::Network, ms(5)));
         let report = doctor(&["--json", &option, &value, "name.test:80"]).exits(0).json();
@@ -175,6 +179,39 @@ fn one_family_that_is_broken() {
         assert_eq!(said(&report, "2001:db8::1"), ["no_ipv6_here"]);
         assert_eq!(report["findings"][0]["fault"], false);
         assert_eq!(report["addresses"][0]["source"], Value::Null);
+    });
+}
+
+/// One sentence for all addresses that are in the same state.
+#[test]
+fn what_several_addresses_have_is_said_once() {
+    in_namespace(|lab| {
+        let (bad, slow) =
+            (web("500 Oops"), Server::dripping("127.0.0.4:0", "HTTP/1.1 200 OK\r\nX: xxxxxxxx\r\n\r\n", 2));
+        let closing = TlsServer::closing();
+        for (number, behaviour) in [(1, at(&bad)), (2, at(&slow))] {
+            lab.set(v4(number), behaviour);
+        }
+        lab.set(v4(3), leading_to(closing.address()));
+        lab.set(v4(4), leading_to(closing.address()));
+        let all = (1..=4).map(|n| v4(n).to_string()).collect::<Vec<_>>().join(",");
+        let [option, value] = resolve(80, &all);
+        let ran = connie(["doctor", "--connect-timeout", "3", &option, &value, "http://name.test/"]);
+        let text = ran.exits(0).out().split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "10.9.0.3 and 10.9.0.4 accept the connection and close it without an answer:",
+            "10.9.0.1 answers, but with 500 to HEAD /: the server runs,",
+            "10.9.0.2 takes 1.",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+        let [option, value] = resolve(443, &all);
+        let ran = connie(["doctor", "--connect-timeout", "1", &option, &value, "https://name.test/"]);
+        let text = ran.exits(7).out().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            text.contains("10.9.0.3 and 10.9.0.4 accept TCP connections and close them before TLS"),
+            "{text}"
+        );
     });
 }
 
@@ -193,6 +230,8 @@ fn name_servers_that_are_dead_or_disagree() {
     let url = format!("http://name.test:{}/", server.port());
     let report = doctor(&["--json", "--dns-server", &servers, &url]).exits(0).json();
     assert_eq!(findings(&report), ["refused", "no_answer_for_name", "name_servers_disagree"]);
+    let differ = report["findings"][2]["text"].as_str().unwrap();
+    assert!(differ.starts_with("The name servers know different A records:"), "{differ}");
     let silent = &report["findings"][1];
     assert_eq!(silent["addresses"], Value::from(vec![dead.address().to_string()]));
     assert!(silent["text"].as_str().unwrap().contains("no answer for AAAA and A records"), "{silent}");

@@ -9,6 +9,7 @@ mod client_certificate;
 mod connect_to;
 mod deny_private;
 mod dns;
+#[cfg(feature = "doctor")]
 mod doctor;
 mod done_when;
 mod exit_codes;

@@ -172,7 +172,7 @@ fn a_race_that_is_watched_has_a_line_each_time_and_tries_all_addresses() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
     for line in &lines {
-        assert!(line.contains(&format!("Z 127.0.0.4:{} in ", server.port())), "{line}");
+        assert!(line.contains(&format!("Z connected to 127.0.0.4:{} in ", server.port())), "{line}");
         assert!(line.ends_with("; failed: 127.0.0.2 connection refused"), "{line}");
     }
     let json = connie(arguments.iter().chain(&["--json"])).exits(0).out();

@@ -7,7 +7,7 @@
 //!
 //! Each function goes its path that often. What a process does only once is done before, by functions that
 //! are not counted. Nothing here depends on how fast the server is. A connection over the loopback interface
-//! is complete when `connect` returns. A look-up goes on when a byte from standard input has said of each of
+//! is complete when `connect` returns. A lookup goes on when a byte from standard input has said of each of
 //! its two questions that the answer has been sent.
 
 #[cfg(not(target_os = "linux"))]
@@ -100,7 +100,7 @@ mod paths {
         let mut addresses = 0;
         while let Some(event) = lookup.poll(clock.now()) {
             let ResolveEvent::Answered(answer) = black_box(event) else {
-                return Err(io::Error::other("the look-up has failed"));
+                return Err(io::Error::other("the lookup has failed"));
             };
             addresses += answer.addresses.len();
         }
