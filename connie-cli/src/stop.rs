@@ -41,6 +41,16 @@ impl Stop {
 
     /// Waits for this time, or until the end.
     pub fn sleep(&self, time: Duration) {
+        // A component has no other thread that could end it, and nothing to wait with for one.
+        #[cfg(target_os = "wasi")]
+        #[expect(clippy::disallowed_methods, reason = "the pause between two tries")]
+        return std::thread::sleep(time);
+        #[cfg(not(target_os = "wasi"))]
+        self.wait(time);
+    }
+
+    #[cfg(not(target_os = "wasi"))]
+    fn wait(&self, time: Duration) {
         let is_stopped = self.0.is_stopped.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.0.changed.wait_timeout_while(is_stopped, time, |is_stopped| !*is_stopped));
     }

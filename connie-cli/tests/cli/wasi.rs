@@ -57,6 +57,8 @@ fn it_ends_as_the_native_program_does() {
     let weird = answers("220 mail.test ESMTP\r\n", End::Close);
     let cut = answers("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", End::Reset);
     let empty = Server::resetting("127.0.0.23:0");
+    let hangs_up = answers("", End::Close);
+    let hung = hangs_up.url("/");
     let table: &[(u8, &[&str])] = &[
         (1, &["get", "ftp://127.0.0.1/"]),
         (2, &["get", "http://h/", "--report", "json"]),
@@ -75,6 +77,23 @@ fn it_ends_as_the_native_program_does() {
         (8, &["get", &weird.url("/")]),
         (56, &["get", &cut.url("/")]),
         (56, &["get", &empty.url("/")]),
+        // One after the other there, for want of threads.
+        (7, &["get", "-Z", "--parallel-max", "1", &refused, &missing.url("/{a,b}")]),
+        (22, &["get", "-Zf", "--fail-early", "--parallel-max", "1", &missing.url("/{a,b}")]),
+        (
+            52,
+            &[
+                "get",
+                "-sZ",
+                "--retry",
+                "1",
+                "--retry-all-errors",
+                "--retry-delay",
+                "0.1",
+                &hung,
+                &missing.url("/"),
+            ],
+        ),
     ];
     for (code, arguments) in table {
         let Some(here) = same(arguments) else { return };
