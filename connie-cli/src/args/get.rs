@@ -32,7 +32,8 @@ resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 p
 failed, 45 cannot bind as --interface and the like ask, 47 too many redirects, 52 empty reply,
 55 send failure, 56 receive failure or a proxy that refuses, 58 unusable client certificate,
 60 bad certificate, 61 bad compression, 65 data that cannot be sent again, 77 unusable CA
-certificates, 97 no connection through a SOCKS5 proxy. Of several URLs the last one counts.";
+certificates, 97 no connection through a SOCKS5 proxy. Of several URLs the last one counts, with -Z
+the last one to fail.";
 
 /// `connie get`.
 #[derive(Debug, Args)]
