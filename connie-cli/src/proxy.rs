@@ -5,6 +5,7 @@ mod listeners;
 mod signals;
 mod users;
 
+use std::future::pending;
 use std::time::Duration;
 
 use connie_proxy::{OpenProxy, Partition, Proxy, ProxyConfig, ProxyLimits};
@@ -36,8 +37,10 @@ pub fn run(args: &ProxyArgs) -> Result<(), Error> {
     runtime.block_on(serve(args, config, memory))
 }
 
-async fn serve(args: &ProxyArgs, config: ProxyConfig, memory: Option<Memory>) -> Result<(), Error> {
+async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>) -> Result<(), Error> {
     let listeners = listeners::open(&args.listen)?;
+    let status = args.status.map(listeners::open_status).transpose()?;
+    config.out_of_bounds = status.iter().filter_map(|status| status.local_addr().ok()).collect();
     let mut signals = Signals::new().map_err(|error| not_started(&error))?;
     let proxy = Proxy::new(config, listeners).map_err(|error| match open_proxy(&error) {
         Some(open) => Error::usage(format!("{open}: --allow CIDR, --user NAME:PASSWORD")),
@@ -46,6 +49,18 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig, memory: Option<Memory>) ->
     for address in proxy.addresses() {
         print(format_args!("listening on {address}\n"))?;
     }
+    for address in status.iter().filter_map(|status| status.local_addr().ok()) {
+        print(format_args!("status on http://{address}/\n"))?;
+    }
+    let view = proxy.view();
+    let showing = async {
+        match status {
+            // It listens on loopback, as was looked at.
+            Some(status) => drop(view.show(status).await),
+            None => {}
+        }
+        pending::<()>().await;
+    };
     let mut tick = interval(SAVE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first one comes at once.
@@ -65,7 +80,10 @@ async fn serve(args: &ProxyArgs, config: ProxyConfig, memory: Option<Memory>) ->
             }
         }
     };
-    proxy.serve(stop).await;
+    tokio::select! {
+        () = proxy.serve(stop) => {}
+        () = showing => {}
+    }
     save(args, memory.as_ref())
 }
 
@@ -105,6 +123,7 @@ fn config(args: &ProxyArgs, memory: Option<Memory>) -> Result<ProxyConfig, Error
     config.allow = args.allow.clone();
     config.users = users::read(&args.user, args.user_file.as_deref())?;
     config.via = args.via;
+    config.private = args.private;
     config.partition = match args.partition {
         PartitionName::All => Partition::Shared,
         PartitionName::User => Partition::ByUser,

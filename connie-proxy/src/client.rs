@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::forward::{Forwarded, forward};
 use crate::handshake::{Wanted, read_wanted};
 use crate::protocol::Protocol;
+use crate::race_log::RaceLog;
 use crate::refusal::Refusal;
 use crate::relay::{Moved, RelayEnd, relay, unless_silent};
 use crate::reply;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     /// Where the proxy itself listens.
     pub(crate) own: Vec<SocketAddr>,
     pub(crate) counters: Counters,
+    pub(crate) races: RaceLog,
 }
 
 /// Serves one client, which has come to this port. Where the proxy is `busy` it is only told so.
@@ -79,12 +81,21 @@ async fn connect(
         raced = race => raced,
         () = lost(client) => return None,
     };
+    let name = (!shared.config.private).then_some((&*wanted.host, wanted.port));
     Some(match raced {
-        Ok(server) if is_own(shared, &server) => {
-            Err((Refusal::Loop, format!("{} port {} is this proxy", wanted.host, wanted.port)))
+        Ok(server) => {
+            shared.races.note(name, Ok(server.report()));
+            if is_own(shared, &server) {
+                Err((Refusal::Loop, format!("{} port {} is this proxy", wanted.host, wanted.port)))
+            } else {
+                Ok(server)
+            }
         }
-        Ok(server) => Ok(server),
-        Err(error) => Err((Refusal::of(&error), error.to_string())),
+        Err(error) => {
+            let refusal = Refusal::of(&error);
+            shared.races.note(name, Err((&error, refusal)));
+            Err((refusal, error.to_string()))
+        }
     })
 }
 
@@ -117,7 +128,7 @@ async fn lost(client: &TcpStream) {
 fn is_own(shared: &Shared, server: &TcpStream) -> bool {
     let Ok(peer) = server.peer_addr() else { return false };
     let ip = peer.ip().to_canonical();
-    shared.own.iter().any(|own| {
+    shared.own.iter().chain(&shared.config.out_of_bounds).any(|own| {
         let own_ip = own.ip().to_canonical();
         own.port() == peer.port() && (own_ip == ip || (own_ip.is_unspecified() && is_of_this_machine(ip)))
     })

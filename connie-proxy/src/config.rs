@@ -30,6 +30,10 @@ pub struct ProxyConfig {
     pub partition: Partition,
     /// How much, and how long.
     pub limits: ProxyLimits,
+    /// Where it does not connect to, beside where it listens: its status.
+    pub out_of_bounds: Vec<SocketAddr>,
+    /// Whether the names of hosts are left out of what is shown of its races.
+    pub private: bool,
     /// Whether requests of HTTP that are passed on, and their answers, name the proxy in a Via field. RFC
     /// 9110 section 7.6.3 asks for that; many servers compress nothing for such requests. Default: no.
     pub via: bool,
@@ -104,6 +108,8 @@ impl ProxyConfig {
             users: Vec::new(),
             partition: Partition::default(),
             limits: ProxyLimits::default(),
+            out_of_bounds: Vec::new(),
+            private: false,
             via: false,
         }
     }

@@ -69,13 +69,27 @@ impl Counters {
     }
 }
 
+impl ProxyCounts {
+    /// Those that are one number, each with its name.
+    pub(crate) fn numbers(&self) -> [(&'static str, u64); 6] {
+        [
+            ("accepted", self.accepted),
+            ("turned_away", self.turned_away),
+            ("open", self.open),
+            ("connected", self.connected),
+            ("sent", self.sent),
+            ("received", self.received),
+        ]
+    }
+}
+
 /// What a proxy has done since it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyCounts {
     /// Clients that were served or refused.
     pub accepted: u64,
-    /// Clients that may not use it, and were closed at once.
+    /// Clients that may not use it, or were far too many, and were closed at once.
     pub turned_away: u64,
     /// Clients that are there now.
     pub open: u64,

@@ -30,14 +30,17 @@ mod forward;
 mod handshake;
 mod http_request;
 mod protocol;
+mod race_log;
 mod refusal;
 mod relay;
 mod reply;
 mod server;
 mod socks5;
+mod status;
 
 pub use config::{Credentials, OpenProxy, Partition, ProxyConfig, ProxyLimits};
 pub use counters::ProxyCounts;
+pub use race_log::FamilyCounts;
 pub use refusal::Refusal;
 pub use server::{Proxy, ProxyView};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use connie_std::Memory;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::{Shared, serve};
 use crate::config::ProxyConfig;
 use crate::counters::{Counters, ProxyCounts};
+use crate::race_log::{FamilyCounts, PastRace, RaceLog};
 
 /// How many clients beyond those that it serves are told at once that it is busy. Others are closed.
 const TOLD_AT_ONCE: usize = 64;
@@ -51,6 +53,20 @@ impl ProxyView {
     pub fn counts(&self) -> ProxyCounts {
         self.0.counters.snapshot()
     }
+
+    /// What came of attempts on addresses of IPv4, and of IPv6.
+    #[must_use]
+    pub fn families(&self) -> [FamilyCounts; 2] {
+        self.0.races.families()
+    }
+
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.0.config.options.memory.as_ref()
+    }
+
+    pub(crate) fn races(&self) -> Vec<PastRace> {
+        self.0.races.races()
+    }
 }
 
 impl Proxy {
@@ -65,7 +81,8 @@ impl Proxy {
         for address in &own {
             config.check(*address).map_err(|open| io::Error::new(io::ErrorKind::PermissionDenied, open))?;
         }
-        let shared = Arc::new(Shared { config, own, counters: Counters::default() });
+        let shared =
+            Arc::new(Shared { config, own, counters: Counters::default(), races: RaceLog::default() });
         Ok(Proxy { shared, listeners })
     }
 

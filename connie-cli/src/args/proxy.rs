@@ -79,6 +79,12 @@ pub struct ProxyArgs {
     /// How long connections may go on after SIGTERM [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(0, 86_400))]
     pub stop_timeout: Option<u32>,
+    /// Show what it does here, for programs on this machine: /status.json and, for Prometheus, /metrics
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub status: Option<SocketAddr>,
+    /// Leave the names of hosts out of the status
+    #[arg(long)]
+    pub private: bool,
     /// Name the proxy in a Via field of plain HTTP requests and answers; many servers compress nothing then
     #[arg(long)]
     pub via: bool,

@@ -14,19 +14,28 @@ const DEFAULT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 1080);
 /// Opens them. Where none is named those of `LISTEN_FDS` are taken (systemd's socket activation).
 pub fn open(named: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
     if !named.is_empty() {
-        return named.iter().map(|address| bind(*address)).collect();
+        return named.iter().map(|address| bind(*address, "--listen")).collect();
     }
     let handed = handed_over().map_err(|error| {
         let line = format!("what LISTEN_FDS hands over is no socket that listens: {}", reason(&error));
         Error::new(exit_code::CONNECT, line)
     })?;
-    if handed.is_empty() { Ok(vec![bind(DEFAULT.into())?]) } else { Ok(handed) }
+    if handed.is_empty() { Ok(vec![bind(DEFAULT.into(), "--listen")?]) } else { Ok(handed) }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+/// Opens that of the status.
+pub fn open_status(address: SocketAddr) -> Result<TcpListener, Error> {
+    if !address.ip().to_canonical().is_loopback() {
+        let line = format!("{address} is not on this machine alone: give --status a loopback address");
+        return Err(Error::usage(line));
+    }
+    bind(address, "--status")
+}
+
+fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Error> {
     let opened = std::net::TcpListener::bind(address).and_then(of_std);
     opened.map_err(|error| {
-        let line = format!("could not listen on {address}: {}; choose another with --listen", reason(&error));
+        let line = format!("could not listen on {address}: {}; choose another with {option}", reason(&error));
         Error::new(exit_code::CONNECT, line)
     })
 }

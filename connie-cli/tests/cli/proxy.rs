@@ -128,6 +128,24 @@ fn it_is_no_open_proxy_by_accident() {
     std::fs::remove_file(file).unwrap();
 }
 
+#[test]
+fn it_shows_what_it_does_and_does_not_connect_there() {
+    let site = site();
+    let (request, resolve) = get(&site);
+    let mut proxy = Running::start(&["--allow-private", "--resolve", &resolve, "--status", "127.0.0.1:0"]);
+    let mut line = String::new();
+    proxy.stdout.read_line(&mut line).unwrap();
+    let url = line.trim().strip_prefix("status on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+    proxy.ask(&request);
+    let shown = connie(["get", &format!("{url}status.json")]);
+    assert_eq!(shown.exits(0).json()["races"][0]["race"]["host"], "name.test");
+    // A page that goes through the proxy must not see it.
+    let by = format!("http://{}", proxy.address);
+    connie(["get", "-f", "-x", &by, "--noproxy", "", &url]).exits(22).says("502");
+    assert_eq!(proxy.stop().0, Some(0));
+    connie(["proxy", "--listen", "127.0.0.1:0", "--status", "0.0.0.0:0"]).exits(2).says("loopback address");
+}
+
 impl Running {
     fn memory(file: &str, resolve: &str) -> Self {
         Self::start(&["--allow-private", "--resolve", resolve, "--memory", file])

@@ -7,5 +7,6 @@ mod http;
 mod login;
 mod relaying;
 mod socks5;
+mod status;
 mod stopping;
 mod support;

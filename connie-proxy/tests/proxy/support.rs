@@ -18,7 +18,6 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// A proxy that ends with it.
 pub struct Running {
     pub address: SocketAddr,
-    #[allow(dead_code, reason = "only the soak looks at it")]
     pub view: ProxyView,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,

@@ -82,6 +82,7 @@ const PARTS: &[(&str, &[Folder])] = &[
                 Errors,
                 After("http_request.rs", "Display for HttpFault "),
                 Functions("client.rs", &["Refusal::"]),
+                Functions("status/mod.rs", &["PermissionDenied"]),
             ],
         )],
     ),
@@ -130,6 +131,7 @@ const OTHERS: &[&str] = &[
     "Enter {of} password for user '{login}': ",
     "{host} port {port}",
     "listening on {address}\\n",
+    "status on http://{address}/\\n",
     "the interface",
 ];
 

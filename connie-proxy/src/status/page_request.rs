@@ -1,0 +1,105 @@
+//! Which requests for the status are answered: those that a program on this machine makes on purpose.
+
+use std::net::{IpAddr, SocketAddr};
+
+use connie_http::parts::ReceivedRequest;
+
+use crate::authority::host_and_port;
+
+/// A request for a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PageRequest {
+    /// The page of this path, with a body unless the method is HEAD.
+    Page { path: String, with_body: bool },
+    /// One that is refused with this status.
+    Refused(u16),
+}
+
+/// Reads the request that `bytes` begin with; `None` where its head is not complete. The status is shown at
+/// `own`.
+///
+/// A page of another site may have its name lead to this machine (DNS rebinding): the Host field has that name
+/// then. Or it has the browser ask here: it says so in Origin, and in Sec-Fetch-Site.
+pub(super) fn read_page_request(bytes: &mut [u8], own: SocketAddr) -> Option<PageRequest> {
+    let request = match ReceivedRequest::parse(bytes) {
+        Ok(request) => request?,
+        Err(_) => return Some(PageRequest::Refused(400)),
+    };
+    let text = |name: &str| request.header(name).map(|value| std::str::from_utf8(value).unwrap_or("?"));
+    let is_ours = text("host").is_some_and(|host| names_own(host, own));
+    let is_same = |origin: &str| origin.strip_prefix("http://").is_some_and(|host| names_own(host, own));
+    let is_asked_here = text("origin").is_none_or(is_same)
+        && text("sec-fetch-site").is_none_or(|site| matches!(site, "none" | "same-origin"));
+    if !is_ours || !is_asked_here {
+        return Some(PageRequest::Refused(403));
+    }
+    let with_body = match request.method() {
+        "GET" => true,
+        "HEAD" => false,
+        _ => return Some(PageRequest::Refused(405)),
+    };
+    let path = request.target().split('?').next().unwrap_or_default().to_owned();
+    Some(PageRequest::Page { path, with_body })
+}
+
+/// Whether a host and port are this machine's, by address or as `localhost`, and the port is the right one.
+fn names_own(text: &str, own: SocketAddr) -> bool {
+    let Some((host, port)) = host_and_port(text, Some(80)) else { return false };
+    let is_here = host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical() == own.ip().to_canonical());
+    port == own.port() && (is_here || host.eq_ignore_ascii_case("localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &str) -> Option<PageRequest> {
+        read_page_request(&mut raw.as_bytes().to_vec(), "127.0.0.1:1081".parse().unwrap())
+    }
+
+    #[test]
+    fn programs_on_this_machine_are_answered() {
+        for host in ["127.0.0.1:1081", "localhost:1081", "LOCALHOST:1081", "[::ffff:127.0.0.1]:1081"] {
+            let page = |with_body| Some(PageRequest::Page { path: "/metrics".to_owned(), with_body });
+            assert_eq!(
+                read(&format!("GET /metrics?x HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+                page(true),
+                "{host}"
+            );
+            let fields = format!("Origin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n");
+            assert_eq!(read(&format!("HEAD /metrics HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")), page(false));
+        }
+        assert_eq!(read("GET / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\n"), None);
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_not() {
+        let refused = Some(PageRequest::Refused(403));
+        for host in [
+            "evil.test:1081",
+            "127.0.0.1",
+            "127.0.0.1:1080",
+            "127.0.0.1.evil.test:1081",
+            "localhost.evil.test:1081",
+            "",
+            "u@localhost:1081",
+        ] {
+            assert_eq!(read(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), refused, "{host}");
+        }
+        for field in [
+            "Origin: http://evil.test",
+            "Origin: null",
+            "Origin: https://127.0.0.1:1081",
+            "Origin: http://127.0.0.1:1080",
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Site: same-site",
+            "Origin: \u{ff}",
+        ] {
+            let raw = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\n{field}\r\n\r\n");
+            assert_eq!(read(&raw), refused, "{field}");
+        }
+        assert_eq!(read("GET / HTTP/1.0\r\n\r\n"), refused);
+        assert_eq!(read("POST / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\n\r\n"), Some(PageRequest::Refused(405)));
+        assert_eq!(read("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Some(PageRequest::Refused(400)));
+    }
+}
