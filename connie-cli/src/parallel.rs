@@ -18,8 +18,8 @@ use crate::transfer::TransferIo;
 use crate::urls::Wanted;
 use crate::verbose::Log;
 
-/// The stack of a thread. A transfer needs between 128 and 192 KiB of it where the compiler does not optimize,
-/// TLS, codings and a lookup included; its buffers are not there.
+/// The stack of a thread. A transfer needs between 128 and 192 KiB of it where the compiler does not
+/// optimize, TLS, codings and a lookup included; its buffers are not there.
 const STACK: usize = 512 * 1024;
 
 /// How many descriptors a transfer may have: its connection, an attempt of its race, and the files that it

@@ -58,8 +58,8 @@ impl StdoutQueue {
         self.0.changed.notify_all();
     }
 
-    /// Waits until stdout is free and it is this one's turn. `left` says how long it may take: for ever, where
-    /// that is `None`, which nothing but the end of the others ends.
+    /// Waits until stdout is free and it is this one's turn. `left` says how long it may take: for ever,
+    /// where that is `None`, which nothing but the end of the others ends.
     fn take(&self, left: Option<&dyn Fn() -> Option<Duration>>) -> io::Result<()> {
         let mut state = self.lock();
         let ticket = state.next_ticket;

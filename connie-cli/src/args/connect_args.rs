@@ -159,8 +159,8 @@ impl ConnectArgs {
         Ok(())
     }
 
-    /// What the connections of the run have learnt, whether or not they go by it. It is made at the first call,
-    /// for which a small stack has no room.
+    /// What the connections of the run have learnt, whether or not they go by it. It is made at the first
+    /// call, for which a small stack has no room.
     pub fn learnt(&self) -> &Memory {
         self.learnt.get_or_init(Memory::new)
     }

@@ -232,7 +232,8 @@ pub struct Get {
     /// Accepted for compatibility with curl: TLS 1.2 is the oldest that is spoken
     #[arg(long = "tlsv1.2", aliases = ["tlsv1", "tlsv1.0", "tlsv1.1"], hide = true)]
     pub tlsv1_2: bool,
-    /// Fetch several URLs at a time: what one prints on stdout stands together, in the order in which they end
+    /// Fetch several URLs at a time: what one prints on stdout stands together, in the order in which they
+    /// end
     #[arg(short = 'Z', long)]
     pub parallel: bool,
     /// How many of -Z are fetched at a time, up to 300; their races share --max-in-flight, and one memory
