@@ -148,7 +148,7 @@ fuzz() {
         [ -n "$listing" ] || printf 'NOT FUZZED: needs cargo install cargo-fuzz and rustup toolchain install nightly\n' >&2
         [ -n "$listing" ] || return 0
     fi
-    for target in chunked connect connection dns_client dns_lookups memory memory_bytes race response_head url; do
+    for target in chunked connect connection dns_client dns_lookups memory memory_bytes proxy_request proxy_socks5 race response_head url; do
         mkdir -p "$found/$target"
         step "fuzz $target for ${FUZZ_SECONDS:-10} s" cargo +nightly fuzz run --sanitizer none "$target" \
             "$found/$target" "fuzz/corpus/$target" -- -max_total_time="${FUZZ_SECONDS:-10}" -dict=fuzz/http.dict \

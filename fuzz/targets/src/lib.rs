@@ -14,6 +14,8 @@ mod exchange;
 mod looks;
 mod memory;
 mod peer;
+mod proxy_request;
+mod proxy_socks5;
 mod race;
 mod response_head;
 mod sent;
@@ -26,6 +28,8 @@ pub use connection::connection;
 pub use decoded::decoded;
 pub use dns_client::{dns_client, dns_lookups};
 pub use memory::{memory, memory_bytes};
+pub use proxy_request::proxy_request;
+pub use proxy_socks5::proxy_socks5;
 pub use race::race;
 pub use response_head::response_head;
 pub use url::url;
@@ -34,7 +38,7 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("chunked", chunked),
     ("connect", connect),
     ("connection", connection),
@@ -42,6 +46,8 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("dns_lookups", dns_lookups),
     ("memory", memory),
     ("memory_bytes", memory_bytes),
+    ("proxy_request", proxy_request),
+    ("proxy_socks5", proxy_socks5),
     ("race", race),
     ("response_head", response_head),
     ("url", url),

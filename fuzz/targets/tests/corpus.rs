@@ -68,6 +68,16 @@ fn memory_bytes() {
 }
 
 #[test]
+fn proxy_request() {
+    replay("proxy_request");
+}
+
+#[test]
+fn proxy_socks5() {
+    replay("proxy_socks5");
+}
+
+#[test]
 fn race() {
     replay("race");
 }
