@@ -189,9 +189,14 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     /// label of an IPv6 address makes no difference. If the servers have changed, open questions start again
     /// and the cache is emptied.
     pub fn set_servers(&mut self, servers: &[SocketAddr], now: Instant) {
-        if !self.servers.set(servers) {
-            return;
+        if self.servers.set(servers) {
+            self.begin_anew(now);
         }
+    }
+
+    /// For a program that sends from another address than it did: what is asked is asked anew, since answers
+    /// go to the old one, and what was kept is forgotten.
+    pub fn begin_anew(&mut self, now: Instant) {
         let DnsClient { servers, seed, serial, entries, .. } = self;
         for entry in entries {
             entry.forget(now);

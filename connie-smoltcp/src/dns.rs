@@ -31,6 +31,10 @@ const DOMAIN: u16 = 53;
 /// a refusal. What is truncated is used as far as it fits, since there is no TCP here. Answers are kept for
 /// their time to live, up to [`DnsConfig::longest_ttl`].
 ///
+/// Where this machine comes to another address while a question is under way, it is asked anew from there;
+/// and where the servers are those that the lease names (see `Lease::dns_servers`), of those that the new one
+/// names.
+///
 /// The numbers are capacities; the defaults are enough for one connect at a time.
 ///
 /// | number | what there is room for | default |
@@ -81,6 +85,11 @@ pub(crate) struct DnsState<const NAMES: usize, const SERVERS: usize, const NAME:
     sockets: Vec<QuerySocket, MOST_SOCKETS>,
     /// The stack that they belong to.
     stack: usize,
+    /// What the stack's [`Sources`](crate::sources::Sources) said last.
+    changes: u8,
+    /// Whether the servers are those that the DHCP server has named.
+    #[cfg(feature = "dhcpv4")]
+    are_leased: bool,
 }
 
 /// A socket, and whose it is.
@@ -154,7 +163,16 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         let settings = DnsConfig { transport: DnsTransport::Udp, largest_datagram: RX as u16, ..*settings };
         let mut client = DnsClient::new(settings, stack.random());
         client.set_servers(&usable_servers::<SERVERS>(&stack.interface, servers), stack.now());
-        Ok(Dns { inner: RefCell::new(DnsState { client, sockets, stack: stack.identity }) })
+        Ok(Dns {
+            inner: RefCell::new(DnsState {
+                client,
+                sockets,
+                stack: stack.identity,
+                changes: stack.sources.changes(),
+                #[cfg(feature = "dhcpv4")]
+                are_leased: are_leased(stack, servers),
+            }),
+        })
     }
 
     /// Asks other servers from now on. Where they are others than before, what is asked is asked anew, and
@@ -164,11 +182,24 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         servers: &[IpAddr],
     ) {
-        let servers = usable_servers::<SERVERS>(&stack.interface, servers);
+        let usable = usable_servers::<SERVERS>(&stack.interface, servers);
         if let Ok(mut inner) = self.inner.try_borrow_mut() {
-            inner.client.set_servers(&servers, stack.now());
+            inner.client.set_servers(&usable, stack.now());
+            #[cfg(feature = "dhcpv4")]
+            {
+                inner.are_leased = are_leased(stack, servers);
+            }
         }
     }
+}
+
+/// Whether these are the servers of the stack's lease.
+#[cfg(feature = "dhcpv4")]
+fn are_leased<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
+    stack: &Stack<'_, D, B, TCP, UDP>,
+    servers: &[IpAddr],
+) -> bool {
+    !servers.is_empty() && servers == stack.dhcp.servers()
 }
 
 /// The addresses of those to whom something may be sent, of a family that is built in.
@@ -213,6 +244,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     ) -> Option<Instant> {
         let now = stack.now();
         self.take_in(stack, now);
+        self.follow_source(stack, now);
         // Before others are opened.
         self.close_unused(stack);
         let mut buffer = [0; LARGEST_QUERY];
@@ -229,6 +261,24 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         };
         self.close_unused(stack);
         wake
+    }
+
+    /// Where this machine sends from another address than it did, what is asked is asked anew: of the servers
+    /// of the new lease, where those of the old one were asked.
+    fn follow_source<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
+        &mut self,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+        now: Instant,
+    ) {
+        let changes = stack.sources.changes();
+        if core::mem::replace(&mut self.changes, changes) == changes {
+            return;
+        }
+        #[cfg(feature = "dhcpv4")]
+        if self.are_leased && !stack.dhcp.servers().is_empty() {
+            self.client.set_servers(&usable_servers::<SERVERS>(&stack.interface, stack.dhcp.servers()), now);
+        }
+        self.client.begin_anew(now);
     }
 
     fn take_in<D: Device, B: Platform, const TCP: usize, const UDP: usize>(

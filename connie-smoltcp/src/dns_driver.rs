@@ -115,6 +115,8 @@ pub struct DnsDriver<
     port: u16,
     asked: OpenQueries,
     memory: M,
+    /// What the stack's [`Sources`](crate::sources::Sources) said last.
+    changes: u8,
 }
 
 /// What is asked, in the order of [`Query::ALL`].
@@ -303,7 +305,7 @@ impl<
         // Last, and in its place: it is large.
         let mut driver = ConnectDriver::begin(start, config, facts, stack.now());
         driver.plan_by(&memory, stack.now());
-        Ok(DnsDriver { driver, dns, port, asked, memory })
+        Ok(DnsDriver { driver, dns, port, asked, memory, changes: stack.sources.changes() })
     }
 
     /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's
@@ -383,6 +385,11 @@ impl<
     // As above.
     #[inline(never)]
     fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
+        let changes = stack.sources.changes();
+        if core::mem::replace(&mut self.changes, changes) != changes {
+            self.memory.move_to(&stack.network());
+            self.driver.plan_by(&self.memory, stack.now());
+        }
         // Nobody else has it.
         let mut inner = self.dns.inner.try_borrow_mut().ok()?;
         let is_ours = inner.belongs_to(stack);

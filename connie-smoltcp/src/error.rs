@@ -17,6 +17,9 @@ pub enum StackError {
     /// The address cannot be reached: it cannot be connected to, the interface has no address of its family
     /// or no route, or a router said so.
     Unreachable,
+    /// The address that it was sent from, or the router that it went by, is no longer this machine's: another
+    /// has taken its place, and what starts now goes from there.
+    SourceGone,
     /// Nothing answered within [`Stack::set_connect_timeout`](crate::Stack::set_connect_timeout).
     TimedOut,
     /// The connection was reset, by the peer or because the peer fell silent with data under way: smoltcp
@@ -40,6 +43,7 @@ impl StackError {
             StackError::OutOfSockets => AttemptErrorKind::OutOfSockets,
             StackError::Refused => AttemptErrorKind::Refused,
             StackError::Unreachable => AttemptErrorKind::Unreachable,
+            StackError::SourceGone => AttemptErrorKind::SourceGone,
             StackError::TimedOut => AttemptErrorKind::TimedOut,
             StackError::Reset => AttemptErrorKind::Reset,
             StackError::NotConnected
@@ -56,6 +60,7 @@ impl fmt::Display for StackError {
             StackError::OutOfSockets => "no socket left: close one, or give the stack more",
             StackError::Refused => "connection refused",
             StackError::Unreachable => "unreachable",
+            StackError::SourceGone => "this machine's address has changed",
             StackError::TimedOut => "timed out",
             StackError::Reset => "connection reset",
             StackError::NotConnected => "not connected",

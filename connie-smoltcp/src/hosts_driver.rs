@@ -65,6 +65,8 @@ pub struct HostsDriver<
     /// Of each host its port, and what is asked. The prefix of a NAT64 is asked for with the first.
     asked: HostQueries<HOSTS>,
     memory: M,
+    /// What the stack's [`Sources`](crate::sources::Sources) said last.
+    changes: u8,
 }
 
 type HostQueries<const HOSTS: usize> = Vec<(u16, OpenQueries), HOSTS>;
@@ -224,7 +226,8 @@ impl<
         let known = begun.known();
         // In its place: it is large.
         let driver = ConnectDriver::begin(begun.start(&known), config, &facts, stack.now());
-        let mut all = HostsDriver { driver, dns, hosts: begun, asked, memory };
+        let mut all =
+            HostsDriver { driver, dns, hosts: begun, asked, memory, changes: stack.sources.changes() };
         all.pass_news(stack.now());
         Ok(all)
     }
@@ -346,6 +349,11 @@ impl<
     /// Serves the DNS client, and takes its answers. When it is to be served again.
     #[inline(never)]
     fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
+        let changes = stack.sources.changes();
+        if core::mem::replace(&mut self.changes, changes) != changes {
+            self.memory.move_to(&stack.network());
+            self.driver.plan_by(&self.memory, stack.now());
+        }
         // Nobody else has it.
         let mut inner = self.dns.inner.try_borrow_mut().ok()?;
         let is_ours = inner.belongs_to(stack);

@@ -186,6 +186,7 @@ mod ports;
 #[cfg(feature = "slaac")]
 mod slaac;
 mod slot;
+mod sources;
 mod stack;
 mod tap;
 mod tcp;

@@ -101,6 +101,14 @@ fn route(interface: &mut Interface, remote: IpAddress, now: smoltcp::time::Insta
     router
 }
 
+/// Whether a route leads by this router.
+pub(crate) fn is_router(interface: &mut Interface, router: IpAddress) -> bool {
+    let mut is_one = false;
+    // As above.
+    interface.routes_mut().update(|routes| is_one = routes.iter().any(|route| route.via_router == router));
+    is_one
+}
+
 fn is_subnet_broadcast(interface: &Interface, remote: IpAddress) -> bool {
     interface.ip_addrs().iter().any(|network| match network {
         #[cfg(feature = "ipv4")]

@@ -5,10 +5,10 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use connie_core::Instant;
 use connie_core::connect::{Facts, Routes};
 use connie_core::memory::Network;
 use connie_core::resolution::selection::Route;
+use connie_core::{Family, Instant};
 use smoltcp::iface::{
     Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet, SocketStorage,
 };
@@ -23,6 +23,7 @@ use crate::ports::Ports;
 #[cfg(feature = "slaac")]
 use crate::slaac;
 use crate::slot::{TcpBuffers, TcpSlot, UdpSlot};
+use crate::sources::Sources;
 use crate::tap::{Seen, Tap, TappedDevice};
 
 /// The most frames that one [`Stack::poll`] takes in: a flood must not keep a race from its timers.
@@ -54,6 +55,14 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// - **A connection that is closed** goes on delivering what was sent to it, in the background. When no other
 ///   socket is free, the one that was closed first is reset and given away.
 ///
+/// # Addresses that change
+///
+/// An attempt whose address is taken away, or whose router is, comes to nothing: when there is another, it
+/// fails as [`StackError::SourceGone`](crate::StackError::SourceGone), at which a race begins its family anew
+/// from there. Until there is one it waits, and so do those that begin meanwhile, for 10 s: then the address
+/// is unreachable. A connection fails likewise when its address is taken away; that of its router it
+/// outlives. Nothing is sent from an address that is no longer ours.
+///
 /// # Errors
 ///
 /// smoltcp says "closed" to every failure. The stack tells them apart: an attempt that ended before its
@@ -80,6 +89,9 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     #[cfg(feature = "dns")]
     pub(crate) undelivered: crate::undelivered::Undelivered,
     seen: Seen,
+    pub(crate) sources: Sources,
+    #[cfg(feature = "dhcpv4")]
+    pub(crate) dhcp: crate::dhcp::DhcpState,
     /// Whether something was asked of smoltcp since it was last served.
     pub(crate) has_work: bool,
     pub(crate) connect_timeout: Duration,
@@ -179,6 +191,9 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
             #[cfg(feature = "dns")]
             undelivered: crate::undelivered::Undelivered::default(),
             seen: Seen::default(),
+            sources: Sources::default(),
+            #[cfg(feature = "dhcpv4")]
+            dhcp: crate::dhcp::DhcpState::default(),
             has_work: true,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
         }
@@ -265,14 +280,18 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         self.now
     }
 
-    /// Serves the interface: takes in what was received, sends what is due, and asks for the neighbours that
-    /// connection attempts wait for. Whether something was received.
+    /// Serves the interface: takes in what was received, puts into effect what routers and a DHCP server have
+    /// said, sends what is due, and asks for the neighbours that connection attempts wait for. Whether
+    /// something was received.
     ///
     /// Never waits, and takes no more than 64 frames at once.
     pub fn poll(&mut self) -> bool {
         let now = self.now();
         self.seen.refused.set(false);
         let frames = self.take_in(now);
+        #[cfg(feature = "dhcpv4")]
+        self.serve_dhcp();
+        self.note_sources(now);
         let unsent = self.send_due(now);
         self.has_work = frames == FRAMES_AT_ONCE || unsent;
         #[cfg(feature = "ethernet")]
@@ -356,7 +375,10 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         };
         #[cfg(feature = "ethernet")]
         let interface = address::sooner(self.asks_at(now), interface);
-        interface
+        // Who waits for another address waits no longer then.
+        [Family::V6, Family::V4].into_iter().fold(interface, |soonest, family| {
+            address::sooner(soonest, self.sources.awaited_until(family).filter(|until| *until > now))
+        })
     }
 
     /// When smoltcp wants to be served.
@@ -370,6 +392,28 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             return address::sooner(sockets.map(address::from_smoltcp), Some(routers));
         }
         self.interface.poll_at(time, &self.sockets).map(address::from_smoltcp)
+    }
+
+    /// Takes note of what this machine sends from.
+    #[inline(never)]
+    fn note_sources(&mut self, now: Instant) {
+        let Network { v4, v6, .. } = self.network();
+        #[cfg(feature = "ethernet")]
+        let before = self.sources.changes();
+        let routes = self.interface.routes();
+        #[cfg(feature = "ipv6")]
+        let router = routes.get_default_ipv6_route().map(|route| route.via_router.into());
+        #[cfg(feature = "ipv6")]
+        self.sources.update(Family::V6, v6.map(IpAddr::V6), router, now);
+        #[cfg(feature = "ipv4")]
+        let router = routes.get_default_ipv4_route().map(|route| route.via_router.into());
+        #[cfg(feature = "ipv4")]
+        self.sources.update(Family::V4, v4.map(IpAddr::V4), router, now);
+        // smoltcp has forgotten its neighbours with the old address: they are to be asked for again.
+        #[cfg(feature = "ethernet")]
+        if self.sources.changes() != before {
+            self.solicited = crate::neighbour::RecentSolicitations::default();
+        }
     }
 
     /// Asks for the neighbours of those attempts whose SYN has not left, or was just repeated.

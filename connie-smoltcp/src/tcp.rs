@@ -4,13 +4,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Interest, RaceStack};
+use connie_core::{AttemptError, Family, Interest, RaceStack};
 use smoltcp::phy::Device;
 use smoltcp::socket::{Socket, tcp};
-use smoltcp::wire::IpEndpoint;
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use crate::address;
 use crate::error::StackError;
+use crate::next_hop::is_router;
 use crate::platform::Platform;
 use crate::slot::{TcpAttempt, TcpPhase, TcpSlot};
 use crate::stack::{Stack, find};
@@ -38,10 +39,12 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
 
     /// Whether a call that `interest` stands for would not block.
     pub(crate) fn is_ready(&mut self, socket: &TcpSocket, interest: Interest) -> bool {
+        let source = self.source(socket.index, interest != Interest::Connect);
         let Some(slot) = self.slots.get(socket.index) else { return true };
         let is_unreachable = slot.attempt.is_unreachable;
         let Some(socket) = find::<tcp::Socket<'_>>(&mut self.sockets, slot.handle) else { return true };
         match interest {
+            _ if source != SourceFate::Stays => source != SourceFate::Awaited,
             Interest::Connect => {
                 is_unreachable || !matches!(socket.state(), tcp::State::SynSent | tcp::State::SynReceived)
             }
@@ -73,7 +76,9 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     /// Begins a handshake. The SYN leaves at the next poll.
     fn begin(&mut self, index: usize, remote: SocketAddr) -> Result<(), StackError> {
         let remote = address::endpoint(remote).ok_or(StackError::Unreachable)?;
-        let (next_hop, source) = self.next_hop_to(remote.addr).ok_or(StackError::Unreachable)?;
+        let Some((next_hop, source)) = self.next_hop_to(remote.addr) else {
+            return self.begin_without_source(index, remote);
+        };
         let port = self.free_port().ok_or(StackError::OutOfSockets)?;
         let local = IpEndpoint::new(source, port);
         let timeout = self.connect_timeout.min(LONGEST_TIMEOUT);
@@ -100,11 +105,56 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         Ok(())
     }
 
+    /// An attempt of a family that has lost its address and may get another: it waits for that, and begins
+    /// anew from there.
+    fn begin_without_source(&mut self, index: usize, remote: IpEndpoint) -> Result<(), StackError> {
+        let now = self.now();
+        let is_awaited = self.sources.awaited_until(family_of(remote.addr)).is_some_and(|until| now < until);
+        let slot = self.slots.get_mut(index).filter(|_| is_awaited).ok_or(StackError::Unreachable)?;
+        let nowhere = TcpSlot::new(slot.handle).attempt;
+        slot.attempt = TcpAttempt { remote, ..nowhere };
+        slot.phase = TcpPhase::Connecting;
+        Ok(())
+    }
+
+    /// What has become of the address and the router that a socket's segments leave by. A connection that is
+    /// established goes on by another router.
+    fn source(&mut self, index: usize, is_established: bool) -> SourceFate {
+        let Some(TcpAttempt { local, remote, next_hop, .. }) = self.slots.get(index).map(|it| &it.attempt)
+        else {
+            return SourceFate::Stays;
+        };
+        let (own, remote, next_hop) = (local.addr, remote.addr, *next_hop);
+        // Who was never connected has no address.
+        if remote.is_unspecified()
+            || self.interface.has_ip_addr(own)
+                && (is_established || next_hop == remote || is_router(&mut self.interface, next_hop))
+        {
+            return SourceFate::Stays;
+        }
+        if self.next_hop_to(remote).is_some() {
+            return SourceFate::Replaced;
+        }
+        let now = self.now();
+        match self.sources.awaited_until(family_of(remote)) {
+            Some(until) if now < until => SourceFate::Awaited,
+            _ => SourceFate::Lost,
+        }
+    }
+
     /// What has become of a handshake; `None` while it is under way.
     fn outcome(&mut self, index: usize) -> Option<Result<(), StackError>> {
-        match self.state(index) {
-            // The peer may have closed its side already: that is a connection all the same.
-            tcp::State::Established | tcp::State::CloseWait => return Some(Ok(())),
+        let state = self.state(index);
+        // The peer may have closed its side already: that is a connection all the same.
+        let is_established = matches!(state, tcp::State::Established | tcp::State::CloseWait);
+        match self.source(index, is_established) {
+            SourceFate::Stays if is_established => return Some(Ok(())),
+            SourceFate::Stays => {}
+            SourceFate::Awaited => return None,
+            SourceFate::Replaced => return Some(Err(StackError::SourceGone)),
+            SourceFate::Lost => return Some(Err(StackError::Unreachable)),
+        }
+        match state {
             tcp::State::SynSent | tcp::State::SynReceived => {
                 let unreachable = self.slots.get(index).is_some_and(|slot| slot.attempt.is_unreachable);
                 return unreachable.then_some(Err(StackError::Unreachable));
@@ -112,15 +162,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             _ => {}
         }
         let now = self.now();
-        let TcpAttempt { local, gives_up, .. } = &self.slots.get(index)?.attempt;
-        Some(Err(if !self.interface.has_ip_addr(local.addr) {
-            // smoltcp closes a socket whose own address was taken away.
-            StackError::Unreachable
-        } else if now >= *gives_up {
-            StackError::TimedOut
-        } else {
-            StackError::Refused
-        }))
+        let TcpAttempt { gives_up, .. } = &self.slots.get(index)?.attempt;
+        Some(Err(if now >= *gives_up { StackError::TimedOut } else { StackError::Refused }))
     }
 
     /// Takes note of how a handshake has ended.
@@ -132,6 +175,16 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         let outcome = outcome.ok_or(nb::Error::WouldBlock)?;
         self.set_phase(index, if outcome.is_ok() { TcpPhase::Connected } else { TcpPhase::Failed });
         outcome.map_err(nb::Error::Other)
+    }
+
+    /// Why a connection can no longer be used: smoltcp closes one without a word whose own address was taken
+    /// away. It waits for another, so that who connects again can.
+    fn lost(&mut self, index: usize) -> nb::Error<StackError> {
+        match self.source(index, true) {
+            SourceFate::Stays => nb::Error::Other(StackError::Reset),
+            SourceFate::Awaited => nb::Error::WouldBlock,
+            SourceFate::Replaced | SourceFate::Lost => nb::Error::Other(StackError::SourceGone),
+        }
     }
 
     /// Makes a place's socket as new, and says nothing to its peer.
@@ -219,6 +272,22 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     }
 }
 
+/// What has become of the address and the router that a socket's segments leave by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SourceFate {
+    Stays,
+    /// There are others.
+    Replaced,
+    /// There may be others soon.
+    Awaited,
+    /// There are no others.
+    Lost,
+}
+
+fn family_of(address: IpAddress) -> Family {
+    if core::net::IpAddr::from(address).is_ipv6() { Family::V6 } else { Family::V4 }
+}
+
 /// A day: smoltcp adds the time-out to the time.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
@@ -238,8 +307,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`StackError::Refused`], [`StackError::Unreachable`], [`StackError::TimedOut`], once; then
-    /// [`StackError::NotConnected`].
+    /// [`StackError::Refused`], [`StackError::Unreachable`], [`StackError::TimedOut`],
+    /// [`StackError::SourceGone`], once; then [`StackError::NotConnected`].
     fn connect(&mut self, socket: &mut TcpSocket, remote: SocketAddr) -> nb::Result<(), StackError> {
         match self.phase(socket) {
             Some(TcpPhase::New) => match self.begin(socket.index, remote) {
@@ -259,7 +328,7 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`StackError::Reset`], [`StackError::NotConnected`].
+    /// [`StackError::Reset`], [`StackError::SourceGone`], [`StackError::NotConnected`].
     fn send(&mut self, socket: &mut TcpSocket, buffer: &[u8]) -> nb::Result<usize, StackError> {
         if self.phase(socket) != Some(TcpPhase::Connected) {
             return Err(nb::Error::Other(StackError::NotConnected));
@@ -272,7 +341,10 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
                     self.has_work = true;
                     return Ok(sent);
                 }
-                Err(_) => return Err(nb::Error::Other(StackError::Reset)),
+                Err(_) => match self.lost(socket.index) {
+                    nb::Error::WouldBlock => {}
+                    error => return Err(error),
+                },
             }
             if !last {
                 self.poll();
@@ -285,7 +357,7 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`StackError::Reset`], [`StackError::NotConnected`].
+    /// [`StackError::Reset`], [`StackError::SourceGone`], [`StackError::NotConnected`].
     fn receive(&mut self, socket: &mut TcpSocket, buffer: &mut [u8]) -> nb::Result<usize, StackError> {
         if self.phase(socket) != Some(TcpPhase::Connected) {
             return Err(nb::Error::Other(StackError::NotConnected));
@@ -300,7 +372,10 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
                     return Ok(received);
                 }
                 Err(tcp::RecvError::Finished) => return Ok(0),
-                Err(tcp::RecvError::InvalidState) => return Err(nb::Error::Other(StackError::Reset)),
+                Err(tcp::RecvError::InvalidState) => match self.lost(socket.index) {
+                    nb::Error::WouldBlock => {}
+                    error => return Err(error),
+                },
             }
             if !last {
                 self.poll();

@@ -9,7 +9,8 @@ use connie_core::Instant;
 use connie_core::stack::TcpClientStack;
 use connie_smoltcp::smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use connie_smoltcp::smoltcp::time;
-use connie_smoltcp::{Platform as _, SocketStorage, Stack, TcpBuffers, interface};
+use connie_smoltcp::{Dhcp, Platform as _, SocketStorage, Stack, TcpBuffers, interface};
+use link::dhcp::DhcpServer;
 use link::{Card, World, at, ms};
 
 /// What is asked of an idle board: 40 in 30 s.
@@ -166,5 +167,48 @@ fn a_connection_without_traffic_sleeps() {
         assert_eq!(world.connections(host).len(), 1);
         let wakes = serve(&world, stack, 1_000 + IDLE);
         assert!(wakes <= 10, "{wakes} wakes with an open connection");
+    });
+}
+
+/// RFC 2131 section 4.4.5: "T1 defaults to (0.5 * duration_of_lease)".
+#[test]
+fn a_lease_is_renewed_in_time_by_a_board_that_sleeps() {
+    for with_router in [false, true] {
+        let world = World::ethernet();
+        if with_router {
+            world.advertise();
+        }
+        world.serve_dhcp(DhcpServer {
+            server: link::ROUTER_V4,
+            address: link::client_v4(),
+            router: link::ROUTER_V4,
+            dns: Vec::new(),
+            lease: 20,
+            granted: 0,
+            denied: 0,
+        });
+        with_board(&world, |stack| {
+            let mut dhcp = Dhcp::start(stack).expect("room for it");
+            for (until, granted) in [(9_000, 1), (11_100, 2), (19_000, 2), (21_200, 3), (IDLE, 3)] {
+                let wakes = serve(&world, stack, until);
+                assert!(wakes <= MOST_WAKES / 2, "{wakes} wakes until {until}");
+                assert_eq!(world.dhcp().granted, granted, "at {until}");
+            }
+            assert!(dhcp.poll(stack).is_some() && dhcp.poll(stack).is_none());
+            assert_eq!(stack.interface().ip_addrs().len(), if with_router { 3 } else { 2 });
+            let wakes = serve(&world, stack, 2 * IDLE);
+            assert!(wakes <= MOST_WAKES, "{wakes} wakes in 30 s, {with_router}");
+        });
+    }
+}
+
+/// Nobody answers: the client asks every 10 s, as smoltcp has it.
+#[test]
+fn without_a_dhcp_server_it_asks_now_and_then() {
+    let world = World::ethernet();
+    with_board(&world, |stack| {
+        let _ = Dhcp::start(stack).expect("room for it");
+        let wakes = serve(&world, stack, IDLE);
+        assert!(wakes <= 15, "{wakes} wakes in 30 s");
     });
 }

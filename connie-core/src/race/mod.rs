@@ -53,11 +53,11 @@
 //!    delays, of which a plan can shorten the first. A race without room for a plan is the one that the other
 //!    rules describe.
 //! 10. **A source that changes**: the attempts of the family fail as [`SourceGone`], and what the race tried
-//!    of the family it has not tried: those destinations are fresh, with their first patience, and those that
-//!    had failed as well, since that was said of the network that is gone. The other family, `k` and the
-//!    deadline stay. Where an attempt has ended by it, the next may start as after one that failed (rule 4),
-//!    and no more at once than the pacing allows; a delay that has grown stays so, and for a plan as many have
-//!    started as are in flight.
+//!     of the family it has not tried: those destinations are fresh, with their first patience, and those
+//!     that had failed as well, since that was said of the network that is gone. The other family, `k` and
+//!     the deadline stay. Where an attempt has ended by it, the next may start as after one that failed (rule
+//!     4), and no more at once than the pacing allows; a delay that has grown stays so, and for a plan as
+//!     many have started as are in flight.
 //!
 //! # The laws
 //!

@@ -207,6 +207,19 @@ pub fn router_advertisement(router: Ipv6Addr) -> Vec<u8> {
 
 /// The same with a lifetime of the router and one of the prefix, in seconds.
 pub fn router_advertisement_for(router: Ipv6Addr, router_lifetime: u64, prefix_lifetime: u64) -> Vec<u8> {
+    router_advertisement_of(router, PREFIX, router_lifetime, prefix_lifetime)
+}
+
+/// The prefix that a router advertises.
+pub const PREFIX: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0);
+
+/// The same with another prefix, of 64 bits.
+pub fn router_advertisement_of(
+    router: Ipv6Addr,
+    prefix: Ipv6Addr,
+    router_lifetime: u64,
+    prefix_lifetime: u64,
+) -> Vec<u8> {
     let prefix_lifetime = smoltcp::time::Duration::from_secs(prefix_lifetime);
     let message = Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert {
         hop_limit: 64,
@@ -221,7 +234,7 @@ pub fn router_advertisement_for(router: Ipv6Addr, router_lifetime: u64, prefix_l
             flags: NdiscPrefixInfoFlags::ON_LINK | NdiscPrefixInfoFlags::ADDRCONF,
             valid_lifetime: prefix_lifetime,
             preferred_lifetime: prefix_lifetime,
-            prefix: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0),
+            prefix,
         }),
     });
     let everybody = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);

@@ -1,6 +1,6 @@
 //! What happens to a network while a board is on it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use connie_smoltcp::Platform as _;
@@ -85,6 +85,23 @@ impl World {
         let mut net = self.net.borrow_mut();
         let frame = frames::framed(&advertisement, net.router_mac, ALL_NODES);
         net.put(Goal::Client, frame, self.now());
+    }
+
+    /// A router of IPv6 advertises itself and a prefix, each for so many seconds.
+    pub fn send_advertisement_of(&self, router: Ipv6Addr, prefix: Ipv6Addr, seconds: (u64, u64)) {
+        let advertisement = frames::router_advertisement_of(router, prefix, seconds.0, seconds.1);
+        let mut net = self.net.borrow_mut();
+        let frame = frames::framed(&advertisement, net.router_mac, ALL_NODES);
+        net.put(Goal::Client, frame, self.now());
+    }
+
+    /// Puts a router with another IPv6 address in the place of the old one.
+    pub fn move_router_v6(&self, address: Ipv6Addr) {
+        let mut net = self.net.borrow_mut();
+        let address = IpCidr::Ipv6(Ipv6Cidr::new(address, 64));
+        let mac = net.router_mac;
+        let router = Host::new(&[address], mac, Medium::Ethernet, Answers::Nothing, String::new(), 1);
+        net.routers[1] = Some(router);
     }
 
     /// Lets the host at `address` open a connection to `client` from port 80.

@@ -1,0 +1,76 @@
+//! What this machine sends from, as far as it changes: whether a family has come to another address or router
+//! since somebody last looked, and whether one that has lost its address may get another soon.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use connie_core::{Family, Instant};
+
+/// How long attempts of a family wait that has lost its address, for another: a DHCP client that was refused
+/// its old one asks for a new one at once, and repeats that after 10 s.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Both families, IPv6 before IPv4.
+#[derive(Debug, Default)]
+pub(crate) struct Sources([Source; 2]);
+
+#[derive(Debug, Default)]
+struct Source {
+    /// A hash of address and router; 0 without an address.
+    tag: u32,
+    /// Since when it has none, where it had one.
+    lost: Option<Instant>,
+    /// How often it has come to another. It comes round.
+    changes: u8,
+}
+
+impl Sources {
+    /// Takes note of the address and the router that the family has at `now`.
+    pub(crate) fn update(
+        &mut self,
+        family: Family,
+        address: Option<IpAddr>,
+        router: Option<IpAddr>,
+        now: Instant,
+    ) {
+        let source = self.of(family);
+        let hash = |hash, ip| match ip {
+            Some(IpAddr::V4(v4)) => fold(hash, &v4.octets()),
+            Some(IpAddr::V6(v6)) => fold(hash, &v6.octets()),
+            None => fold(hash, &[0]),
+        };
+        let tag = if address.is_some() { hash(hash(0x811c_9dc5, address), router).max(1) } else { 0 };
+        if tag == source.tag {
+            return;
+        }
+        // The first takes nothing's place.
+        if tag != 0 && (source.tag != 0 || source.lost.is_some()) {
+            source.changes = source.changes.wrapping_add(1);
+        }
+        source.lost = (tag == 0).then_some(now);
+        source.tag = tag;
+    }
+
+    /// A number that is another when a family has come to another address or router.
+    pub(crate) fn changes(&self) -> u8 {
+        let Sources([v6, v4]) = self;
+        v6.changes.wrapping_add(v4.changes)
+    }
+
+    /// Until when a family may still get another address in place of the one that it has lost.
+    pub(crate) fn awaited_until(&self, family: Family) -> Option<Instant> {
+        let Sources([v6, v4]) = self;
+        let source = if family == Family::V6 { v6 } else { v4 };
+        Some(source.lost? + PAUSE)
+    }
+
+    fn of(&mut self, family: Family) -> &mut Source {
+        let Sources([v6, v4]) = self;
+        if family == Family::V6 { v6 } else { v4 }
+    }
+}
+
+/// FNV-1a.
+fn fold(hash: u32, octets: &[u8]) -> u32 {
+    octets.iter().fold(hash, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
+}
