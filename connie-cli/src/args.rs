@@ -30,10 +30,11 @@ Examples:
   connie get http://name.test/ --resolve name.test:80:192.0.2.1,192.0.2.2
   connie bench --sim
 
-Exit codes are curl's: 0 success, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
-resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23 write error,
-26 read error, 28 timed out, 33 cannot resume, 45 cannot bind as --interface and the like ask, 47 too
-many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get --help has all.";
+Exit codes are curl's: 0 success, 1 unsupported scheme, or no HTTP, 2 usage, 3 malformed URL, 6
+could not resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23
+write error, 26 read error, 28 timed out, 33 cannot resume, 45 cannot bind as --interface and the
+like ask, 47 too many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get
+--help has all.";
 
 #[cfg(not(target_os = "wasi"))]
 pub use bench::{Bench, Contender, Mode};

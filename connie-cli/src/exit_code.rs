@@ -4,6 +4,8 @@ use connie_core::{Failure, TlsFailure};
 use connie_http::HttpError;
 
 pub const UNSUPPORTED_SCHEME: u8 = 1;
+/// As curl has it: the answer is of no version of HTTP that is spoken.
+const UNSUPPORTED_ANSWER: u8 = 1;
 pub const USAGE: u8 = 2;
 pub const MALFORMED_URL: u8 = 3;
 pub const RESOLVE_PROXY: u8 = 5;
@@ -37,10 +39,10 @@ pub const CA_FILE: u8 = 77;
 pub const fn of_http(error: &HttpError) -> u8 {
     match error {
         HttpError::EmptyReply | HttpError::Stale => EMPTY_REPLY,
-        HttpError::NotHttp
-        | HttpError::UnsupportedVersion
-        | HttpError::MalformedStatusLine
-        | HttpError::MalformedHeader
+        HttpError::NotHttp | HttpError::UnsupportedVersion | HttpError::MalformedStatusLine => {
+            UNSUPPORTED_ANSWER
+        }
+        HttpError::MalformedHeader
         | HttpError::HeadTooLarge { .. }
         | HttpError::TooManyInterim
         | HttpError::UnaskedSwitch
@@ -85,7 +87,8 @@ mod tests {
     #[test]
     fn curl_s_codes_tell_the_kinds_apart() {
         let codes = [
-            (HttpError::NotHttp, 8),
+            (HttpError::NotHttp, 1),
+            (HttpError::InvalidContentLength, 8),
             (HttpError::IncompleteRead { got: 0, expected: None }, 18),
             (HttpError::Connect(Failure::AllAttemptsFailed), 7),
             (HttpError::TimedOut, 28),

@@ -26,14 +26,14 @@ remote_port, response_code, size_download, size_header, size_upload, speed_downl
 stderr, stdout, time_appconnect, time_connect, time_namelookup, time_pretransfer, time_redirect,
 time_starttransfer, time_total, url, url_effective, urlnum; and %%, \\n, \\r, \\t.
 
-Exit codes are curl's: 0 success, 1 unsupported scheme, 2 usage, 3 malformed URL, 5 could not
-resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial file,
-22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
-failed, 45 cannot bind as --interface and the like ask, 47 too many redirects, 52 empty reply,
-55 send failure, 56 receive failure or a proxy that refuses, 58 unusable client certificate,
-60 bad certificate, 61 bad compression, 65 data that cannot be sent again, 77 unusable CA
-certificates, 97 no connection through a SOCKS5 proxy. Of several URLs the last one counts, with -Z
-the last one to fail.";
+Exit codes are curl's: 0 success, 1 unsupported scheme, or no HTTP, 2 usage, 3 malformed URL, 5
+could not resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial
+file, 22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
+failed, 45 cannot bind as --interface and the like ask, 47 too many redirects, 52 empty reply, 55
+send failure, 56 receive failure or a proxy that refuses, 58 unusable client certificate, 60 bad
+certificate, 61 bad compression, 65 data that cannot be sent again, 77 unusable CA certificates,
+97 no connection through a SOCKS5 proxy. Of several URLs the last one counts, with -Z the last one
+to fail.";
 
 /// `connie get`.
 #[derive(Debug, Args)]

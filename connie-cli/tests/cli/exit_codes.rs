@@ -130,8 +130,8 @@ fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
 }
 
 #[test]
-fn code_8_is_a_reply_that_is_not_http() {
-    answered("SSH-2.0-OpenSSH_9.2\r\n", End::Wait, &[]).exits(8).prints("").says_lines(1).says("not HTTP");
+fn code_8_is_a_reply_that_breaks_the_rules_of_http_and_code_1_one_that_is_none() {
+    answered("SSH-2.0-OpenSSH_9.2\r\n", End::Wait, &[]).exits(1).prints("").says_lines(1).says("not HTTP");
     answered("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", End::Wait, &[]).exits(8).says_lines(1);
 }
 
