@@ -319,19 +319,22 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         };
         let mut device = TappedDevice { device: &mut self.device, tap: &tap };
         let mut frames = 0;
-        while frames < FRAMES_AT_ONCE
-            && self.interface.poll_ingress_single(time, &mut device, &mut self.sockets)
-                != PollIngressSingleResult::None
-        {
+        loop {
+            let is_last = frames == FRAMES_AT_ONCE
+                || self.interface.poll_ingress_single(time, &mut device, &mut self.sockets)
+                    == PollIngressSingleResult::None;
+            // Behind each frame: what a router has advertised is put into effect here. smoltcp does not ask
+            // to be served for that, and has no room for a prefix while one that was withdrawn is there.
+            #[cfg(feature = "slaac")]
+            crate::slaac::maintain(&mut self.interface, time);
+            #[cfg(not(feature = "slaac"))]
+            self.interface.poll_maintenance(time);
+            if is_last {
+                break;
+            }
             // Below 65.
             frames = usize::saturating_add(frames, 1);
         }
-        // Behind the frames: what a router has advertised is put into effect here, and smoltcp does not ask
-        // to be served for that.
-        #[cfg(feature = "slaac")]
-        crate::slaac::maintain(&mut self.interface, time);
-        #[cfg(not(feature = "slaac"))]
-        self.interface.poll_maintenance(time);
         frames
     }
 

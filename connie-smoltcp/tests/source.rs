@@ -251,8 +251,6 @@ fn both_families() {
             world.after(207, |world| {
                 world.send_advertisement(0, 0);
                 world.move_router_v6(NEW_ROUTER);
-            });
-            world.after(208, |world| {
                 world.send_advertisement_of(NEW_ROUTER, NEW_PREFIX, (1_800, 1_800));
             });
             let start = world.now();
