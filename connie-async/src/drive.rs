@@ -15,15 +15,13 @@ use embassy_futures::join::join_array;
 use crate::alarm::Alarm;
 use crate::attempts::{AttemptSlot, Attempts, Opener, run, work};
 use crate::clock::Clock;
+use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::known_names::NameAddresses;
 use crate::lookup::Lookup;
 use crate::queries::{
     ConnectMachine, PendingQueries, empty_slot, handle_answer, look_up_query, query_failure,
 };
-
-/// A connection, and where it leads.
-pub(crate) type WonConnection<T> = (T, SocketAddr);
 
 /// What is connected to.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +45,7 @@ pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOC
     names: &L,
     wanted: ConnectTarget<'_, ADDRESSES>,
     opener: Opener<O, E>,
-) -> Result<WonConnection<T>, ConnectionError<E>>
+) -> Result<Connection<T>, ConnectionError<E>>
 where
     C: Clock,
     L: Lookup,
@@ -119,7 +117,7 @@ struct HostConnect<'r, T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES:
 }
 
 enum ConnectStep<T, E> {
-    Over(Result<WonConnection<T>, ConnectionError<E>>),
+    Over(Result<Connection<T>, ConnectionError<E>>),
     /// This is to be looked up.
     SendQuery(Query),
     /// Nothing to do before this moment, or before there is news.
@@ -169,7 +167,7 @@ where
                 ConnectOutput::Established { destination, .. } => {
                     self.connect.teach(&self.memory, now);
                     return ConnectStep::Over(
-                        self.attempts.won().map(|connection| (connection, destination)),
+                        self.attempts.won().map(|connection| Connection::new(connection, destination)),
                     );
                 }
                 ConnectOutput::Failed(failure) => {

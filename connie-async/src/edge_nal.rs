@@ -177,8 +177,8 @@ where
     where
         Self: 'a;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
-        self.connect_by(remote, |remote| self.tcp().connect(remote)).await
+    fn connect(&self, remote: SocketAddr) -> impl Future<Output = Result<Self::Socket<'_>, Self::Error>> {
+        self.connect_by(remote, |remote| self.tcp().connect(remote))
     }
 }
 

@@ -53,8 +53,11 @@ where
     where
         Self: 'a;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Self::Connection<'a>, Self::Error> {
-        self.connect_by(remote, |remote| self.tcp().connect(remote)).await
+    fn connect<'a>(
+        &'a self,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Connection<'a>, Self::Error>> {
+        self.connect_by(remote, |remote| self.tcp().connect(remote))
     }
 }
 

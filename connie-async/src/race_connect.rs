@@ -272,7 +272,8 @@ where
         E: embedded_io_async::Error,
     {
         let behind = self.behind(remote);
-        self.connect_behind(remote, behind.as_ref(), Opener::tcp(open)).await
+        let mut connect = self.begin(remote, behind.as_ref()).map_err(ConnectionError::InvalidHost)?;
+        self.run(&mut connect, Self::wanted(remote, behind.as_ref()), Opener::tcp(open)).await
     }
 
     /// What `remote` stands for.
@@ -280,28 +281,17 @@ where
         self.known.try_borrow().ok().and_then(|known| known.behind(remote.ip()))
     }
 
-    /// Connects to `remote`, or to what is `behind` it.
-    pub(crate) async fn connect_behind<O, F, N, E>(
-        &self,
+    /// What is wanted of a connect to `remote`, or to what is `behind` it.
+    pub(crate) fn wanted(
         remote: SocketAddr,
         behind: Option<&StandsFor<ADDRESSES>>,
-        opener: Opener<O, E>,
-    ) -> Result<Connection<N>, ConnectionError<E>>
-    where
-        O: Fn(SocketAddr) -> F,
-        F: Future<Output = Result<N, E>>,
-        E: embedded_io_async::Error,
-    {
-        let mut connect = self.begin(remote, behind).map_err(ConnectionError::InvalidHost)?;
-        let (host, known) = match behind {
-            Some(behind) => (behind.host.as_str(), Some(&behind.found)),
-            None => ("", None),
-        };
-        self.run(&mut connect, ConnectTarget { host, known, remote }, opener).await
+    ) -> ConnectTarget<'_, ADDRESSES> {
+        let host = behind.map_or("", |behind| behind.host.as_str());
+        ConnectTarget { host, known: behind.map(|behind| &behind.found), remote }
     }
 
     /// What is connected to `remote`, or to what is `behind` it.
-    fn begin(
+    pub(crate) fn begin(
         &self,
         remote: SocketAddr,
         behind: Option<&StandsFor<ADDRESSES>>,
@@ -362,20 +352,20 @@ where
         self.run(&mut connect, ConnectTarget { host, known: None, remote }, opener).await
     }
 
-    async fn run<O, F, N, E>(
-        &self,
-        connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
-        wanted: ConnectTarget<'_, ADDRESSES>,
+    /// Not `async`: a future in a future is on the stack twice when it is made, and this is a large one.
+    pub(crate) fn run<'r, O, F, N, E>(
+        &'r self,
+        connect: &'r mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
+        wanted: ConnectTarget<'r, ADDRESSES>,
         opener: Opener<O, E>,
-    ) -> Result<Connection<N>, ConnectionError<E>>
+    ) -> impl Future<Output = Result<Connection<N>, ConnectionError<E>>>
     where
         O: Fn(SocketAddr) -> F,
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
         let memory = self.memory.recall_to(opener.finish, [wanted.host], &network(&self.names));
-        let (won, destination) = drive(connect, memory, &self.clock, &self.names, wanted, opener).await?;
-        Ok(Connection::new(won, destination))
+        drive(connect, memory, &self.clock, &self.names, wanted, opener)
     }
 }
 

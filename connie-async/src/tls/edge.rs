@@ -1,5 +1,6 @@
 //! [`TlsRaceConnect`] as edge-nal's `Dns` and `TcpConnect`, for edge-http and its like.
 
+use core::future::Future;
 use core::net::{IpAddr, SocketAddr};
 
 use connie_core::memory::Remember;
@@ -40,8 +41,8 @@ where
     where
         Self: 'a;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
-        self.connect_by(remote, |remote| self.net.tcp().connect(remote)).await
+    fn connect(&self, remote: SocketAddr) -> impl Future<Output = Result<Self::Socket<'_>, Self::Error>> {
+        self.connect_by(remote, |remote| self.net.tcp().connect(remote))
     }
 }
 

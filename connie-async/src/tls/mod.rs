@@ -159,7 +159,9 @@ where
         let patience = self.net.patience();
         let open = |remote| self.attempt(remote, &server, patience, &tcp);
         let opener = Opener { open, meaning: TlsError::meaning, finish: Finish::Tls };
-        self.net.connect_behind(remote, behind.as_ref(), opener).await
+        let mut connect = self.net.begin(remote, behind.as_ref()).map_err(ConnectionError::InvalidHost)?;
+        let wanted = RaceConnect::<T, L, C, SOCKETS, ADDRESSES, NAMES, M>::wanted(remote, behind.as_ref());
+        self.net.run(&mut connect, wanted, opener).await
     }
 
     /// The same for a target.
@@ -255,6 +257,10 @@ where
     }
 }
 
+/// What comes of a connect to the end of TLS over connections `N`.
+pub type TlsConnectResult<'a, S, N, E> =
+    Result<Connection<TlsStream<'a, S, N>>, ConnectionError<TlsError<E>>>;
+
 /// The name that a host's certificate has: without the last dot, the zone of an address and its brackets.
 fn server_name(host: &str) -> HostText {
     let host = host.strip_suffix('.').unwrap_or(host);
@@ -299,8 +305,11 @@ where
     where
         Self: 'a;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Self::Connection<'a>, Self::Error> {
-        self.connect_by(remote, |remote| self.net.tcp().connect(remote)).await
+    fn connect<'a>(
+        &'a self,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Connection<'a>, Self::Error>> {
+        self.connect_by(remote, |remote| self.net.tcp().connect(remote))
     }
 }
 
@@ -321,11 +330,11 @@ where
     ///
     /// Why there is no connection: of all addresses what tells most, a bad certificate before another failure
     /// of TLS before silence.
-    pub async fn connect<'a, 't>(
+    pub fn connect<'a, 't>(
         &'a self,
         target: impl Into<Target<'t>>,
-        options: &Options,
-    ) -> Result<Connection<TlsStream<'a, S, T::Connection<'a>>>, ConnectionError<TlsError<T::Error>>> {
-        self.connect_target_by(target.into(), options, |remote| self.net.tcp().connect(remote)).await
+        options: &'t Options,
+    ) -> impl Future<Output = TlsConnectResult<'a, S, T::Connection<'a>, T::Error>> {
+        self.connect_target_by(target.into(), options, |remote| self.net.tcp().connect(remote))
     }
 }

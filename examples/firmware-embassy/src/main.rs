@@ -15,93 +15,32 @@ fn main() {
 
 #[cfg(target_os = "none")]
 mod executor;
+#[cfg(target_os = "none")]
+mod network;
+
+/// The Ethernet controller.
+#[cfg(target_os = "none")]
+type Device = connie_firmware_qemu::stellaris::Driver<'static, connie_firmware_qemu::board::Mapped>;
 
 #[cfg(target_os = "none")]
 mod firmware {
-    use connie_async::dns::{Dns, DnsConfig};
-    use connie_async::embassy_net::{Buffers, Neighbours, SolicitingDriver, Udp};
+    use connie_async::dns::DnsConfig;
+    use connie_async::embassy_net::{Buffers, Neighbours, Udp};
     use connie_async::{EmbassyClock, Options, RaceConnect};
-    use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::console::{Output, finish, say};
-    use connie_firmware_qemu::command_line::{CommandLine, Own, Url};
-    use connie_firmware_qemu::net::{PATIENCE, Trouble};
-    use connie_firmware_qemu::stellaris::Driver;
+    use connie_firmware_qemu::command_line::{CommandLine, Url};
+    use connie_firmware_qemu::net::Trouble;
     use core::fmt::Write as _;
-    use core::net::IpAddr;
     use core::time::Duration;
+    use embassy_net::Stack;
     use embassy_net::tcp::client::{TcpClient, TcpClientState};
-    use embassy_net::{ConfigV4, ConfigV6, Ipv4Cidr, Ipv6Cidr, Runner, Stack, StackResources};
-    use embassy_net::{StaticConfigV4, StaticConfigV6};
     use embassy_time::with_timeout;
     use embedded_io_async::{ErrorKind, Read as _};
     use reqwless::client::HttpClient;
     use reqwless::request::Method;
     use static_cell::StaticCell;
 
-    /// Sockets, each with 1 KiB of buffers.
-    const SOCKETS: usize = 4;
-    /// Sockets for names: two questions to two servers.
-    const DNS: usize = 4;
-    /// For these and DHCP.
-    const SLOTS: usize = SOCKETS + DNS + 1;
-
-    /// Two names of 62 letters at most, and eight addresses of each family; two lookups that are woken, and
-    /// two servers.
-    type Names<'u> = Dns<'u, Udp<'static, DNS>, EmbassyClock, 2, DNS, 2, 2, 64, 128>;
-
-    type Link = SolicitingDriver<'static, Driver<'static, Mapped>>;
-
-    pub struct Network {
-        pub stack: Stack<'static>,
-        pub runner: Runner<'static, Link>,
-        pub neighbours: &'static Neighbours,
-    }
-
-    /// The network, from its driver.
-    pub fn stack(driver: Driver<'static, Mapped>, wanted: &CommandLine<'_>, seed: u64) -> Option<Network> {
-        static RESOURCES: StaticCell<StackResources<SLOTS>> = StaticCell::new();
-        static NEIGHBOURS: StaticCell<Neighbours> = StaticCell::new();
-        let resources = RESOURCES.try_init_with(StackResources::new)?;
-        let neighbours: &Neighbours = NEIGHBOURS.try_init_with(Neighbours::new)?;
-        let driver = neighbours.driver(driver);
-        let (stack, runner) = embassy_net::new(driver, own_addresses(wanted), resources, seed);
-        Some(Network { stack, runner, neighbours })
-    }
-
-    fn own_addresses(wanted: &CommandLine<'_>) -> embassy_net::Config {
-        let mut config = embassy_net::Config::default();
-        config.ipv4 = match wanted.v4 {
-            None => ConfigV4::None,
-            Some(Own::Automatic) => ConfigV4::Dhcp(embassy_net::DhcpConfig::default()),
-            Some(Own::Static(address, prefix)) => ConfigV4::Static(StaticConfigV4 {
-                address: Ipv4Cidr::new(address, prefix),
-                gateway: wanted.gateway_v4,
-                dns_servers: match wanted.dns {
-                    Some(IpAddr::V4(server)) => [server].into_iter().collect(),
-                    _ => Default::default(),
-                },
-            }),
-        };
-        config.ipv6 = match wanted.v6 {
-            None => ConfigV6::None,
-            Some(Own::Automatic) => ConfigV6::Slaac,
-            Some(Own::Static(address, prefix)) => ConfigV6::Static(StaticConfigV6 {
-                address: Ipv6Cidr::new(address, prefix),
-                gateway: wanted.gateway_v6,
-                dns_servers: match wanted.dns {
-                    Some(IpAddr::V6(server)) => [server].into_iter().collect(),
-                    _ => Default::default(),
-                },
-            }),
-        };
-        config
-    }
-
-    /// Serves the network, for ever.
-    #[embassy_executor::task]
-    pub async fn network(mut runner: Runner<'static, Link>) -> ! {
-        runner.run().await
-    }
+    use crate::network::{DNS, Names, SOCKETS, configured};
 
     /// Does what the command line says, and ends the program.
     #[embassy_executor::task]
@@ -189,25 +128,6 @@ mod firmware {
     }
 
     type Text = heapless::String<384>;
-
-    /// Waits for the addresses that are wanted.
-    async fn configured(stack: Stack<'static>, wanted: &CommandLine<'_>) -> Result<(), Trouble> {
-        let limit = embassy_time::Duration::from_secs(PATIENCE.as_secs());
-        let up = async {
-            let missing = |stack: Stack<'_>| {
-                let v4 = wanted.v4.is_some() && stack.config_v4().is_none();
-                v4 || wanted.v6.is_some() && stack.config_v6().is_none()
-            };
-            while missing(stack) {
-                // It says when the first family is there, and not when the second is.
-                embassy_time::Timer::after_millis(20).await;
-            }
-        };
-        with_timeout(limit, up).await.map_err(|_| match stack.config_v4() {
-            None if wanted.v4.is_some() => Trouble::NoLease,
-            _ => Trouble::NoAdvertisement,
-        })
-    }
 }
 
 #[cfg(target_os = "none")]
@@ -217,7 +137,7 @@ mod start {
     use connie_firmware_qemu::command_line::parse;
     use connie_firmware_qemu::stellaris::Driver;
 
-    use crate::{executor, firmware};
+    use crate::{executor, firmware, network};
 
     /// Makes a seed for names of that for the stack: as good as any other.
     const NAMES: u64 = 0x243f_6a88_85a3_08d3;
@@ -244,14 +164,13 @@ mod start {
         let driver = Driver::new(ethernet, &executor::FRAME);
         executor::run(clock, |spawner| {
             // Each is asked for once.
-            let Some(firmware::Network { stack, runner, neighbours }) =
-                firmware::stack(driver, &wanted, seed)
+            let Some(network::Network { stack, runner, neighbours }) = network::stack(driver, &wanted, seed)
             else {
                 finish(101)
             };
             // What comes of the one seed tells nothing of the other.
             let program = firmware::program(stack, neighbours, seed.rotate_left(32) ^ NAMES, wanted);
-            let (Ok(network), Ok(program)) = (firmware::network(runner), program) else { finish(101) };
+            let (Ok(network), Ok(program)) = (network::network(runner), program) else { finish(101) };
             spawner.spawn(network);
             spawner.spawn(program);
         })

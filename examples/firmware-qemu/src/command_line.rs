@@ -49,12 +49,12 @@ pub enum Own<A> {
     Static(A, u8),
 }
 
-/// An `http` URL in its parts.
+/// An `http` URL in its parts, or an `https` URL with the feature of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Url<'a> {
     /// The host: a name or an address, IPv6 without its brackets.
     pub host: &'a str,
-    /// The port, 80 where the URL has none.
+    /// The port, 80 where the URL has none, or 443.
     pub port: u16,
     /// Path and query, at least `/`.
     pub path: &'a str,
@@ -321,8 +321,11 @@ fn url(text: &str) -> Result<Url<'_>, Error<'_>> {
     read_url(text).ok_or(Error::BadUrl(text))
 }
 
+/// What is fetched, and its port (RFC 9110 section 4.2).
+const SCHEME: (&str, u16) = if cfg!(feature = "https") { ("https://", 443) } else { ("http://", 80) };
+
 fn read_url(text: &str) -> Option<Url<'_>> {
-    let rest = text.strip_prefix("http://")?;
+    let rest = text.strip_prefix(SCHEME.0)?;
     let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (authority, path) = (rest.get(..end)?, rest.get(end..)?);
     let has = |text: &str, byte| text.as_bytes().contains(&byte);
@@ -346,7 +349,7 @@ fn read_url(text: &str) -> Option<Url<'_>> {
     };
     let port = match port.as_bytes() {
         // "http://host:/" is allowed by RFC 3986 section 3.2.3 and means the default.
-        [] | [b':'] => 80,
+        [] | [b':'] => SCHEME.1,
         [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
             port.get(1..)?.parse().ok().filter(|port| *port != 0)?
         }

@@ -81,7 +81,11 @@ fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
             (target.join("nightly"), nightly("cargo"), Some(features))
         }
     };
-    let package = if program == "embassy" { "connie-firmware-embassy" } else { "connie-firmware-qemu" };
+    let package = match program {
+        "embassy" => "connie-firmware-embassy",
+        "https" => "connie-firmware-https",
+        _ => "connie-firmware-qemu",
+    };
     cargo.args(["build", "--quiet", "--locked", "-p", package, "--bin", program]);
     cargo.args(["--target", parts.target(), "--profile", "size"]);
     if let Parts::Nightly(_) = parts {
@@ -206,13 +210,16 @@ impl Firmware {
     #[track_caller]
     pub fn run(&self, arguments: &str) -> Run {
         let mut command = command_for(&self.qemu);
-        command.args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none", "-serial", "none"]);
+        let is_https = self.program.ends_with("https");
+        let (board, ethernet) =
+            if is_https { ("mps2-an385", "lan9118") } else { ("lm3s6965evb", "stellaris") };
+        command.args(["-M", board, "-display", "none", "-monitor", "none", "-serial", "none"]);
         if let Some(processor) = self.processor {
             command.args(["-cpu", processor]);
         }
         // Without -nic QEMU makes a network of its own, which reaches the host's.
         command.arg("-nic").arg(format!(
-            "tap,ifname={DEVICE},script=no,downscript=no,model=stellaris,mac=02:00:00:00:4d:02"
+            "tap,ifname={DEVICE},script=no,downscript=no,model={ethernet},mac=02:00:00:00:4d:02"
         ));
         command.args(["-semihosting-config", "enable=on,target=native"]);
         // The firmware gets the path before its arguments, as one text: without a directory there is no space
