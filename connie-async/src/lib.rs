@@ -113,6 +113,7 @@ mod race_connect;
 mod target;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod within;
 
 pub use connie_core::{self, Config, Pacing};
 pub use embedded_nal_async;
@@ -126,6 +127,7 @@ pub use lookup::{AddressList, Lookup, PlainDns};
 pub use options::Options;
 pub use race_connect::RaceConnect;
 pub use target::Target;
+pub use within::{TimedOut, within};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -15,7 +15,7 @@ use connie_async::connie_core::TlsFailure;
 use connie_async::connie_core::memory::Memory;
 use connie_async::tls::embedded::{CertificateDer, CertificateTime, EmbeddedTls, trust_anchor};
 use connie_async::tls::{RecordBuffers, RecordPool, SessionError, TlsError, TlsRaceConnect};
-use connie_async::{Config, ConnectionError, Options, RaceConnect};
+use connie_async::{Config, ConnectionError, Options, RaceConnect, TimedOut, within};
 use connie_servers::clock::now;
 use connie_servers::{Authority, Identity, Nginx, OpensslServer, Served, TlsServer, free_port};
 use embedded_io_async::{Error as _, ErrorKind, Read as _, Write as _};
@@ -476,5 +476,27 @@ fn two_races_share_two_pairs() {
         let races = [0, 0].map(|_| Box::pin(secure.connect(target, &options)));
         let results = run(Box::pin(embassy_futures::join::join_array(races)));
         assert!(results.iter().any(Result::is_ok), "{:?}", results.map(|result| result.map(|_| ())));
+    });
+}
+
+/// A limit to all of a request, where the server has TLS and then nothing to say.
+#[test]
+fn a_request_ends_when_its_time_is_over() {
+    let authority = Authority::new();
+    let server = TlsServer::start_at(at(1, 0), &authority.certify(&[HOST]), |served| {
+        io::copy(&mut served.tcp(), &mut io::sink()).map(|_| ())
+    });
+    with_tls(&authority, |tls| {
+        let buffers = RecordBuffers::<1>::new();
+        let net = net([1], Options::new().deadline(SECONDS));
+        let secure = TlsRaceConnect::new(&net, tls, &buffers);
+        let url = format!("https://{HOST}:{}/", server.address().port());
+        let limit = Duration::from_millis(400);
+        let (clock, fetch) = (SystemClock::new(), Box::pin(page(&secure, &secure, &url)));
+        let result = run(within(&clock, limit, fetch));
+        assert!(matches!(result, Err(TimedOut)), "{result:?}");
+        assert_eq!(server.handshakes(), 1, "it was the response that did not come");
+        // Its pair has come back.
+        run(secure.connect((HOST, server.address().port()), &Options::new())).expect("a connection");
     });
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 3] = ["docs/async.md", "docs/your-board.md", "examples/README.md"];
+const PAGES: [&str; 4] =
+    ["docs/async.md", "docs/tls-on-firmware.md", "docs/your-board.md", "examples/README.md"];
 
 /// Which tests run a program, as `tests/all_tests.txt` names them; or what builds it, where it needs a board.
 const RUN_BY: &[(&str, &str, &str)] = &[

@@ -271,3 +271,60 @@ fn failure(error: Error) -> TlsFailure {
         _ => TlsFailure::CertificateInvalid,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use embedded_tls::Aes128GcmSha256;
+
+    use super::*;
+
+    const TRUST: Trust<'_> = Trust { anchors: &[], algorithms: ALGORITHMS, time: CertificateTime::Unknown };
+
+    fn sign(verifier: &mut ServerVerifier<'_>) -> Result<(), LibraryError> {
+        let signature_scheme = SignatureScheme::EcdsaSecp256r1Sha256;
+        let verify = CertificateVerifyRef { signature_scheme, signature: &[0; 70] };
+        TlsVerifier::<Aes128GcmSha256>::verify_signature(verifier, verify)
+    }
+
+    /// A server that shows nothing has not been checked, and one that signs first has broken the rules.
+    #[test]
+    fn nothing_is_done_before_a_certificate_and_its_signature() {
+        let mut verifier = ServerVerifier::new(TRUST, "name.test");
+        assert!(!verifier.is_done() && verifier.failure().is_none());
+        assert!(sign(&mut verifier).is_err());
+        assert_eq!((verifier.is_done(), verifier.failure()), (false, Some(TlsFailure::Protocol)));
+
+        let mut verifier = ServerVerifier::new(TRUST, "name.test");
+        let none = CertificateRef::with_context(&[]);
+        let shown = TlsVerifier::<Aes128GcmSha256>::verify_certificate(&mut verifier, &Digest::new(), none);
+        assert!(shown.is_err());
+        assert_eq!((verifier.is_done(), verifier.failure()), (false, Some(TlsFailure::CertificateInvalid)));
+
+        // A certificate that was good, and a signature that is not of its key.
+        let (key, hash) = (Vec::from_slice(&[0x30, 0]).expect("room"), Vec::new());
+        verifier.progress = Progress::Certificate { key, hash };
+        verifier.failure = None;
+        assert!(sign(&mut verifier).is_err() && !verifier.is_done());
+        // And a second certificate is against the rules (RFC 8446 section 4.4.2).
+        verifier.failure = None;
+        let none = CertificateRef::with_context(&[]);
+        let again = TlsVerifier::<Aes128GcmSha256>::verify_certificate(&mut verifier, &Digest::new(), none);
+        assert!(again.is_err());
+        assert_eq!(verifier.failure(), Some(TlsFailure::Protocol));
+    }
+
+    #[test]
+    fn a_public_key_gets_its_tag_and_its_length_back() {
+        for (length, head) in [
+            (0, &[0x30, 0][..]),
+            (127, &[0x30, 127]),
+            (128, &[0x30, 0x81, 128]),
+            (255, &[0x30, 0x81, 255]),
+            (256, &[0x30, 0x82, 1, 0]),
+        ] {
+            let tagged = with_tag(&[7; 300][..length]).expect("room");
+            assert_eq!((&tagged[..head.len()], tagged.len()), (head, head.len() + length));
+        }
+        assert!(with_tag(&[7; 296]).is_some() && with_tag(&[7; 297]).is_none());
+    }
+}

@@ -1,6 +1,6 @@
-//! Firmware on embassy that fetches a page by HTTPS with reqwless, an HTTP client that knows nothing of connie:
-//! it is given a `connie_async::tls::TlsRaceConnect` in the place of a stack, and so gets the address of the
-//! host whose TLS is complete first, with a certificate that is good for the name.
+//! Firmware on embassy that fetches a page by HTTPS with reqwless, an HTTP client that knows nothing of
+//! connie: it is given a `connie_async::tls::TlsRaceConnect` in the place of a stack, and so gets the address
+//! of the host whose TLS is complete first, with a certificate that is good for the name.
 //!
 //! The page goes to standard output. How much of the stack was used goes to standard error.
 
@@ -68,7 +68,8 @@ mod firmware {
                 say(format_args!("https: {}: {error:?}", wanted.url.host));
                 match error {
                     reqwless::Error::Dns => Trouble::NoAddress.code(),
-                    // "SSL peer certificate or SSH md5 fingerprint was not OK", "problem with the SSL/TLS handshake"
+                    // "SSL peer certificate or SSH md5 fingerprint was not OK", "problem with the SSL/TLS
+                    // handshake"
                     reqwless::Error::Network(ErrorKind::PermissionDenied) => 60,
                     reqwless::Error::Network(ErrorKind::InvalidData) => 35,
                     reqwless::Error::Network(ErrorKind::TimedOut) => Trouble::TimedOut.code(),
