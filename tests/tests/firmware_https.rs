@@ -57,21 +57,28 @@ fn connected(run: &Run) -> Duration {
     ms(number.unwrap_or_else(|| panic!("no time: {run}")))
 }
 
-/// Fetches the page some times over, and answers the shortest connect.
+/// Fetches the page until the connect is over within `limit`, at most so many times, and answers the
+/// shortest.
 #[track_caller]
-fn fetched(firmware: &Firmware, lab: &Lab, behaviours: &[(u16, Behaviour)]) -> Option<Duration> {
-    lab.clear_log();
+fn fetched(
+    firmware: &Firmware,
+    lab: &Lab,
+    behaviours: &[(u16, Behaviour)],
+    (times, limit): (usize, Duration),
+) -> Option<Duration> {
     behaviours.iter().for_each(|(last, behaviour)| lab.set(v4(*last), *behaviour));
     let addresses: Vec<_> = behaviours.iter().map(|(last, _)| v4(*last)).collect();
     let _dnsmasq = dnsmasq(&addresses)?;
-    (0..2)
-        .map(|_| {
-            let run = firmware.run(&format!("{STATIC} --dns {HOST_V4} https://many.test/page"));
-            assert_eq!((run.code, run.page.as_slice()), (Some(0), PAGE), "{run}");
-            println!("{run}");
-            connected(&run)
-        })
-        .min()
+    let mut shortest = Duration::MAX;
+    for _ in 0..times {
+        let run = firmware.run(&format!("{STATIC} --dns {HOST_V4} https://many.test/page"));
+        assert_eq!((run.code, run.page.as_slice()), (Some(0), PAGE), "{run}");
+        shortest = shortest.min(connected(&run));
+        if shortest <= limit {
+            break;
+        }
+    }
+    Some(shortest)
 }
 
 #[test]
@@ -83,24 +90,21 @@ fn https_comes_from_the_address_whose_certificate_is_good_past_silent_and_wrong_
         let Some(_wrong) = nginx(WRONG, "other") else { return };
         let _silent = Live::silent(([0, 0, 0, 0], SILENT));
         let accept = |port| Behaviour::accept(ms(20)).to_port(port);
-        let Some(alone) = fetched(&firmware, lab, &[(1, accept(LIVE))]) else { return };
-
-        // A pair for each address.
-        let two = [(1, accept(SILENT)), (2, accept(LIVE))];
-        let took = fetched(&firmware, lab, &two).expect("dnsmasq is there");
-        assert!(took <= alone + ms(100), "{took:?}, alone {alone:?}");
-        // A black hole takes none.
-        let three = [(1, accept(SILENT)), (2, Behaviour::black_hole()), (3, accept(LIVE))];
-        let took = fetched(&firmware, lab, &three).expect("dnsmasq is there");
-        assert!(took <= alone + ms(100), "{took:?}, alone {alone:?}");
-
-        // Two pairs for three: one turn at most.
-        let three = [(1, accept(SILENT)), (2, accept(WRONG)), (3, accept(LIVE))];
-        let took = fetched(&firmware, lab, &three).expect("dnsmasq is there");
-        assert!(took <= alone + PATIENCE + ms(500), "{took:?}, alone {alone:?}");
-        let three = [(1, accept(SILENT)), (2, accept(SILENT)), (3, accept(LIVE))];
-        let took = fetched(&firmware, lab, &three).expect("dnsmasq is there");
-        assert!(took <= alone + PATIENCE + ms(500), "{took:?}, alone {alone:?}");
+        let alone = fetched(&firmware, lab, &[(1, accept(LIVE))], (3, Duration::ZERO));
+        let Some(alone) = alone else { return };
+        // With a pair for each address, of which a black hole takes none; and where two pairs are too few a
+        // turn.
+        let silent = |last| (last, accept(SILENT));
+        let (black_hole, wrong, live) = ((2, Behaviour::black_hole()), (2, accept(WRONG)), (3, accept(LIVE)));
+        for (addresses, late) in [
+            (&[silent(1), live][..], ms(100)),
+            (&[silent(1), black_hole, live], ms(100)),
+            (&[silent(1), wrong, live], PATIENCE + ms(100)),
+            (&[silent(1), silent(2), live], PATIENCE + ms(100)),
+        ] {
+            let took = fetched(&firmware, lab, addresses, (6, alone + late)).expect("dnsmasq is there");
+            assert!(took <= alone + late, "{took:?}, alone {alone:?}: {addresses:?}");
+        }
     });
 }
 
