@@ -51,6 +51,12 @@ impl RecentSolicitations {
         let _ = self.list.push((target, ticks(now)));
     }
 
+    /// Nothing is known any more of what was asked.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+    }
+
     /// When `target` may be asked for; `None`: now.
     pub(crate) fn next(&self, target: IpAddress, now: Instant) -> Option<Instant> {
         let (_, at) = self.list.iter().find(|(each, _)| *each == target)?;

@@ -32,7 +32,10 @@ const LIFETIME_PAUSE: Duration = Duration::from_secs(10);
 /// smoltcp 0.14 adds no router that has advertised itself while a route of IPv4 stands in its table
 /// (`Interface::sync_slaac_state` takes every such route for the same one): IPv6 would not come where DHCP
 /// was faster. So those are put aside for the moment.
-pub(crate) fn maintain(interface: &mut Interface, time: smoltcp::time::Instant) {
+///
+/// Answers whether addresses or routers that were advertised have come into effect, or have gone.
+pub(crate) fn maintain(interface: &mut Interface, time: smoltcp::time::Instant) -> bool {
+    let updated = interface.slaac_updated_at();
     #[cfg(feature = "ipv4")]
     {
         use smoltcp::iface::Route;
@@ -58,6 +61,7 @@ pub(crate) fn maintain(interface: &mut Interface, time: smoltcp::time::Instant) 
     }
     #[cfg(not(feature = "ipv4"))]
     interface.poll_maintenance(time);
+    interface.slaac_updated_at() != updated
 }
 
 /// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without Ethernet

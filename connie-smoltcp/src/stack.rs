@@ -319,6 +319,8 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         };
         let mut device = TappedDevice { device: &mut self.device, tap: &tap };
         let mut frames = 0;
+        #[cfg(feature = "slaac")]
+        let mut has_news = false;
         loop {
             let is_last = frames == FRAMES_AT_ONCE
                 || self.interface.poll_ingress_single(time, &mut device, &mut self.sockets)
@@ -326,7 +328,9 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             // Behind each frame: what a router has advertised is put into effect here. smoltcp does not ask
             // to be served for that, and has no room for a prefix while one that was withdrawn is there.
             #[cfg(feature = "slaac")]
-            crate::slaac::maintain(&mut self.interface, time);
+            {
+                has_news |= crate::slaac::maintain(&mut self.interface, time);
+            }
             #[cfg(not(feature = "slaac"))]
             self.interface.poll_maintenance(time);
             if is_last {
@@ -334,6 +338,11 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             }
             // Below 65.
             frames = usize::saturating_add(frames, 1);
+        }
+        #[cfg(feature = "slaac")]
+        if has_news {
+            // With the addresses smoltcp forgets the neighbours, and they may be asked for again at once.
+            self.solicited.clear();
         }
         frames
     }

@@ -116,6 +116,28 @@ fn lifetimes_of_a_router_and_of_its_prefix() {
     expect_clean(stack, &world);
 }
 
+/// With each new address smoltcp forgets all its neighbours. The router's answer and its advertisement come in
+/// the same moment, and the answer is lost: it is asked again at once, and not after a second.
+#[test]
+fn a_router_that_advertises_itself_as_the_race_asks_for_it() {
+    let world = World::ethernet();
+    let address = world.add_v4(false, HTTP, PATH);
+    let mut card = world.card();
+    let mut interface = connie_smoltcp::interface(&mut card, link::CLIENT_MAC, 7, at(0));
+    interface.update_ip_addrs(|own| own.push("10.0.0.100/24".parse().unwrap()).unwrap());
+    interface.routes_mut().add_default_ipv4_route(link::ROUTER_V4).unwrap();
+    let mut storage = [SocketStorage::EMPTY; 4];
+    let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+    let mut stack: Client<'_, 4> = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
+    let stack = &mut stack;
+    serve(&world, stack, 1_000);
+    world.after(0, |world| world.send_advertisement(1_800, 1_800));
+    assert_eq!(visit(&world, stack, &[address]), (address, 20));
+    assert_eq!(stack.interface().ip_addrs().len(), 3);
+    settle(stack, &world);
+    expect_clean(stack, &world);
+}
+
 #[test]
 fn the_last_of_twenty_addresses() {
     let world = World::ethernet();
