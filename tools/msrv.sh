@@ -27,7 +27,9 @@ oldest() {
 oldest 1.87 --all-features -p connie-core -p connie-http -p connie-dns -p connie-sim -p connie-web -p connie-wasi
 oldest 1.87 --all-features -p connie-std -p connie-ureq -p connie-hyper -p connie-proxy -p connie-cli -p connie-c
 oldest 1.87 -p connie-async --features nat64,embassy-time
-# edge-nal 0.7 asks for 1.88, smoltcp 0.14 and embassy-net for 1.91.
+# edge-nal 0.7 asks for 1.88, smoltcp 0.14 and embassy-net for 1.91, xarxa-driver for 1.95.
 oldest 1.88 -p connie-async --features nat64,embassy-time,edge-nal
-oldest 1.91 --all-features -p connie-async -p connie-smoltcp
+oldest 1.91 --all-features -p connie-async
+oldest 1.91 -p connie-smoltcp --features defmt,nat64
+oldest 1.95 --all-features -p connie-smoltcp
 exit "$failed"

@@ -86,6 +86,7 @@
 //! | `dns` | names | yes |
 //! | `dhcpv4`, `slaac` | addresses from the network | yes |
 //! | `defmt` | errors, leases and events are `defmt::Format` | no |
+//! | `xarxa` | drivers made for xarxa, embassy's stack, as devices: `XarxaDevice` | no |
 //! | `nat64` | IPv4 from a network of IPv6 alone, through its NAT64; half a kilobyte for each lookup | no |
 //!
 //! # Memory
@@ -194,6 +195,8 @@ mod tcp;
 mod udp;
 #[cfg(feature = "dns")]
 mod undelivered;
+#[cfg(feature = "xarxa")]
+mod xarxa;
 
 #[cfg(feature = "dns")]
 pub use connie_dns;
@@ -221,6 +224,10 @@ pub use stack::{Stack, StorageFull};
 pub use tcp::TcpSocket;
 #[cfg(feature = "udp")]
 pub use udp::UdpSocket;
+#[cfg(feature = "xarxa")]
+pub use xarxa::XarxaDevice;
+#[cfg(feature = "xarxa")]
+pub use xarxa_driver;
 
 #[cfg(not(any(feature = "ipv4", feature = "ipv6")))]
 compile_error!("turn on an address family: the features ipv4 and ipv6");

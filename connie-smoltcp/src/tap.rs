@@ -46,7 +46,11 @@ impl Tap<'_> {
     }
 
     fn sent(&self, octets: &[u8]) {
-        match frame::read_sent(octets, self.medium) {
+        self.note_sent(frame::read_sent(octets, self.medium));
+    }
+
+    pub(crate) fn note_sent(&self, sent: Option<frame::SentFrame>) {
+        match sent {
             Some(frame::SentFrame::Syn { port, sequence }) => self.each(|slot| slot.note_syn(port, sequence)),
             #[cfg(feature = "ethernet")]
             Some(frame::SentFrame::Solicitation(target)) => {
@@ -61,7 +65,7 @@ impl Tap<'_> {
         }
     }
 
-    fn received(&self, octets: &[u8]) {
+    pub(crate) fn received(&self, octets: &[u8]) {
         if let Some(error) = frame::icmp_error(octets, self.medium, &self.checksums) {
             self.each(|slot| slot.note_unreachable(&error));
             // Borrowed here alone.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Connection, Failure, RaceDriver};
 use connie_http::{Authority, HttpConnection, HttpError};
+use connie_smoltcp::smoltcp::phy::Device;
 use connie_smoltcp::smoltcp::socket::tcp;
 use connie_smoltcp::{Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers, TcpSocket};
 
@@ -115,8 +116,8 @@ pub fn settle<const TCP: usize, const UDP: usize>(
 
 /// The page must come whole over the winner, whatever the link does to it. A server in a hurry has closed its
 /// side before it was asked: false.
-pub fn fetch<const TCP: usize, const UDP: usize>(
-    stack: &mut Stack<'_, Card, World, TCP, UDP>,
+pub fn fetch<D: Device, const TCP: usize, const UDP: usize>(
+    stack: &mut Stack<'_, D, World, TCP, UDP>,
     poller: &mut PlatformPoller<World>,
     connection: Connection<TcpSocket>,
 ) -> bool {
