@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc;
 
-use connie_lab::firmware::{Firmware, HOST_V4, Parts, Run, STATIC, build, device, link, nightly_compiler};
+use connie_lab::firmware::{Firmware, HOST_V4, Parts, Run, STATIC, build, device, link};
 use connie_lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use connie_servers::{Dnsmasq, Nginx};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
@@ -282,8 +282,11 @@ fn in_laboratory(
     measured.recv().map_err(|_| "the laboratory cannot be set up".to_owned())?
 }
 
-/// Builds and runs each, and writes the tables. `old` is the page as it was.
-pub fn write(page: &mut String, old: &str) -> Result<(), String> {
+/// Begins what is written here.
+pub const TITLE: &str = "\n## A whole firmware\n";
+
+/// Builds and runs each, and writes the tables. `compiler` is the nightly one, or why there is none. `old` is the page as it was.
+pub fn write(page: &mut String, old: &str, compiler: Result<String, String>) -> Result<(), String> {
     let mut programs = Vec::new();
     for variant in &VARIANTS {
         programs.push(build(variant.program, Parts::Features(&variant.has.with(variant.features)))?);
@@ -302,7 +305,6 @@ pub fn write(page: &mut String, old: &str) -> Result<(), String> {
     // As they stand in the table.
     parts::write(page, &programs[2], &programs[1], sizes[2].stack)?;
     least(page)?;
-    let compiler = nightly_compiler();
     let section = nightly::section(old, &today()?, compiler, nightly_rows);
     page.push_str(&section);
     Ok(())
@@ -319,7 +321,7 @@ fn beside(value: u64, target: Option<u64>) -> String {
 }
 
 fn table(page: &mut String, sizes: &[Sizes]) {
-    say(page, "\n## A whole firmware\n");
+    say(page, TITLE);
     for line in [
         "`examples/firmware-qemu` for a Cortex-M3, built by the stable compiler at `opt-level = \"z\"`: smoltcp over Ethernet, the driver, a command line, and an",
         "HTTP client; four sockets with 1 KiB of buffers each for the race where it does not say three, one without it. All but those that give errors as exit codes say in words what is",

@@ -11,7 +11,8 @@
 //! (instructions) or 1 % (bytes); `--accept` makes the figures of today the ones to keep to. What cannot be
 //! counted on a machine is skipped aloud, and is a failure with `CONNIE_STRICT=1` in the environment.
 //! `--counted` writes all of the page but what is timed, which it leaves as it was: for a machine that has
-//! other work.
+//! other work. `--firmware` writes the whole firmware's part by the stable compiler alone, and leaves all else
+//! as it was.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -44,6 +45,8 @@ mod start;
 mod tools;
 
 #[cfg(target_os = "linux")]
+use connie_lab::firmware::nightly_compiler;
+#[cfg(target_os = "linux")]
 use figures::Figures;
 
 #[cfg(target_os = "linux")]
@@ -53,7 +56,10 @@ fn main() -> std::process::ExitCode {
         Some("--check") => Figures::count(&root).and_then(|figures| budget::check(&root, &figures)),
         Some("--accept") => Figures::count(&root).and_then(|figures| budget::accept(&root, &figures)),
         Some("--counted") => Figures::count(&root).and_then(|figures| write_page(&root, &figures, false)),
-        Some(other) => Err(format!("{other:?} is unknown: give --check, --accept, --counted or nothing")),
+        Some("--firmware") => write_firmware(&root),
+        Some(other) => {
+            Err(format!("{other:?} is unknown: give --check, --accept, --counted, --firmware or nothing"))
+        }
         None => Figures::count(&root).and_then(|figures| write_page(&root, &figures, true)),
     };
     match done {
@@ -63,6 +69,22 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// The part of the page that is about the whole firmware, anew.
+#[cfg(target_os = "linux")]
+fn write_firmware(root: &std::path::Path) -> Result<(), String> {
+    if let Some(needs) = board::missing_to_run() {
+        return Err(needs);
+    }
+    let path = root.join("docs/footprint.md");
+    let old = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let (start, end) =
+        old.find(board::TITLE).zip(old.find(processor::TITLE)).ok_or("the page has no firmware")?;
+    let mut page = old[..start].to_owned();
+    board::write(&mut page, &old, Err("a run without --firmware".to_owned()))?;
+    page.push_str(&old[end..]);
+    std::fs::write(&path, &page).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 #[cfg(target_os = "linux")]
@@ -78,7 +100,7 @@ fn write_page(root: &std::path::Path, figures: &Figures, timed: bool) -> Result<
         the target thumbv7m-none-eabi, and for one table a nightly compiler with its rust-src. Do not edit.\n",
     );
     figures.write(&mut page);
-    board::write(&mut page, &old)?;
+    board::write(&mut page, &old, nightly_compiler())?;
     if timed {
         processor::processor_time(root, &mut page)?;
     } else {

@@ -36,7 +36,8 @@ const RAM: [(&str, &str); 7] = [
     ("4ROOM", "the command line"),
 ];
 
-/// Writes the table of one firmware, without a picture of the race and with it. `stack` is what it has in use.
+/// Writes the table of one firmware, without a picture of the race and with it. `stack` is what it has in
+/// use.
 pub fn write(page: &mut String, plain: &Path, drawn: &Path, stack: u64) -> Result<(), String> {
     for line in [
         "\nWhere it goes, in the firmware of both families with DHCP and DNS, in bytes; in the second column with the waterfall. A function",
