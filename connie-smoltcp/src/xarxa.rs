@@ -141,8 +141,8 @@ pub struct EmptyBuffer<'a, D> {
 impl<D: Driver> phy::TxToken for EmptyBuffer<'_, D> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
         let EmptyBuffer { driver, mut buffer } = self;
-        // smoltcp makes no frame larger than the device can carry, which is not more than a buffer holds. With
-        // less room than it was promised it panics, as over any device that breaks its word.
+        // smoltcp makes no frame larger than the device can carry, which is not more than a buffer holds.
+        // With less room than it was promised it panics, as over any device that breaks its word.
         buffer.set_len(length.min(PACKET_BUF_SIZE));
         buffer.fill(0);
         let result = f(&mut buffer);

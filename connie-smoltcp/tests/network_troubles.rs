@@ -116,8 +116,8 @@ fn lifetimes_of_a_router_and_of_its_prefix() {
     expect_clean(stack, &world);
 }
 
-/// With each new address smoltcp forgets all its neighbours. The router's answer and its advertisement come in
-/// the same moment, and the answer is lost: it is asked again at once, and not after a second.
+/// With each new address smoltcp forgets all its neighbours. The router's answer and its advertisement come
+/// in the same moment, and the answer is lost: it is asked again at once, and not after a second.
 #[test]
 fn a_router_that_advertises_itself_as_the_race_asks_for_it() {
     let world = World::ethernet();
