@@ -202,6 +202,7 @@ mod tests {
         );
         let instead = "logins are not read from files: give -u USER:PASSWORD";
         refuses("get -sn h", &format!("'-n' of curl is not supported: {instead}"));
+        refuses("get h --url", "a URL is required after '--url'; see connie get --help");
         refuses("get --netrc h", &format!("'--netrc' of curl is not supported: {instead}"));
         refuses(
             "race --netrc h:1",

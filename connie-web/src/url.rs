@@ -134,7 +134,8 @@ impl Url {
             );
         }
         let (scheme, rest) = split_scheme(text)?;
-        Url::of_parts(scheme, rest, reference::resolve("", "/", &format!("//{rest}")))
+        let parts = reference::resolve("", "/", &format!("//{}", without_fragment(rest)));
+        Url::of_parts(scheme, rest, parts)
     }
 
     /// The URL of what `resolve` makes of a text that begins with an authority.
@@ -303,7 +304,7 @@ fn is_scheme_octet(byte: u8) -> bool {
 }
 
 /// The scheme, and what follows `://`; all of it where there is none. As curl has it, there may be one slash
-/// or three.
+/// or three, and what looks like a scheme is one.
 fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
     if matches!(text.to_ascii_lowercase().as_str(), "http:" | "https:") {
         return malformed("the URL needs two slashes after its scheme: give http://HOST/");
@@ -314,7 +315,7 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
         "" => return malformed("the URL has nothing before \"://\": give an http or https URL"),
         "http" => Scheme::Http,
         "https" => Scheme::Https,
-        other if slashes > 1 && other.bytes().all(is_scheme_octet) => {
+        other if other.bytes().all(is_scheme_octet) => {
             return Err(UrlError::UnsupportedScheme(other.to_owned()));
         }
         _ => return Ok((Scheme::Http, text)),

@@ -107,7 +107,7 @@ pub fn with_values_apart(command: &Command, words: &[OsString]) -> Vec<OsString>
     let mut is_value = false;
     while let Some(word) = words.next() {
         // What follows is a URL like any other.
-        if word == "--url" && !is_value {
+        if word == "--url" && !is_value && words.len() > 0 {
             continue;
         }
         let text = word.to_str().filter(|_| !std::mem::take(&mut is_value)).unwrap_or_default();
@@ -208,11 +208,18 @@ const OTHERS: &[(&str, &str)] = &[
         "--tlsv1.3 --tls-max --proxy-tlsv1 -2 --sslv2 -3 --sslv3",
         "the newest of TLS 1.2 and 1.3 that both sides know is spoken: leave it out",
     ),
+    (
+        "--no-basic --no-proxy-basic --no-socks5-basic",
+        "the Basic scheme is the one way to log in: leave it out",
+    ),
+    ("--no-tcp-nodelay", "what is written leaves at once: leave it out"),
     ("--no-sessionid", "sessions of TLS are kept until the run ends, and no longer: leave it out"),
     (
         "--cert-status --crlfile --proxy-crlfile --ssl-no-revoke --ssl-revoke-best-effort",
         "nobody is asked whether a certificate is revoked; use curl",
     ),
+    ("--ca-native --proxy-ca-native", "leave it out, or give certificates with --cacert"),
+    ("--ech", "the name of the host is not hidden from the network; use curl"),
     ("--capath --proxy-capath", "give the certificates in one file, with --cacert or --proxy-cacert"),
     (
         "--cert-type --key-type --pass",
@@ -233,12 +240,13 @@ const OTHERS: &[(&str, &str)] = &[
         "the server does not name files: give -o FILE, or -O for the name in the URL",
     ),
     ("-R --remote-time --xattr", "a file gets its content and nothing else; use curl"),
-    ("--no-clobber", "a file that is there is replaced: give another name with -o"),
+    ("--skip-existing --no-clobber", "a file that is there is replaced: give another name with -o"),
     (
         "--remove-on-error",
         "what has come of a file stays, for -C - to go on with: remove it if the exit code is not 0",
     ),
     ("--create-file-mode", "files get the mode that umask allows: set umask before"),
+    ("--out-null", "give -o /dev/null"),
     ("--stderr", "let the shell do it: 2>FILE"),
     ("--trace --trace-ascii --trace-time", "-v shows the race and all heads"),
     ("--libcurl", "this program is made without libcurl; use curl"),
@@ -260,9 +268,12 @@ const OTHERS: &[(&str, &str)] = &[
     ("--path-as-is", "dots are taken out of a path, as RFC 3986 has it; --request-target sends any"),
     ("--raw --ignore-content-length --tr-encoding", "bodies are read as HTTP/1.1 has them; use curl"),
     (
-        "--unix-socket --abstract-unix-socket --haproxy-protocol --tcp-fastopen",
+        "--unix-socket --abstract-unix-socket --haproxy-protocol --haproxy-clientip --tcp-fastopen --mptcp --ip-tos \
+         --vlan-priority",
         "connections are plain TCP, as the race opens them; use curl",
     ),
+    ("--parallel-max-host", "--max-in-flight bounds the sockets of all transfers"),
+    ("--variable", "the shell has variables; use it or curl"),
     ("--alt-svc --hsts", "nothing but --memory is kept from one run to the next: leave it out"),
     ("--styled-output --metalink", "heads and bodies are printed as they come: leave it out"),
 ];

@@ -23,6 +23,10 @@ pub fn one_line(error: &clap::Error, words: &[OsString]) -> String {
     {
         return format!("'{option}' of curl is not supported: {instead}");
     }
+    // It is taken out of the words where a URL follows.
+    if option == "--url" && name == " get" {
+        return "a URL is required after '--url'; see connie get --help".to_owned();
+    }
     format!("{}; see connie{name} --help", what(error))
 }
 

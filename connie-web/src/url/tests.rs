@@ -236,9 +236,12 @@ fn schemes() {
     refuses("https:////h/", "two slashes");
     refuses("http:h/", "not a port");
     splits("h:80/a://b", "h", 80, "/a://b");
-    splits("h:/a", "h", 80, "/a");
+    has_scheme("1h:/a", "1h");
+    splits("h/#a#b", "h", 80, "/");
     splits("h/x:/a", "h", 80, "/x:/a");
     has_scheme("1http://h/", "1http");
+    has_scheme("h:/a", "h");
+    has_scheme("mailto:/x", "mailto");
     let secure = Url::parse("HTTPS://example.org/a").unwrap();
     assert_eq!((secure.scheme, secure.port), (Scheme::Https, 443));
     assert_eq!(Url::parse("https://h:80/").unwrap().to_string(), "https://h:80/");
