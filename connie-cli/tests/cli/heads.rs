@@ -40,7 +40,7 @@ fn what_has_come_of_a_head_is_printed_where_it_cannot_be_read() {
             8,
         ),
         ("HTTP/1.1 103 Hints\r\nA:b\r\n\r\n", "HTTP/1.1 103 Hints\r\nA:b\r\n\r\n", 52),
-        ("SSH-2.0-OpenSSH\r\n", "", 8),
+        ("SSH-2.0-OpenSSH\r\n", "", 1),
         ("", "", 52),
     ] {
         get(answer, &["-i"]).exits(code).prints(printed).says_lines(1);
