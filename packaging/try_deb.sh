@@ -42,7 +42,7 @@ if command -v man >/dev/null; then
 fi
 [ -e /usr/lib/systemd/system/connie-proxy.socket ] || say "no unit of systemd"
 if command -v systemd-analyze >/dev/null; then
-    systemd-analyze verify /usr/lib/systemd/system/connie-proxy.service /usr/lib/systemd/system/connie-proxy.socket \
+    systemd-analyze verify --man=no /usr/lib/systemd/system/connie-proxy.service /usr/lib/systemd/system/connie-proxy.socket \
         || say "systemd does not take the units"
 fi
 completed() {
