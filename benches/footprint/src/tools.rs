@@ -12,6 +12,19 @@ pub fn connie(root: &Path) -> Result<PathBuf, String> {
     Ok(built(root, "connie"))
 }
 
+/// Builds it with its default features but for the proxy, and says where it is: where the whole one is, too.
+pub fn connie_without_proxy(root: &Path) -> Result<PathBuf, String> {
+    let manifest = root.join("connie-cli/Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).map_err(|error| error.to_string())?;
+    let default = text.lines().find_map(|line| line.strip_prefix("default = ["));
+    let default = default.ok_or_else(|| format!("{} has no default features", manifest.display()))?;
+    let names = default.split('"').skip(1).step_by(2).filter(|name| *name != "proxy");
+    let features = names.collect::<Vec<_>>().join(",");
+    let build = ["build", "--quiet", "--locked", "--release", "-p", "connie-cli", "--no-default-features"];
+    cargo(root, &[&build[..], &["--features", &features]].concat())?;
+    Ok(built(root, "connie"))
+}
+
 /// Builds a program of this package at `opt-level = 3`, and says where it is. Its functions keep their names,
 /// to be counted; all that it depends on is what this program was built with.
 pub fn named(root: &Path, program: &str) -> Result<PathBuf, String> {
