@@ -285,7 +285,8 @@ fn in_laboratory(
 /// Begins what is written here.
 pub const TITLE: &str = "\n## A whole firmware\n";
 
-/// Builds and runs each, and writes the tables. `compiler` is the nightly one, or why there is none. `old` is the page as it was.
+/// Builds and runs each, and writes the tables. `compiler` is the nightly one, or why there is none. `old` is
+/// the page as it was.
 pub fn write(page: &mut String, old: &str, compiler: Result<String, String>) -> Result<(), String> {
     let mut programs = Vec::new();
     for variant in &VARIANTS {

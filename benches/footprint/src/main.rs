@@ -11,8 +11,8 @@
 //! (instructions) or 1 % (bytes); `--accept` makes the figures of today the ones to keep to. What cannot be
 //! counted on a machine is skipped aloud, and is a failure with `CONNIE_STRICT=1` in the environment.
 //! `--counted` writes all of the page but what is timed, which it leaves as it was: for a machine that has
-//! other work. `--firmware` writes the whole firmware's part by the stable compiler alone, and leaves all else
-//! as it was.
+//! other work. `--firmware` writes the whole firmware's part by the stable compiler alone, and leaves all
+//! else as it was.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
