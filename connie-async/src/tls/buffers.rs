@@ -12,7 +12,7 @@ use core::task::{Context, Poll, Waker};
 use embedded_io_async::{Read, Write};
 use heapless::Deque;
 
-use super::session::{SessionError, Tls};
+use super::session::{RecordPair, SessionError, Tls};
 
 /// How many attempts can wait for a pair, those of all races that share the pool.
 const WAITERS: usize = 32;
@@ -316,15 +316,6 @@ impl Turn<'_> {
         let waiting = self.pool.waiting().try_borrow().map_or(0, |waiting| waiting.len());
         waiting > self.pool.count(Held::Free)
     }
-}
-
-/// The buffers of one session.
-#[derive(Debug)]
-pub struct RecordPair<'b> {
-    /// For what comes from the server.
-    pub read: &'b mut [u8],
-    /// For what goes to it.
-    pub write: &'b mut [u8],
 }
 
 /// A TLS session over the connection `S`, and the buffers that it works in.

@@ -12,8 +12,7 @@ use embedded_tls::{
 use rand_core::RngCore;
 pub use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
 
-use super::buffers::RecordPair;
-use super::session::{SessionError, Tls, TlsSession};
+use super::session::{RecordPair, SessionError, Tls, TlsSession};
 use super::verify::ALGORITHMS;
 pub use super::verify::CertificateTime;
 use super::verify::{ServerVerifier, Trust};
@@ -253,7 +252,7 @@ fn session_error(error: &LibraryError) -> SessionError {
     match error {
         LibraryError::InsufficientSpace => SessionError::RecordTooLong,
         // What `Records` refuses.
-        LibraryError::Io(ErrorKind::InvalidData) => TlsFailure::Protocol.into(),
+        LibraryError::Io(FORBIDDEN) => TlsFailure::Protocol.into(),
         LibraryError::Io(kind) => SessionError::Io(*kind),
         LibraryError::IoError => TlsFailure::Truncated.into(),
         LibraryError::MissingHandshake => CLOSED,
@@ -305,35 +304,19 @@ impl<S> Records<S> {
     }
 }
 
-/// The error of the connection below, or a record that must not come.
-#[derive(Debug)]
-enum RecordError<E> {
-    Socket(E),
-    Forbidden,
-}
+/// What a record that must not come is told as. Nothing of the connection below is.
+const FORBIDDEN: ErrorKind = ErrorKind::InvalidData;
 
-impl<E: Error> Error for RecordError<E> {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            RecordError::Socket(error) => match error.kind() {
-                ErrorKind::InvalidData => ErrorKind::Other,
-                kind => kind,
-            },
-            RecordError::Forbidden => ErrorKind::InvalidData,
-        }
+/// What the connection below says.
+fn socket_error(error: &impl Error) -> ErrorKind {
+    match error.kind() {
+        FORBIDDEN => ErrorKind::Other,
+        kind => kind,
     }
 }
 
-impl<E: fmt::Debug> fmt::Display for RecordError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-impl<E: fmt::Debug> core::error::Error for RecordError<E> {}
-
-impl<S: ErrorType> ErrorType for Records<S> {
-    type Error = RecordError<S::Error>;
+impl<S> ErrorType for Records<S> {
+    type Error = ErrorKind;
 }
 
 impl<S: Read> Read for Records<S> {
@@ -343,7 +326,7 @@ impl<S: Read> Read for Records<S> {
         let most = if in_header { self.header.len() - self.come } else { self.rest };
         let most = most.min(buffer.len());
         let Some(room) = buffer.get_mut(..most) else { return Ok(0) };
-        let read = self.socket.read(room).await.map_err(RecordError::Socket)?;
+        let read = self.socket.read(room).await.map_err(|error| socket_error(&error))?;
         let octets = room.get(..read).unwrap_or(room);
         if !in_header {
             self.rest = self.rest.saturating_sub(octets.len());
@@ -356,7 +339,7 @@ impl<S: Read> Read for Records<S> {
             }
         }
         if self.come == self.header.len() && !self.begin() {
-            return Err(RecordError::Forbidden);
+            return Err(FORBIDDEN);
         }
         Ok(octets.len())
     }
@@ -364,11 +347,11 @@ impl<S: Read> Read for Records<S> {
 
 impl<S: Write> Write for Records<S> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        self.socket.write(buffer).await.map_err(RecordError::Socket)
+        self.socket.write(buffer).await.map_err(|error| socket_error(&error))
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.socket.flush().await.map_err(RecordError::Socket)
+        self.socket.flush().await.map_err(|error| socket_error(&error))
     }
 }
 

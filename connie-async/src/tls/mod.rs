@@ -55,6 +55,7 @@ mod edge;
 #[cfg(feature = "embedded-tls")]
 pub mod embedded;
 mod session;
+mod stream;
 #[cfg(feature = "embedded-tls")]
 mod verify;
 
@@ -82,8 +83,8 @@ use crate::race_connect::RaceConnect;
 use crate::target::Target;
 
 use buffers::lease;
-pub use buffers::{RecordBuffers, RecordPair, RecordPool, TlsStream};
-pub use session::{SessionError, Tls, TlsError, TlsSession};
+pub use buffers::{RecordBuffers, RecordPool, TlsStream};
+pub use session::{RecordPair, SessionError, Tls, TlsError, TlsSession};
 
 /// A [`RaceConnect`] whose connections are TLS: see the [head of this module](self).
 ///

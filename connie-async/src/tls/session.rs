@@ -5,7 +5,6 @@ use core::fmt;
 use connie_core::{AttemptError, AttemptErrorKind, TlsFailure};
 use embedded_io_async::{Error, ErrorKind, ErrorType, Read, Write};
 
-use super::buffers::{OutOfPairs, RecordPair, TlsStream};
 use crate::error::attempt_error;
 
 /// A TLS library: makes a session of a TCP connection. `EmbeddedTls` (feature `embedded-tls`) is one.
@@ -45,6 +44,15 @@ impl<L: Tls + ?Sized> Tls for &L {
     {
         L::handshake(self, server, socket, records).await
     }
+}
+
+/// The buffers of one session.
+#[derive(Debug)]
+pub struct RecordPair<'b> {
+    /// For what comes from the server.
+    pub read: &'b mut [u8],
+    /// For what goes to it.
+    pub write: &'b mut [u8],
 }
 
 /// A session whose handshake is complete.
@@ -130,12 +138,6 @@ impl<E> From<SessionError> for TlsError<E> {
     }
 }
 
-impl<E> From<OutOfPairs> for TlsError<E> {
-    fn from(_: OutOfPairs) -> Self {
-        TlsError::OutOfBuffers
-    }
-}
-
 impl<E: Error> TlsError<E> {
     /// What it means to the race.
     pub(super) fn meaning(&self, at_once: bool) -> AttemptError {
@@ -184,37 +186,5 @@ impl<E: core::error::Error> core::error::Error for TlsError<E> {
             TlsError::Stack(error) => error.source(),
             _ => None,
         }
-    }
-}
-
-impl<L: Tls, S: Read + Write> ErrorType for TlsStream<'_, L, S> {
-    type Error = TlsError<S::Error>;
-}
-
-impl<L: Tls, S: Read + Write> Read for TlsStream<'_, L, S> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        Ok(self.session().read(buffer).await?)
-    }
-}
-
-impl<L: Tls, S: Read + Write> Write for TlsStream<'_, L, S> {
-    async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        Ok(self.session().write(buffer).await?)
-    }
-
-    async fn flush(&mut self) -> Result<(), Self::Error> {
-        Ok(self.session().flush().await?)
-    }
-}
-
-impl<L: Tls, S: Read + Write> TlsStream<'_, L, S> {
-    /// Says that nothing more comes, by a `close_notify` (RFC 8446 section 6.1), and drops the connection.
-    ///
-    /// # Errors
-    ///
-    /// It could not be sent.
-    pub async fn close(mut self) -> Result<(), TlsError<S::Error>> {
-        self.session().close().await?;
-        Ok(())
     }
 }

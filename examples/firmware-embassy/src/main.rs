@@ -14,13 +14,11 @@ fn main() {
 }
 
 #[cfg(target_os = "none")]
+mod device;
+#[cfg(target_os = "none")]
 mod executor;
 #[cfg(target_os = "none")]
 mod network;
-
-/// The Ethernet controller.
-#[cfg(target_os = "none")]
-type Device = connie_firmware_qemu::stellaris::Driver<'static, connie_firmware_qemu::board::Mapped>;
 
 #[cfg(target_os = "none")]
 mod firmware {

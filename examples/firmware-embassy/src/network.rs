@@ -11,7 +11,7 @@ use embassy_net::{StaticConfigV4, StaticConfigV6};
 use embassy_time::with_timeout;
 use static_cell::StaticCell;
 
-use crate::Device;
+use crate::device::Device;
 
 /// Sockets for connections, each with 1 KiB of buffers.
 pub const SOCKETS: usize = 4;

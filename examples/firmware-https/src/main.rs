@@ -12,15 +12,14 @@ fn main() {
 }
 
 #[cfg(target_os = "none")]
+mod device;
+#[cfg(target_os = "none")]
 mod executor;
 #[cfg(target_os = "none")]
 mod lan9118;
 #[cfg(target_os = "none")]
 #[path = "../../firmware-embassy/src/network.rs"]
 mod network;
-
-#[cfg(target_os = "none")]
-type Device = &'static mut lan9118::Driver;
 
 #[cfg(target_os = "none")]
 mod firmware {
