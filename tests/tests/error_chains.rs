@@ -471,6 +471,23 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
         ("connie-async ConnectionError", all(stacks.into_iter().chain(others))),
         ("connie-async ResolveError", all(lookups)),
         (
+            "connie-async SessionError",
+            all([
+                connie_async::tls::SessionError::Io(embedded_io_async::ErrorKind::ConnectionReset),
+                connie_async::tls::SessionError::RecordTooLong,
+            ]),
+        ),
+        (
+            "connie-async TlsError",
+            all([
+                connie_async::tls::TlsError::<std::io::Error>::TimedOut,
+                connie_async::tls::TlsError::OutOfBuffers,
+                connie_async::tls::TlsError::SeveralNames,
+                connie_async::tls::TlsError::Busy,
+            ]),
+        ),
+        ("connie-async TimedOut", all([connie_async::TimedOut])),
+        (
             "connie-async UdpError",
             all([connie_async::dns::UdpError::NoSocket, connie_async::dns::UdpError::Unreachable]),
         ),
