@@ -280,6 +280,7 @@ impl From<RedirectError> for Error {
                 Error::new(exit_code::REDIRECTS, format!("{line}; allow more with --max-redirs"))
             }
             RedirectError::Url(error) => Error { lines: vec![line], ..Error::from(error) },
+            RedirectError::TooLong { .. } => Error::new(exit_code::MALFORMED_URL, line),
             _ => Error::new(exit_code::REDIRECTS, line),
         }
     }

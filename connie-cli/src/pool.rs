@@ -235,6 +235,7 @@ impl<'a> Pool<'a> {
     fn new_connection(&self, route: Route, size: usize) -> Result<KeptConnection, Error> {
         let room = size + HEAD_ROOM;
         // A head of the request and one of the answer are never there at the same time, but for CONNECT.
+        // What a long request adds is the user's own, or of a redirect, whose URL is bounded.
         let buffer = vec![0; room + HEAD_ROOM];
         // One limit for all that comes before the first request: the lookup, the race, the tunnel and TLS
         // within it.

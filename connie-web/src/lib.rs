@@ -33,7 +33,7 @@ mod url;
 pub use credentials::Credentials;
 pub use pattern::{PatternError, PatternErrorKind, PatternUrl, UrlPattern};
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError, ProxyKind};
-pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
+pub use redirect::{MAX_REDIRECT_URL, MAX_REPEATS, Redirect, RedirectError, Redirects};
 pub use resume::{ByteRange, ContentRange, PartialContent, Resume, ResumeError, partial_content, resume};
 pub use retry::{Backoff, http_date, is_transient_status, retry_after};
 pub use url::{Scheme, Url, UrlError, parse_host_port};

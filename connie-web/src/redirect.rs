@@ -10,6 +10,10 @@ use crate::url::{Url, UrlError};
 /// a job is done.
 pub const MAX_REPEATS: u8 = 4;
 
+/// How long a URL may be that a redirect leads to, in octets. A server that knows the URL of its page can
+/// make each one longer than the one before, and so the requests.
+pub const MAX_REDIRECT_URL: usize = 64 * 1024;
+
 /// How many different requests of one chain are remembered.
 const MAX_MADE: usize = 1024;
 
@@ -52,6 +56,11 @@ pub enum RedirectError {
         /// Where it would go.
         url: String,
     },
+    /// The URL is longer than [`MAX_REDIRECT_URL`].
+    TooLong {
+        /// How long it is.
+        length: usize,
+    },
     /// The `Location` is not a URL, or one of another scheme.
     Url(UrlError),
 }
@@ -61,6 +70,9 @@ impl fmt::Display for RedirectError {
         match self {
             RedirectError::TooMany { limit } => write!(f, "more than {limit} redirects"),
             RedirectError::Loop { url } => write!(f, "the redirects form a loop: {url} again"),
+            RedirectError::TooLong { length } => {
+                write!(f, "the server redirects to a URL of {length} octets: {MAX_REDIRECT_URL} at most")
+            }
             RedirectError::Url(error) => {
                 write!(f, "the server redirects to a URL that cannot be fetched: {error}")
             }
@@ -111,6 +123,10 @@ impl Redirects {
             return Err(RedirectError::TooMany { limit });
         }
         let mut next = url.join(&text(location)).map_err(RedirectError::Url)?;
+        let length = next.to_string().len();
+        if length > MAX_REDIRECT_URL {
+            return Err(RedirectError::TooLong { length });
+        }
         let same_origin = next.is_same_origin(url);
         if same_origin && next.credentials.is_none() {
             next.credentials.clone_from(&url.credentials);
@@ -218,6 +234,16 @@ mod tests {
             let error = Redirects::new(None).follow("GET", &page(), 302, location).unwrap_err();
             assert!(matches!(error, RedirectError::Url(_)) && !error.to_string().contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_url_may_be_so_long_and_no_longer() {
+        let path = |length: usize| format!("/{}", "a".repeat(length - "http://a.test/".len()));
+        let follow = |length| Redirects::new(None).follow("GET", &page(), 302, path(length).as_bytes());
+        let next = follow(MAX_REDIRECT_URL).unwrap().unwrap();
+        assert_eq!(next.url.to_string().len(), MAX_REDIRECT_URL);
+        let error = follow(MAX_REDIRECT_URL + 1).unwrap_err();
+        assert_eq!(error, RedirectError::TooLong { length: MAX_REDIRECT_URL + 1 });
     }
 
     #[test]

@@ -376,8 +376,11 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
     let urls = || {
         ["gopher://a", "http://", "http://a b/", "http://[::1", ""].map(|text| Url::parse(text).unwrap_err())
     };
-    let redirects =
-        [RedirectError::TooMany { limit: 3 }, RedirectError::Loop { url: "http://a/".to_owned() }];
+    let redirects = [
+        RedirectError::TooMany { limit: 3 },
+        RedirectError::Loop { url: "http://a/".to_owned() },
+        RedirectError::TooLong { length: 70_000 },
+    ];
     let redirects = redirects.into_iter().chain(urls().map(RedirectError::Url));
     let proxies = ["socks4://a", "http://a b", ""].map(|text| Proxy::parse(text).unwrap_err());
     let asked = ByteRange::From { first: 5, last: None };

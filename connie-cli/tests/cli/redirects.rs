@@ -109,6 +109,17 @@ fn going_round_in_circles_is_noticed() {
     get(&site, "/a", &["-L"]).exits(0).prints("done\n");
 }
 
+#[test]
+fn a_url_that_each_redirect_makes_longer_is_followed_to_64_kibibytes() {
+    // Relative to the page, so that nothing but the server makes it long.
+    let site = Site::start(|asked| Reply::to("302 Found", &asked.target().repeat(2)));
+    let ran = get(&site, "/a", &["-L"]);
+    ran.exits(3).prints("").says_lines(1).says("the server redirects to a URL of ").says("65536");
+    let asked = site.asked();
+    assert_eq!(asked.len(), 15);
+    assert_eq!(asked[14].target().len(), 32 * 1024);
+}
+
 /// A site, and one that redirects to it.
 fn two_sites(status: &'static str) -> (Site, Site) {
     let other = Site::start(|_| Reply::ok("arrived\n"));
