@@ -35,9 +35,10 @@ pub fn urls(args: &Get) -> impl Iterator<Item = Result<Wanted, Error>> + Send {
 pub fn count(args: &Get) -> Result<usize, Error> {
     let mut count = 0_usize;
     for (number, text) in args.urls.iter().enumerate() {
-        let uploads = uploads(args, number)?.count();
-        let urls = usize::try_from(pattern_of(args, text)?.count()).unwrap_or(usize::MAX);
-        count = count.saturating_add(urls.saturating_mul(uploads));
+        // Not one by one: a short pattern may stand for more than anybody can count.
+        let uploads = upload_names(args, number)?.count();
+        let urls = pattern_of(args, text)?.count().saturating_mul(uploads);
+        count = count.saturating_add(usize::try_from(urls).unwrap_or(usize::MAX));
     }
     Ok(count)
 }
@@ -68,16 +69,22 @@ fn pattern_of(args: &Get, text: &str) -> Result<UrlPattern, Error> {
     })
 }
 
-/// The files to send there, or `None` alone. Their names may be patterns, too.
-fn uploads(args: &Get, number: usize) -> Result<impl Iterator<Item = Option<PathBuf>>, Error> {
-    let path = args.upload_file.get(number);
-    let names = match path.and_then(|path| path.to_str()) {
-        None => UrlPattern::literal(""),
+/// The names of the files to send there, which may be patterns, too. Where there is none to send, or its name
+/// is no text, it stands for one.
+fn upload_names(args: &Get, number: usize) -> Result<UrlPattern, Error> {
+    match args.upload_file.get(number).and_then(|path| path.to_str()) {
+        None => Ok(UrlPattern::literal("")),
         Some(name) => pattern(args, name).map_err(|error| {
             let line = format!("{error} of -T {name}: give -g if the file is called that");
             Error::new(exit_code::MALFORMED_URL, line)
-        })?,
-    };
+        }),
+    }
+}
+
+/// The files to send there, or `None` alone.
+fn uploads(args: &Get, number: usize) -> Result<impl Iterator<Item = Option<PathBuf>>, Error> {
+    let path = args.upload_file.get(number);
+    let names = upload_names(args, number)?;
     Ok((0..names.count()).map_while(move |index| names.url(index)).map(move |name| match path {
         Some(path) if path.to_str().is_none() => Some(path.clone()),
         path => path.map(|_| PathBuf::from(name.url)),
