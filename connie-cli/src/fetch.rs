@@ -58,7 +58,8 @@ impl<'a> Fetch<'a> {
         })
     }
 
-    /// Fetches one of the URLs, and prints what `-w` and `--report json` want to know of it.
+    /// Fetches one of the URLs, and prints what `-w` and `--report json` want to know of it. Where there are
+    /// others, [`TransferStdout::end`] is to follow.
     pub fn fetch(&self, wanted: &Wanted, session: &mut Session<'_>, io: &TransferIo) -> Result<(), Error> {
         let (fetched, result) = self.run(wanted, session, io);
         let done =
@@ -69,8 +70,7 @@ impl<'a> Fetch<'a> {
             }
             _ => Ok(()),
         };
-        let printed = io.stdout.end().map_err(|error| Error::write("stdout", &error));
-        result.and(told).and(printed)
+        result.and(told)
     }
 
     /// All URLs are fetched: only now are the last errors of the file of heads known.

@@ -108,8 +108,16 @@ where
                 name: Some(name),
                 stop: Some(self.stop.clone()),
             };
-            if let Err(error) = self.fetch.fetch(&wanted, &mut session, &io) {
+            let fetched = self.fetch.fetch(&wanted, &mut session, &io);
+            let is_fetched = fetched.is_ok();
+            // A failure counts at once, also where its output has to wait for stdout.
+            if let Err(error) = fetched {
                 self.failed(error, &wanted);
+            }
+            match io.stdout.end() {
+                // What went wrong with the fetch says more.
+                Err(error) if is_fetched => self.failed(Error::write("stdout", &error), &wanted),
+                _ => {}
             }
         }
     }

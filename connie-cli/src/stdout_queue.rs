@@ -11,8 +11,12 @@ use connie_std::OsClock;
 use crate::{progress, stdio};
 
 /// How much a transfer has in memory that waits for its end. With more than that it takes stdout for itself,
-/// and the others wait.
+/// and others that have as much wait.
 const ROOM: usize = 256 * 1024;
+
+/// How much of transfers that are over the one that has stdout prints for them. With more than that they
+/// wait.
+const LEFT_ROOM: usize = 4 * 1024 * 1024;
 
 /// Which transfer has stdout, and which wait for it. Clones are of the same one.
 #[derive(Clone, Default)]
@@ -26,12 +30,29 @@ struct SharedQueue {
 
 #[derive(Default)]
 struct QueueState {
-    is_taken: bool,
+    /// The ticket of the transfer that has stdout. It goes from one to the next: where nobody has it, nobody
+    /// waits.
+    holder: Option<u64>,
     /// The tickets of those that wait, longest first.
     line: VecDeque<u64>,
     next_ticket: u64,
+    /// What transfers that are over have left for the holder to print.
+    left: Vec<u8>,
+    /// Whether the holder prints that already, and takes no more.
+    is_closing: bool,
     /// Whether the run ends before its time.
     is_stopped: bool,
+}
+
+/// What becomes of the output of a transfer that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handover {
+    /// The transfer that has stdout prints it.
+    Left,
+    /// Nobody had stdout, and now this one has it.
+    Taken,
+    /// There is no room for it: it waits for stdout.
+    Waits,
 }
 
 /// How a transfer gets to stdout: directly, or in line with others.
@@ -58,52 +79,80 @@ impl StdoutQueue {
         self.0.changed.notify_all();
     }
 
-    /// Waits until stdout is free and it is this one's turn. `left` says how long it may take: for ever,
-    /// where that is `None`, which nothing but the end of the others ends.
+    /// Waits until it is this one's turn to have stdout. `left` says how long that may take: where that is
+    /// `None`, as long as the others have it.
     fn take(&self, left: Option<&dyn Fn() -> Option<Duration>>) -> io::Result<()> {
         let mut state = self.lock();
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
+        let ticket = state.ticket();
+        if state.holder.is_none() {
+            state.holder = Some(ticket);
+            return Ok(());
+        }
         state.line.push_back(ticket);
-        while state.is_taken || state.line.front() != Some(&ticket) {
+        while state.holder != Some(ticket) {
             let left = match left {
                 None => None,
-                Some(_) if state.is_stopped => return self.leave(state, ticket, io::ErrorKind::Interrupted),
+                Some(_) if state.is_stopped => return Err(leave(state, ticket, io::ErrorKind::Interrupted)),
                 Some(left) => left(),
             };
             state = match left {
                 None => self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return self.leave(state, ticket, io::ErrorKind::TimedOut),
+                Some(Duration::ZERO) => return Err(leave(state, ticket, io::ErrorKind::TimedOut)),
                 Some(left) => {
                     self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
-        state.line.pop_front();
-        state.is_taken = true;
         Ok(())
     }
 
-    fn leave(
-        &self,
-        mut state: MutexGuard<'_, QueueState>,
-        ticket: u64,
-        why: io::ErrorKind,
-    ) -> io::Result<()> {
-        state.line.retain(|other| *other != ticket);
-        drop(state);
-        self.0.changed.notify_all();
-        Err(why.into())
+    /// Has the one that has stdout print `bytes`, or takes stdout where nobody has it.
+    fn hand_over(&self, bytes: &mut Vec<u8>) -> Handover {
+        let mut state = self.lock();
+        if state.holder.is_none() {
+            state.holder = Some(state.ticket());
+            return Handover::Taken;
+        }
+        if state.is_closing || state.left.len().saturating_add(bytes.len()) > LEFT_ROOM {
+            return Handover::Waits;
+        }
+        state.left.append(bytes);
+        Handover::Left
     }
 
+    /// What the others have left for the one that has stdout. It is given back next, so that nobody who
+    /// waits for it waits for others that come later.
+    fn close(&self) -> Vec<u8> {
+        let mut state = self.lock();
+        state.is_closing = true;
+        std::mem::take(&mut state.left)
+    }
+
+    /// Gives stdout to the one that has waited longest.
     fn give_back(&self) {
-        self.lock().is_taken = false;
+        let mut state = self.lock();
+        state.is_closing = false;
+        state.holder = state.line.pop_front();
+        drop(state);
         self.0.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl QueueState {
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+}
+
+/// This one waits no longer.
+fn leave(mut state: MutexGuard<'_, QueueState>, ticket: u64, why: io::ErrorKind) -> io::Error {
+    state.line.retain(|other| *other != ticket);
+    why.into()
 }
 
 impl TransferStdout {
@@ -146,7 +195,8 @@ impl TransferStdout {
         }
     }
 
-    /// The transfer is over: prints what waits for that, and leaves stdout to others.
+    /// The transfer is over: prints what waits for that, or has the one that has stdout print it, and leaves
+    /// stdout to others.
     pub fn end(&self) -> io::Result<()> {
         self.0.as_ref().map_or(Ok(()), |queued| locked(queued).end())
     }
@@ -179,14 +229,19 @@ impl QueuedStdout {
 
     fn end(&mut self) -> io::Result<()> {
         self.body = None;
-        let printed = match self.pending.is_empty() {
-            true => Ok(()),
-            false => self.take(false),
-        };
-        if self.out.take().is_some() {
-            self.queue.give_back();
+        if self.out.is_none() {
+            if self.pending.is_empty() {
+                return Ok(());
+            }
+            match self.queue.hand_over(&mut self.pending) {
+                Handover::Left => return Ok(()),
+                Handover::Taken => self.open()?,
+                Handover::Waits => {}
+            }
         }
-        printed
+        let printed = self.take(false);
+        let others = self.give_back();
+        printed.and(others)
     }
 
     /// stdout, with all printed on it that waited for it.
@@ -197,16 +252,38 @@ impl QueuedStdout {
                 Some(limit.saturating_sub(clock.now().duration_since(Instant::ZERO)))
             };
             self.queue.take(is_limited.then_some(&left))?;
-            match stdio::stdout() {
-                Ok(out) => self.out = Some(out),
-                Err(error) => {
-                    self.queue.give_back();
-                    return Err(error);
-                }
-            }
+            self.open()?;
         }
         let pending = std::mem::take(&mut self.pending);
         self.put(&pending)
+    }
+
+    /// It is this one's turn.
+    fn open(&mut self) -> io::Result<()> {
+        match stdio::stdout() {
+            Ok(out) => {
+                self.out = Some(out);
+                Ok(())
+            }
+            Err(error) => {
+                // What others have left cannot be printed either.
+                drop(self.queue.close());
+                self.queue.give_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Prints what others have left, and gives stdout to the next.
+    fn give_back(&mut self) -> io::Result<()> {
+        if self.out.is_none() {
+            return Ok(());
+        }
+        let left = self.queue.close();
+        let printed = self.put(&left);
+        self.out = None;
+        self.queue.give_back();
+        printed
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -227,13 +304,55 @@ impl QueuedStdout {
 
 impl Drop for QueuedStdout {
     fn drop(&mut self) {
-        if self.out.is_some() {
-            self.queue.give_back();
-        }
+        // Only where its thread has panicked.
+        let _ = self.give_back();
     }
 }
 
 /// One transfer alone has it, in one thread: this never waits.
 pub fn locked(queued: &Mutex<QueuedStdout>) -> MutexGuard<'_, QueuedStdout> {
     queued.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_for_the_holder_is_bounded_and_none_comes_when_it_is_printed() {
+        let queue = StdoutQueue::default();
+        let hand_over = |length: usize| {
+            let mut bytes = vec![0; length];
+            let handover = queue.hand_over(&mut bytes);
+            assert_eq!(bytes.is_empty(), handover == Handover::Left);
+            handover
+        };
+        assert_eq!(hand_over(1), Handover::Taken);
+        assert_eq!(hand_over(LEFT_ROOM - 1), Handover::Left);
+        assert_eq!(hand_over(2), Handover::Waits);
+        assert_eq!(hand_over(1), Handover::Left);
+        assert_eq!(hand_over(1), Handover::Waits);
+        assert_eq!(queue.close().len(), LEFT_ROOM);
+        assert_eq!(hand_over(1), Handover::Waits);
+        queue.give_back();
+        assert_eq!(hand_over(1), Handover::Taken);
+        assert_eq!(hand_over(1), Handover::Left);
+        assert_eq!(queue.close().len(), 1);
+    }
+
+    #[test]
+    fn stdout_goes_to_who_has_waited_longest_and_to_nobody_who_has_left() {
+        let queue = StdoutQueue::default();
+        queue.take(None).unwrap();
+        let at_once = || Some(Duration::ZERO);
+        assert_eq!(queue.take(Some(&at_once)).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        queue.give_back();
+        queue.take(Some(&at_once)).unwrap();
+        queue.stop();
+        let for_ever = || None;
+        assert_eq!(queue.take(Some(&for_ever)).unwrap_err().kind(), io::ErrorKind::Interrupted);
+        queue.give_back();
+        // Where it is free, also then.
+        queue.take(Some(&for_ever)).unwrap();
+    }
 }

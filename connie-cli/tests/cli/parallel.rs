@@ -246,6 +246,67 @@ fn a_body_that_does_not_end_keeps_the_others_no_longer_than_they_have() {
     assert_eq!(ran.stdout.len(), 2 * LARGE + "280".len());
 }
 
+/// A site with a body that does not end, of which more comes than waits for its end. The first of its other
+/// pages comes when that one has stdout.
+fn beside_an_endless_body(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Site {
+    let (meeting, is_first) = (Meeting::new(), AtomicUsize::new(0));
+    Site::start(move |asked| match asked.target() {
+        "/endless" => Reply::ok("e".repeat(LARGE + 1)).cut_and_kept(1),
+        _ => {
+            if is_first.fetch_add(1, Ordering::SeqCst) == 0 {
+                // Nobody else comes.
+                meeting.of(2, Duration::from_millis(900));
+            }
+            answer(asked)
+        }
+    })
+}
+
+#[test]
+fn a_failure_counts_at_once_though_another_transfer_has_stdout() {
+    let site = beside_an_endless_body(|_| Reply::status("404 No", "", ""));
+    let options = ["get", "-Zf", "--fail-early", "-m", "6", "-w", "%{http_code}\n"];
+    let ran = connie(options.iter().copied().chain([&*site.url("/{endless,no}")]));
+    ran.exits(22).says("the server answered 404 No").says("stopped, since another transfer has failed");
+    assert_eq!(ran.out().trim_start_matches('e'), "200\n404\n");
+}
+
+#[test]
+fn a_small_body_that_is_complete_waits_for_no_other() {
+    let site = beside_an_endless_body(|asked| match asked.target() {
+        "/no" => Reply::status("404 No", "", ""),
+        target => Reply::ok(target),
+    });
+    let options = ["get", "-Zf", "--fail-early", "--parallel-max", "2", "-m", "6"];
+    let ran = connie(options.iter().copied().chain([&*site.url("/{endless,1,2,3,no}")]));
+    // The last of them ends the one that has stdout.
+    ran.exits(22).says("the server answered 404 No");
+    assert_eq!(ran.out().trim_start_matches('e'), "/1/2/3");
+    assert_eq!(ran.stdout.len(), LARGE + "/1/2/3".len());
+}
+
+#[test]
+fn of_many_bodies_behind_another_none_is_lost() {
+    const LENGTH: usize = 250_000;
+    // More than one transfer prints for others.
+    let site = beside_an_endless_body(|asked| Reply::ok(asked.target()[1..].repeat(LENGTH)));
+    let urls = [site.url("/endless"), site.url(&letters(20).to_ascii_uppercase())];
+    let ran = connie(["get", "-Z", "-m", "3", "-w", "", &urls[0], &urls[1]]);
+    let mut out = ran.exits(28).stdout.clone();
+    assert_eq!(out.len(), LARGE + 20 * LENGTH);
+    let bodies: BTreeSet<u8> = out[LARGE..].chunks(LENGTH).map(|body| body[0]).collect();
+    out.dedup();
+    assert_eq!((out.len(), bodies.len()), (21, 20), "each once, and together");
+}
+
+#[test]
+fn a_pattern_of_many_files_is_counted_at_once() {
+    let site = Site::start(|_| Reply::ok("page"));
+    let ran =
+        connie(["get", "-Z", "--fail-early", "-T", "/no[1-10000000000]", &site.url("/[1-10000000000]")]);
+    ran.exits(26).prints("").says("could not read /no1: ");
+}
+
 #[test]
 fn the_lines_of_v_tell_the_transfers_apart() {
     let site = together(2, |asked| Reply::status("200 OK", &format!("X-At: {}\r\n", asked.target()), ""));
