@@ -29,11 +29,11 @@ time_starttransfer, time_total, url, url_effective, urlnum; and %%, \\n, \\r, \\
 Exit codes are curl's: 0 success, 1 unsupported scheme, or no HTTP, 2 usage, 3 malformed URL, 5
 could not resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial
 file, 22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
-failed, 45 cannot bind as --interface and the like ask, 47 too many redirects, 52 empty reply, 55
-send failure, 56 receive failure or a proxy that refuses, 58 unusable client certificate, 60 bad
-certificate, 61 bad compression, 65 data that cannot be sent again, 77 unusable CA certificates,
-97 no connection through a SOCKS5 proxy. Of several URLs the last one counts, with -Z the last one
-to fail.";
+failed, 42 ended by --fail-early with -Z, 45 cannot bind as --interface and the like ask, 47 too
+many redirects, 52 empty reply, 55 send failure, 56 receive failure or a proxy that refuses, 58
+unusable client certificate, 60 bad certificate, 61 bad compression, 65 data that cannot be sent
+again, 77 unusable CA certificates, 97 no connection through a SOCKS5 proxy. Of several URLs the
+last one counts, with -Z the last to fail.";
 
 /// `connie get`.
 #[derive(Debug, Args)]
@@ -232,8 +232,7 @@ pub struct Get {
     /// Accepted for compatibility with curl: TLS 1.2 is the oldest that is spoken
     #[arg(long = "tlsv1.2", aliases = ["tlsv1", "tlsv1.0", "tlsv1.1"], hide = true)]
     pub tlsv1_2: bool,
-    /// Fetch several URLs at a time: what one prints on stdout stands together, in the order in which they
-    /// end
+    /// Fetch several URLs at a time: what each of them prints on stdout stands together
     #[arg(short = 'Z', long)]
     pub parallel: bool,
     /// How many of -Z are fetched at a time, up to 300; their races share --max-in-flight, and one memory
