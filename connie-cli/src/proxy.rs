@@ -54,10 +54,9 @@ async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>
     }
     let view = proxy.view();
     let showing = async {
-        match status {
-            // It listens on loopback, as was looked at.
-            Some(status) => drop(view.show(status).await),
-            None => {}
+        // It listens on loopback, as was looked at.
+        if let Some(status) = status {
+            drop(view.show(status).await);
         }
         pending::<()>().await;
     };

@@ -44,8 +44,8 @@ pub struct FamilyCounts {
 }
 
 impl FamilyCounts {
-    /// Whether the family seems to be broken between this machine and everyone: the last five attempts and more
-    /// have failed.
+    /// Whether the family seems to be broken between this machine and everyone: the last five attempts and
+    /// more have failed.
     #[must_use]
     pub fn seems_broken(&self) -> bool {
         self.failed_in_a_row >= 5

@@ -38,8 +38,6 @@ fn user(text: &str, option: &str) -> Result<Credentials, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_user_has_a_name_and_a_password() {
         let read = |text: &str| super::read(&[text.to_owned()], None);

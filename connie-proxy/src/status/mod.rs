@@ -1,4 +1,5 @@
-//! Shows what a proxy does, over HTTP: as JSON, and as Prometheus reads it. For programs on this machine alone.
+//! Shows what a proxy does, over HTTP: as JSON, and as Prometheus reads it. For programs on this machine
+//! alone.
 
 mod json;
 mod metrics;
@@ -31,8 +32,8 @@ const HERE: &str = "connie proxy\n\n/status.json  the last races, what is rememb
 impl ProxyView {
     /// Shows the proxy on `listener`, for as long as the future lives: `/status.json` and `/metrics`.
     ///
-    /// Pages of other sites that a browser on this machine has open cannot read it: a request has to name this
-    /// machine as its host, and must not come from another origin.
+    /// Pages of other sites that a browser on this machine has open cannot read it: a request has to name
+    /// this machine as its host, and must not come from another origin.
     ///
     /// # Errors
     ///

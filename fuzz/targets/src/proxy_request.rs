@@ -10,8 +10,8 @@ use crate::draw::Draw;
 ///
 /// # Panics
 ///
-/// Where a part of it is read as something else than the whole; where httparse sees another request; where what
-/// goes on is not one request, for one host, with one length.
+/// Where a part of it is read as something else than the whole; where httparse sees another request; where
+/// what goes on is not one request, for one host, with one length.
 pub fn proxy_request(data: &[u8]) {
     let mut draw = Draw::new(data);
     let via = draw.flag();

@@ -16,13 +16,13 @@ struct Seen {
     left: usize,
 }
 
-/// Reads what a client sends. The first byte decides whom the proxy asks for a login, the second in which steps
-/// the rest arrives.
+/// Reads what a client sends. The first byte decides whom the proxy asks for a login, the second in which
+/// steps the rest arrives.
 ///
 /// # Panics
 ///
-/// Where it makes a difference in which steps it arrives; where what is read is not what the octets say, written
-/// again.
+/// Where it makes a difference in which steps it arrives; where what is read is not what the octets say,
+/// written again.
 pub fn proxy_socks5(data: &[u8]) {
     let mut draw = Draw::new(data);
     let demand = draw.pick(&[LoginDemand::Unneeded, LoginDemand::Preferred, LoginDemand::Required]);
