@@ -74,7 +74,7 @@ fn it_ends_as_the_native_program_does() {
         (0, &["get", &missing.url("/")]),
         (22, &["get", "-f", &missing.url("/")]),
         (18, &["get", &short.url("/")]),
-        (8, &["get", &weird.url("/")]),
+        (1, &["get", &weird.url("/")]),
         (56, &["get", &cut.url("/")]),
         (56, &["get", &empty.url("/")]),
         // One after the other there, for want of threads.
