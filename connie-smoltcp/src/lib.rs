@@ -178,6 +178,8 @@ mod frame;
 #[cfg(feature = "dns")]
 mod hosts_driver;
 mod interface;
+#[cfg(feature = "dhcpv4")]
+mod lease;
 #[cfg(feature = "ethernet")]
 mod neighbour;
 mod next_hop;
@@ -204,7 +206,7 @@ pub use smoltcp;
 pub use smoltcp::iface::{SocketHandle, SocketStorage};
 
 #[cfg(feature = "dhcpv4")]
-pub use dhcp::{Dhcp, DhcpEvent, Lease};
+pub use dhcp::{Dhcp, DhcpEvent};
 #[cfg(feature = "dns")]
 pub use dns::Dns;
 #[cfg(feature = "dns")]
@@ -213,6 +215,8 @@ pub use error::StackError;
 #[cfg(feature = "dns")]
 pub use hosts_driver::HostsDriver;
 pub use interface::interface;
+#[cfg(feature = "dhcpv4")]
+pub use lease::Lease;
 pub use platform::Platform;
 pub use poller::PlatformPoller;
 #[cfg(feature = "dns")]

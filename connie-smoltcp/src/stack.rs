@@ -91,7 +91,7 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     seen: Seen,
     pub(crate) sources: Sources,
     #[cfg(feature = "dhcpv4")]
-    pub(crate) dhcp: crate::dhcp::DhcpState,
+    pub(crate) dhcp: crate::lease::DhcpState,
     /// Whether something was asked of smoltcp since it was last served.
     pub(crate) has_work: bool,
     pub(crate) connect_timeout: Duration,
@@ -193,7 +193,7 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
             seen: Seen::default(),
             sources: Sources::default(),
             #[cfg(feature = "dhcpv4")]
-            dhcp: crate::dhcp::DhcpState::default(),
+            dhcp: crate::lease::DhcpState::default(),
             has_work: true,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
         }
@@ -245,6 +245,15 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
 
     pub(crate) fn find<T: AnySocket<'a>>(&mut self, handle: SocketHandle) -> Option<&mut T> {
         find(&mut self.sockets, handle)
+    }
+
+    /// Puts what the DHCP server has said into effect.
+    #[cfg(feature = "dhcpv4")]
+    pub(crate) fn serve_dhcp(&mut self) {
+        let Some(handle) = self.dhcp.handle else { return };
+        if let Some(socket) = find(&mut self.sockets, handle) {
+            self.has_work |= self.dhcp.serve(socket, &mut self.interface);
+        }
     }
 
     /// A local port that no socket of the stack uses.
