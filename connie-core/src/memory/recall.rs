@@ -3,7 +3,7 @@
 use core::cell::{Cell, Ref, RefCell};
 use core::net::SocketAddr;
 
-use super::{Finish, Memory, Network, Verdict, Visit};
+use super::{Finish, Memory, Network, Verdict, Visit, key};
 use crate::race::{Guide, Input, Output, Planned, Race, Unplanned};
 use crate::time::Instant;
 
@@ -198,8 +198,27 @@ impl<const D: usize, const N: usize> sealed::Recall<D> for Recalled<'_, N> {
 
     fn moved(&mut self, network: &Network) {
         if let Ok(memory) = self.memory.try_borrow() {
-            // As `new` has it: one for nobody stays one.
-            self.visit = Visit { host: self.visit.host, ..memory.visit("", Finish::Tcp, 0, network) };
+            // As `to` has it, of both families: one for nobody stays one.
+            let finish = key::finish(self.visit.v4);
+            self.visit = Visit { host: self.visit.host, ..memory.visit("", finish, 0, network) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_that_moves_keeps_its_host_and_its_finish() {
+        let memory = RefCell::new(Memory::<4>::new(7, Instant::ZERO));
+        let networks = ["192.0.2.1", "192.0.2.2"].map(|v4| Network::new(v4.parse().ok(), None));
+        for finish in [Finish::Tcp, Finish::Tls] {
+            let [mut moved, there] =
+                networks.map(|network| Recalled::to(&memory, finish, ["host.test"], &network));
+            assert_ne!(moved.visit, there.visit);
+            Recall::<4>::move_to(&mut moved, &networks[1]);
+            assert_eq!(moved.visit, there.visit, "{finish:?}");
         }
     }
 }
