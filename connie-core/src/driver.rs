@@ -103,6 +103,9 @@ pub struct Driver<S: RaceStack, M, const SOCKETS: usize> {
     open: Vec<OpenAttempt<S::TcpSocket>, SOCKETS>,
     /// In microseconds.
     slowest_connect: u64,
+    /// [How often](RaceStack::source_changes) the source of IPv6, and that of IPv4, had changed when the
+    /// stack was last asked.
+    source_changes: [u8; 2],
 }
 
 /// What a [`Driver`] drives: a [`Race`] or a [`Connect`].
@@ -274,7 +277,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     /// A race that begins now and has no addresses yet.
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
-        Driver { machine: Race::new(config, now), open: empty(), slowest_connect: 0 }
+        Driver { machine: Race::new(config, now), open: empty(), slowest_connect: 0, source_changes: [0; 2] }
     }
 
     /// Takes in the answer for one family: see [`Input::Resolved`].
@@ -406,7 +409,7 @@ where
     // Inlined, so that a connect can be made where it stays.
     #[inline(always)]
     fn from(machine: Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>) -> Self {
-        Driver { machine, open: empty(), slowest_connect: 0 }
+        Driver { machine, open: empty(), slowest_connect: 0, source_changes: [0; 2] }
     }
 }
 
@@ -603,6 +606,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     ) -> Progress<S::TcpSocket, M::Request> {
         let mut now = clock();
         loop {
+            self.take_source_changes(stack, now);
             let output = match self.machine.next(now) {
                 Ok(output) => output,
                 Err(query) => return Progress::SendQuery(query),
@@ -670,8 +674,10 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     /// family begins anew from there ([`Input::SourceChanged`]). Poll it afterwards.
     ///
     /// A stack that answers [`SourceGone`](AttemptErrorKind::SourceGone) for an attempt in flight has the
-    /// driver do this by itself.
+    /// driver do this by itself, and so has one that [counts](RaceStack::source_changes) the changes.
     pub fn source_changed(&mut self, stack: &mut S, family: Family, now: Instant) {
+        // This is the one that the stack has counted, if it has.
+        self.note_changes(stack, family);
         // The winner of a race that has ended is its user's.
         if self.machine.is_over() {
             return;
@@ -680,6 +686,24 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
             self.release(stack, id);
         }
         self.machine.source_changed(family, now);
+    }
+
+    /// Does the same for each family whose source has changed by the stack's own
+    /// [count](RaceStack::source_changes). A [poll](Driver::poll) begins with this: call it where something
+    /// else is done before that by what has changed, such as a plan.
+    pub fn take_source_changes(&mut self, stack: &mut S, now: Instant) {
+        for family in [Family::V6, Family::V4] {
+            if self.note_changes(stack, family) {
+                self.source_changed(stack, family, now);
+            }
+        }
+    }
+
+    /// Whether there was a change that the driver has not seen.
+    fn note_changes(&mut self, stack: &S, family: Family) -> bool {
+        let Some(changes) = stack.source_changes(family) else { return false };
+        let [v6, v4] = &mut self.source_changes;
+        core::mem::replace(if family == Family::V6 { v6 } else { v4 }, changes) != changes
     }
 
     fn release(&mut self, stack: &mut S, id: AttemptId) {

@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 
 pub use embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 
-use crate::race::{AttemptError, AttemptErrorKind};
+use crate::race::{AttemptError, AttemptErrorKind, Family};
 use crate::time::Instant;
 
 /// A TCP stack that a race can run on.
@@ -50,6 +50,16 @@ pub trait RaceStack: TcpClientStack {
     /// other losers' peers see anyway: a SYN-ACK that arrives after its attempt was given up is answered by a
     /// reset (RFC 9293 section 3.5.2).
     fn abort(&mut self, socket: Self::TcpSocket);
+
+    /// A number that grows whenever this machine has come to another address of `family`, or to another
+    /// router; it comes round. `None` where the stack does not count that.
+    ///
+    /// A driver whose attempts of the family have all failed learns by this that they are worth another try:
+    /// [`SourceGone`](AttemptErrorKind::SourceGone) is only for one in flight.
+    fn source_changes(&self, family: Family) -> Option<u8> {
+        let _ = family;
+        None
+    }
 }
 
 impl<T: RaceStack> RaceStack for &mut T {
@@ -59,6 +69,10 @@ impl<T: RaceStack> RaceStack for &mut T {
 
     fn abort(&mut self, socket: Self::TcpSocket) {
         T::abort(self, socket);
+    }
+
+    fn source_changes(&self, family: Family) -> Option<u8> {
+        T::source_changes(self, family)
     }
 }
 

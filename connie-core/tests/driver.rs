@@ -91,6 +91,8 @@ struct Moving {
     at_once: bool,
     aborted: usize,
     begun: usize,
+    /// How often the source of IPv4 has changed, where it counts that.
+    changes: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -140,6 +142,10 @@ impl RaceStack for Moving {
     fn abort(&mut self, _: bool) {
         self.aborted += 1;
     }
+
+    fn source_changes(&self, family: Family) -> Option<u8> {
+        self.changes.filter(|_| family == Family::V4)
+    }
 }
 
 fn moving() -> (Moving, RaceDriver<Moving, 16, 4>) {
@@ -163,6 +169,35 @@ fn an_attempt_whose_source_is_gone_stands_for_its_family() {
     stack.is_gone = true;
     let _ = driver.poll(&mut stack, NOW);
     assert_eq!((stack.begun, stack.aborted, driver.race().in_flight()), (8, 5, 3));
+    let _ = driver.cancel(&mut stack, NOW);
+}
+
+/// A change is one, whether the stack counts it, says it of an attempt or its user reports it.
+#[test]
+fn a_stack_that_counts_changes_has_the_family_begin_anew_once_for_each() {
+    let (mut stack, mut driver) = moving();
+    stack.changes = Some(0);
+    let _ = driver.poll(&mut stack, NOW);
+    assert_eq!((stack.begun, stack.aborted), (3, 0), "there was none");
+    // It comes round.
+    for changes in [1, 255, 0] {
+        let before = (stack.begun, stack.aborted);
+        stack.changes = Some(changes);
+        for _ in 0..2 {
+            let _ = driver.poll(&mut stack, NOW);
+            assert_eq!((stack.begun, stack.aborted), (before.0 + 2, before.1 + 2));
+            assert_eq!(driver.race().in_flight(), 3);
+        }
+    }
+    let before = (stack.begun, stack.aborted);
+    stack.changes = Some(1);
+    driver.source_changed(&mut stack, Family::V4, NOW);
+    let _ = driver.poll(&mut stack, NOW);
+    assert_eq!((stack.begun, stack.aborted), (before.0 + 2, before.1 + 2), "reported");
+    // Of both families, that of IPv4 counted.
+    (stack.changes, stack.is_gone) = (Some(2), true);
+    let _ = driver.poll(&mut stack, NOW);
+    assert_eq!((stack.begun, stack.aborted), (before.0 + 5, before.1 + 5), "said of an attempt");
     let _ = driver.cancel(&mut stack, NOW);
 }
 

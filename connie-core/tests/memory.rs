@@ -440,3 +440,35 @@ fn what_a_race_showed_before_its_source_changed_is_not_learnt_of_the_new_network
     // What was known of the old network stays.
     assert!(memory.entry_of(&here, lead, at(20_300)).expect("it was the lead").is_live);
 }
+
+/// The same where nothing of the family was in flight when its source changed; and what begins in the moment
+/// of the change is of the new network.
+#[test]
+fn what_was_refused_before_the_source_changed_is_not_learnt_of_the_new_network() {
+    for fails_again in [false, true] {
+        let mut memory = Memory::<16>::new(7, at(0));
+        let [first, second] = [198, 203].map(|first| SocketAddr::from(([first, 1, 0, 1], 80)));
+        let silent = "[2001:db8::1]:80".parse().unwrap();
+        let mut race = PlannedRace::new(&Config::all_at_once(), at(1_000));
+        race.handle_addresses(&[silent, first, second], at(1_000));
+        let visit = memory.visit("a", Finish::Tcp, 0, &Network::new("192.0.2.7".parse().ok(), None));
+        let mut race = Running { race, visit, started: Vec::new() };
+        race.poll(at(1_000));
+        assert_eq!(race.started.len(), 3);
+        let error = connie_core::AttemptErrorKind::Refused.into();
+        for id in [race.started[1], race.started[2]] {
+            race.race.handle_input(Input::AttemptFailed { id, error }, at(1_030));
+        }
+        race.poll(at(1_030));
+        race.race.handle_input(Input::SourceChanged { family: Family::V4 }, at(1_200));
+        race.poll(at(1_200));
+        assert_eq!(race.started.len(), 5);
+        if fails_again {
+            race.race.handle_input(Input::AttemptFailed { id: race.started[4], error }, at(1_220));
+        }
+        race.wins(&mut memory, 3, at(1_240));
+        let is_live = |address| memory.entry_of(&visit, address, at(1_300)).map(|entry| entry.is_live);
+        assert_eq!(is_live(first), Some(true));
+        assert_eq!(is_live(second), fails_again.then_some(false));
+    }
+}

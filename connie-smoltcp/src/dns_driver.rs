@@ -387,8 +387,11 @@ impl<
     fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
         let changes = stack.sources.changes();
         if core::mem::replace(&mut self.changes, changes) != changes {
+            // First, since the plan is one for what begins anew.
+            let now = stack.now();
+            self.driver.take_source_changes(stack, now);
             self.memory.move_to(&stack.network());
-            self.driver.plan_by(&self.memory, stack.now());
+            self.driver.plan_by(&self.memory, now);
         }
         // Nobody else has it.
         let mut inner = self.dns.inner.try_borrow_mut().ok()?;

@@ -57,6 +57,12 @@ impl Sources {
         v6.changes.wrapping_add(v4.changes)
     }
 
+    /// The same of one family.
+    pub(crate) fn changes_of(&self, family: Family) -> u8 {
+        let Sources([v6, v4]) = self;
+        if family == Family::V6 { v6 } else { v4 }.changes
+    }
+
     /// Until when a family may still get another address in place of the one that it has lost.
     pub(crate) fn awaited_until(&self, family: Family) -> Option<Instant> {
         let Sources([v6, v4]) = self;

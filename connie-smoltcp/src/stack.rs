@@ -417,7 +417,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
 
     /// Takes note of what this machine sends from.
     #[inline(never)]
-    fn note_sources(&mut self, now: Instant) {
+    pub(crate) fn note_sources(&mut self, now: Instant) {
         let Network { v4, v6, .. } = self.network();
         #[cfg(feature = "ethernet")]
         let before = self.sources.changes();

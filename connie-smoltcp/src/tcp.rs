@@ -132,10 +132,13 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         {
             return SourceFate::Stays;
         }
-        if self.next_hop_to(remote).is_some() {
+        let is_replaced = self.next_hop_to(remote).is_some();
+        let now = self.now();
+        if is_replaced {
+            // It is counted before it is said, so that nobody takes it for another one later.
+            self.note_sources(now);
             return SourceFate::Replaced;
         }
-        let now = self.now();
         match self.sources.awaited_until(family_of(remote)) {
             Some(until) if now < until => SourceFate::Awaited,
             _ => SourceFate::Lost,
@@ -401,6 +404,10 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
 impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> RaceStack for Stack<'_, D, B, TCP, UDP> {
     fn attempt_error(&self, error: &StackError) -> AttemptError {
         error.attempt_error()
+    }
+
+    fn source_changes(&self, family: Family) -> Option<u8> {
+        Some(self.sources.changes_of(family))
     }
 
     fn abort(&mut self, socket: TcpSocket) {

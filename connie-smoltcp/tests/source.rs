@@ -13,8 +13,8 @@ use connie_core::{
     Poller, RaceDriver, RaceStack,
 };
 use connie_smoltcp::{
-    Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, Platform as _, PlatformPoller, SocketStorage, Stack,
-    StackError, TcpBuffers, TcpSocket,
+    Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, HostsDriver, Platform as _, PlatformPoller, SocketStorage,
+    Stack, StackError, TcpBuffers, TcpSocket,
 };
 use link::client::{Client, config, expect_free, fetch, race, settle};
 use link::dhcp::DhcpServer;
@@ -436,6 +436,10 @@ fn names(_: &str, is_v6: bool) -> Option<Vec<IpAddr>> {
 }
 
 fn world_with_names(to_server: Duration) -> World {
+    world_with(names, to_server)
+}
+
+fn world_with(names: fn(&str, bool) -> Option<Vec<IpAddr>>, to_server: Duration) -> World {
     let world = World::ethernet();
     world.add_v4(false, Place::Host(Answers::Nothing), Link::perfect(to_server));
     world.serve_names(NAME_SERVER, names);
@@ -519,4 +523,90 @@ fn the_memory_follows_to_the_new_network() {
         serve(&world, stack, world.now() + ms(1_000));
         assert_eq!(visit(stack, dns), (WEB, 1));
     });
+}
+
+/// An answer to the SYN comes to the old address as a refusal, and to the new one as it is.
+fn refuse_the_old_address(packet: &[u8]) -> Vec<Vec<u8>> {
+    let address = |at: usize| Ipv4Addr::from([0, 1, 2, 3].map(|octet| packet[at + octet]));
+    let (from, to, segment) = (address(12), address(16), &packet[20..]);
+    if packet[9] != 6 || to != OLD_V4 {
+        return vec![packet.to_vec()];
+    }
+    let port = |at: usize| u16::from_be_bytes([segment[at], segment[at + 1]]);
+    let acknowledged = u32::from_be_bytes([0, 1, 2, 3].map(|octet| segment[8 + octet]));
+    let (from, to) = (SocketAddr::from((from, port(0))), SocketAddr::from((to, port(2))));
+    vec![link::edits::reset(from, to, 0, Some(acknowledged))]
+}
+
+const SILENT: Ipv6Addr = Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 4);
+
+fn both_families_names(_: &str, is_v6: bool) -> Option<Vec<IpAddr>> {
+    Some(if is_v6 { vec![SILENT.into()] } else { vec![WEB, OTHER_WEB] })
+}
+
+/// A world whose two web servers refuse whoever comes from the old address, after 100 and 150 ms, and where
+/// nobody is at an address of IPv6.
+fn world_that_refuses_the_old_address() -> World {
+    let world = world_with(both_families_names, ms(20));
+    for web in [WEB, OTHER_WEB] {
+        world.rewrite(SocketAddr::new(web, 80), refuse_the_old_address);
+    }
+    assert_eq!(world.add_v6(false, Place::Nobody, Link::perfect(ms(20))).ip(), SILENT);
+    world
+}
+
+/// What was refused on the old network is tried on the new one, though no attempt of its family is in flight
+/// when the address changes; and the refusals are learnt of neither network.
+#[test]
+fn a_family_that_was_refused_is_tried_from_the_new_address() {
+    let world = world_that_refuses_the_old_address();
+    let memory = RefCell::new(Memory::<16>::new(7, Instant::ZERO));
+    with_board(&world, |stack, _, dns| {
+        serve(&world, stack, at(RENEWAL - 200));
+        let old = stack.network();
+        world.change_lease(NEW_V4);
+        let start = world.now();
+        let driver =
+            DnsDriver::<_, 4, 4, 32, _, _>::with_memory(dns, stack, "web.test", 80, &config(), &memory);
+        let mut driver = driver.expect("a name");
+        let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a winner");
+        let took = world.now().duration_since(start);
+        assert!(took >= ms(300) && took <= ms(340), "{took:?}");
+        assert_eq!(connection.destination.ip(), WEB);
+        assert_eq!(stack.local_address(&connection.socket).map(|own| own.ip()), Some(NEW_V4.into()));
+        let refused = AttemptOutcome::Failed(AttemptErrorKind::Refused);
+        let outcomes = driver.timeline().attempts().filter_map(|it| it.outcome);
+        assert_eq!(outcomes.filter(|it| *it == refused).count(), 2);
+        let new = stack.network();
+        let known = |network: &Network, ip: IpAddr| {
+            let visit = memory.borrow().visit("web.test", Finish::Tcp, 0, network);
+            memory.borrow().entry_of(&visit, SocketAddr::new(ip, 80), world.now()).map(|it| it.is_live)
+        };
+        assert_eq!((known(&new, WEB), known(&new, OTHER_WEB)), (Some(true), None));
+        assert_eq!((known(&old, WEB), known(&old, OTHER_WEB)), (None, None));
+        RaceStack::abort(stack, connection.socket);
+    });
+}
+
+/// The same for a race over a list, and for one to any of several hosts.
+#[test]
+fn and_so_it_is_whatever_drives_the_race() {
+    for is_list in [true, false] {
+        let world = world_that_refuses_the_old_address();
+        with_board(&world, |stack, _, dns| {
+            serve(&world, stack, at(RENEWAL - 200));
+            world.change_lease(NEW_V4);
+            let connection = if is_list {
+                let addresses = [WEB, SILENT.into()].map(|ip| SocketAddr::new(ip, 80));
+                race(&world, stack, &addresses, &config())
+            } else {
+                let driver = HostsDriver::<_, 1, 8, 4>::new(dns, stack, &[("web.test", 80)], &config());
+                driver.expect("names").run(stack, &mut PlatformPoller(world.clone()))
+            };
+            let connection = connection.expect("a winner");
+            assert_eq!(connection.destination.ip(), WEB);
+            assert_eq!(stack.local_address(&connection.socket).map(|own| own.ip()), Some(NEW_V4.into()));
+            RaceStack::abort(stack, connection.socket);
+        });
+    }
 }

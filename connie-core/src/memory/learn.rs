@@ -26,8 +26,8 @@ struct PastRace<'r> {
     start: u32,
     at: u32,
     winner: Option<&'r AttemptRecord>,
-    /// Whether the source of a family has changed.
-    has_moved: bool,
+    /// When the source of IPv6, and that of IPv4, last changed; 0 where it has not.
+    moved: [u32; 2],
 }
 
 impl<'r> PastRace<'r> {
@@ -40,18 +40,13 @@ impl<'r> PastRace<'r> {
     fn target(&self, attempt: &AttemptRecord) -> Option<Target> {
         attempt.outcome?;
         let destination = self.destinations.get(usize::from(attempt.place))?;
-        if self.has_moved && self.is_of_old_network(attempt, destination.family()) {
+        let [v6, v4] = self.moved;
+        let moved = if destination.family() == Family::V6 { v6 } else { v4 };
+        // That of a moment ended by the change, or began after it.
+        if attempt.started < moved || is_source_gone(attempt) {
             return None;
         }
         Some(Target::of(destination, self.visit, self.salt)).filter(|target| target.number > 0)
-    }
-
-    /// Whether it had ended when the source of its family changed.
-    fn is_of_old_network(&self, attempt: &AttemptRecord, family: Family) -> bool {
-        self.attempts
-            .iter()
-            .filter(|it| is_source_gone(it) && it.ended >= attempt.ended)
-            .any(|it| self.destinations.get(usize::from(it.place)).is_some_and(|it| it.family() == family))
     }
 
     /// The first attempt on an address that the plan has chosen.
@@ -121,7 +116,7 @@ impl<const N: usize> Memory<N> {
             // No later than it is, where the clock has run backwards.
             at: start.saturating_add(ended >> 10).min(self.tick(now)),
             winner: attempts.iter().find(|it| matches!(it.outcome, Some(AttemptOutcome::Established))),
-            has_moved: attempts.iter().any(is_source_gone),
+            moved: race.moved(),
         };
         if past.times.met {
             self.bucket.pay(race.started().saturating_sub(1));

@@ -201,6 +201,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     pub(crate) fn times(&self) -> &PlanTimes {
         self.guide.times()
     }
+
+    /// When the source of IPv6, and that of IPv4, last changed, in microseconds since the start; 0 where it
+    /// has not.
+    pub(crate) fn moved(&self) -> [u32; 2] {
+        self.guide.moved()
+    }
 }
 
 /// Whether the race runs.
@@ -496,6 +502,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             }
         }
         self.destinations.renew(family, self.settings.preferred_family);
+        if let Some(steps) = self.guide.steps_mut() {
+            steps.note_move(family, self.now.micros_since(self.start));
+        }
     }
 
     fn family_of(&self, place: DestinationIndex) -> Option<Family> {

@@ -6,7 +6,7 @@
 //! says of the time is at most `Δ`, whatever the memory believed (law 9).
 
 use core::fmt;
-use core::hash::Hash;
+use core::hash::{Hash, Hasher};
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -263,11 +263,16 @@ impl<const D: usize> Planned<D> {
     pub(super) fn times(&self) -> &PlanTimes {
         &self.steps.times
     }
+
+    pub(super) fn moved(&self) -> [u32; 2] {
+        self.steps.moved
+    }
 }
 
 impl<const D: usize> Default for Planned<D> {
     fn default() -> Self {
-        let steps = PlanSteps { times: PlanTimes::WHOLE, ladder: 0, starts: 0, next: Instant::ZERO };
+        let steps =
+            PlanSteps { times: PlanTimes::WHOLE, ladder: 0, starts: 0, next: Instant::ZERO, moved: [0; 2] };
         Planned { turns: [turn::UNKNOWN; D], steps }
     }
 }
@@ -298,7 +303,7 @@ pub(super) mod sealed {
 }
 
 /// How far a race has come in the times of its plan.
-#[derive(Clone, Hash)]
+#[derive(Clone)]
 pub struct PlanSteps {
     times: PlanTimes,
     /// What the last start that is not paid for made the next one wait; 0 where there was none.
@@ -306,6 +311,17 @@ pub struct PlanSteps {
     starts: u8,
     /// When the next start may come.
     next: Instant,
+    /// When the source of IPv6, and that of IPv4, last changed, in microseconds since the race's start; 0
+    /// where it has not.
+    moved: [u32; 2],
+}
+
+impl Hash for PlanSteps {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // What the race does next does not depend on when it has moved.
+        let PlanSteps { times, ladder, starts, next, moved: _ } = self;
+        (times, ladder, starts, next).hash(state);
+    }
 }
 
 impl fmt::Debug for PlanSteps {
@@ -361,6 +377,12 @@ impl PlanSteps {
         self.starts = in_flight;
         self.ladder = 0;
         self.next = now;
+    }
+
+    /// The source of `family` has changed at `at`.
+    pub(super) fn note_move(&mut self, family: Family, at: u64) {
+        let [v6, v4] = &mut self.moved;
+        *if family == Family::V6 { v6 } else { v4 } = u32::try_from(at).unwrap_or(u32::MAX);
     }
 
     /// When the next attempt may start in a race that could have started at `possible` without a plan, and
