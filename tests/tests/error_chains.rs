@@ -478,6 +478,7 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
             all([
                 connie_async::tls::SessionError::Io(embedded_io_async::ErrorKind::ConnectionReset),
                 connie_async::tls::SessionError::RecordTooLong,
+                connie_async::tls::SessionError::Unfinished,
             ]),
         ),
         (

@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use core::fmt;
 
 use connie_core::TlsFailure;
-use embedded_io_async::{BufRead, Error, ErrorKind, ErrorType, Read, Write};
+use embedded_io_async::{BufRead, ErrorKind, ErrorType, Read, Write};
 use embedded_tls::{
     Aes128GcmSha256, CryptoProvider, CryptoRng, CryptoRngCore, MaxFragmentLength, TlsConfig, TlsConnection,
     TlsContext, TlsError as LibraryError, TlsVerifier,
@@ -12,6 +12,7 @@ use embedded_tls::{
 use rand_core::RngCore;
 pub use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
 
+use super::records::{FORBIDDEN, Progress, Records};
 use super::session::{RecordPair, SessionError, Tls, TlsSession};
 use super::verify::ALGORITHMS;
 pub use super::verify::CertificateTime;
@@ -91,7 +92,8 @@ impl<R: CryptoRngCore> Tls for EmbeddedTls<'_, R> {
         if let Some(length) = fragment_length(records.read.len()) {
             config = config.with_max_fragment_length(length);
         }
-        let mut session = TlsConnection::new(Records::new(socket), records.read, records.write);
+        let (progress, write) = Progress::new(records.write).ok_or(TlsFailure::Local)?;
+        let mut session = TlsConnection::new(Records::new(socket, progress), records.read, write);
         let verifier = ServerVerifier::new(self.trust, server);
         let mut provider = Provider { random: &self.random, verifier };
         let opened = session.open(TlsContext::new(&config, &mut provider)).await;
@@ -100,7 +102,7 @@ impl<R: CryptoRngCore> Tls for EmbeddedTls<'_, R> {
             (Err(error), None) => Err(handshake_error(&error)),
             // embedded-tls takes a handshake without certificate or signature.
             (Ok(()), None) if !provider.verifier.is_done() => Err(TlsFailure::Protocol.into()),
-            (Ok(()), None) => Ok(EmbeddedSession { session: Some(session), ended: false }),
+            (Ok(()), None) => Ok(EmbeddedSession { session: Some(session), progress, ended: false }),
         }
     }
 }
@@ -159,11 +161,24 @@ impl<R: RngCore> RngCore for Random<'_, R> {
 impl<R: CryptoRng> CryptoRng for Random<'_, R> {}
 
 /// A session of embedded-tls.
+///
+/// A read that is dropped, or fails, in the middle of a record, and a write that is dropped or fails before
+/// the connection below has taken all of its record, end the session: whatever is asked of it then is
+/// [`SessionError::Unfinished`]. After such a write, closing sends no `close_notify`.
 pub struct EmbeddedSession<'b, S: Read + Write + 'b> {
     /// None when it has been closed.
-    session: Option<TlsConnection<'b, Records<S>, Aes128GcmSha256>>,
+    session: Option<TlsConnection<'b, Records<'b, S>, Aes128GcmSha256>>,
+    progress: Progress<'b>,
     /// Whether the server has said that nothing more comes.
     ended: bool,
+}
+
+impl<'b, S: Read + Write + 'b> EmbeddedSession<'b, S> {
+    /// What can be asked for more.
+    fn whole(&mut self) -> Result<&mut TlsConnection<'b, Records<'b, S>, Aes128GcmSha256>, SessionError> {
+        let session = self.session.as_mut().ok_or(CLOSED)?;
+        if self.progress.is_midway() { Err(SessionError::Unfinished) } else { Ok(session) }
+    }
 }
 
 impl<S: Read + Write> fmt::Debug for EmbeddedSession<'_, S> {
@@ -183,7 +198,7 @@ impl<S: Read + Write> Read for EmbeddedSession<'_, S> {
         if self.ended {
             return Ok(0);
         }
-        match self.session.as_mut().ok_or(CLOSED)?.read(buffer).await {
+        match self.whole()?.read(buffer).await {
             Err(LibraryError::ConnectionClosed) => {
                 self.ended = true;
                 Ok(0)
@@ -197,12 +212,12 @@ impl<S: Read + Write> Write for EmbeddedSession<'_, S> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, SessionError> {
         // RFC 8446 section 6.1: what the server has closed is its own side alone, but embedded-tls writes no
         // more.
-        let written = self.session.as_mut().ok_or(CLOSED)?.write(buffer).await;
+        let written = self.whole()?.write(buffer).await;
         written.map_err(|error| session_error(&error))
     }
 
     async fn flush(&mut self) -> Result<(), SessionError> {
-        let flushed = self.session.as_mut().ok_or(CLOSED)?.flush().await;
+        let flushed = self.whole()?.flush().await;
         flushed.map_err(|error| session_error(&error))
     }
 }
@@ -212,7 +227,7 @@ impl<S: Read + Write> TlsSession<S> for EmbeddedSession<'_, S> {
         if self.ended {
             return Ok(());
         }
-        match self.session.as_mut().ok_or(CLOSED)?.fill_buf().await {
+        match self.whole()?.fill_buf().await {
             Ok(_) => Ok(()),
             Err(LibraryError::ConnectionClosed) => {
                 self.ended = true;
@@ -225,10 +240,15 @@ impl<S: Read + Write> TlsSession<S> for EmbeddedSession<'_, S> {
     async fn close(&mut self) -> Result<Option<S>, SessionError> {
         match self.session.take() {
             None => Ok(None),
-            Some(session) => match session.close().await {
-                Ok(records) => Ok(Some(records.socket)),
-                Err((_, error)) => Err(session_error(&error)),
-            },
+            Some(session) => {
+                let is_midway = self.progress.is_midway_in_writing();
+                match session.close().await {
+                    Ok(records) => Ok(Some(records.socket)),
+                    // It has encrypted a `close_notify`, which `Records` has not let out.
+                    Err((records, _)) if is_midway => Ok(Some(records.socket)),
+                    Err((_, error)) => Err(session_error(&error)),
+                }
+            }
         }
     }
 }
@@ -263,106 +283,8 @@ fn session_error(error: &LibraryError) -> SessionError {
     }
 }
 
-/// The connection below, less what a server must not send and embedded-tls 0.19 panics at, or believes:
-/// records in the clear when keys are there (RFC 8446 section 5: a forged `close_notify` would cut off what
-/// comes; a handshake message is "not implemented" after the handshake), and encrypted ones that are too
-/// short to have a type in them (section 5.2).
-struct Records<S> {
-    socket: S,
-    header: [u8; 5],
-    /// How much of the header has come.
-    come: usize,
-    /// How much of the record is to come.
-    rest: usize,
-    /// Whether there are keys: the `ServerHello` has come.
-    keys: bool,
-}
-
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-/// A type, and the 16 octets by which AES-GCM makes a record longer.
-const LEAST: usize = 1 + 16;
-
-impl<S> Records<S> {
-    const fn new(socket: S) -> Self {
-        Records { socket, header: [0; 5], come: 0, rest: 0, keys: false }
-    }
-
-    /// Whether the record of this header may come.
-    fn begin(&mut self) -> bool {
-        let [kind, _, _, high, low] = self.header;
-        self.come = 0;
-        self.rest = usize::from(u16::from_be_bytes([high, low]));
-        let allowed = match kind {
-            APPLICATION_DATA => self.rest >= LEAST,
-            CHANGE_CIPHER_SPEC => true,
-            _ => !self.keys,
-        };
-        self.keys |= kind == HANDSHAKE;
-        allowed
-    }
-}
-
-/// What a record that must not come is told as. Nothing of the connection below is.
-const FORBIDDEN: ErrorKind = ErrorKind::InvalidData;
-
-/// What the connection below says.
-fn socket_error(error: &impl Error) -> ErrorKind {
-    match error.kind() {
-        FORBIDDEN => ErrorKind::Other,
-        kind => kind,
-    }
-}
-
-impl<S> ErrorType for Records<S> {
-    type Error = ErrorKind;
-}
-
-impl<S: Read> Read for Records<S> {
-    /// Never over the end of a header or a record.
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        let in_header = self.rest == 0;
-        let most = if in_header { self.header.len() - self.come } else { self.rest };
-        let most = most.min(buffer.len());
-        let Some(room) = buffer.get_mut(..most) else { return Ok(0) };
-        let read = self.socket.read(room).await.map_err(|error| socket_error(&error))?;
-        let octets = room.get(..read).unwrap_or(room);
-        if !in_header {
-            self.rest = self.rest.saturating_sub(octets.len());
-            return Ok(octets.len());
-        }
-        for octet in octets {
-            if let Some(place) = self.header.get_mut(self.come) {
-                *place = *octet;
-                self.come = self.come.saturating_add(1);
-            }
-        }
-        if self.come == self.header.len() && !self.begin() {
-            return Err(FORBIDDEN);
-        }
-        Ok(octets.len())
-    }
-}
-
-impl<S: Write> Write for Records<S> {
-    async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        self.socket.write(buffer).await.map_err(|error| socket_error(&error))
-    }
-
-    async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.socket.flush().await.map_err(|error| socket_error(&error))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    extern crate std;
-
-    use std::vec::Vec;
-
-    use embassy_futures::block_on;
-
     use super::*;
 
     #[test]
@@ -379,52 +301,6 @@ mod tests {
             (16640, None),
         ] {
             assert_eq!(fragment_length(buffer), wanted, "{buffer}");
-        }
-    }
-
-    /// What a library that reads header and content by turns gets of `octets`, and whether all of it.
-    fn passes(mut octets: &[u8]) -> bool {
-        let mut records = Records::new(&mut octets);
-        let whole: Result<(), _> = block_on(async {
-            loop {
-                let mut header = [0; 5];
-                match embedded_io_async::Read::read_exact(&mut records, &mut header).await {
-                    Ok(()) => {}
-                    Err(embedded_io_async::ReadExactError::UnexpectedEof) => return Ok(()),
-                    Err(embedded_io_async::ReadExactError::Other(error)) => return Err(error.kind()),
-                }
-                let mut content = std::vec![0; usize::from(header[3]) << 8 | usize::from(header[4])];
-                embedded_io_async::Read::read_exact(&mut records, &mut content)
-                    .await
-                    .expect("as long as it says");
-            }
-        });
-        assert!(matches!(whole, Ok(()) | Err(ErrorKind::InvalidData)));
-        whole.is_ok()
-    }
-
-    fn record(kind: u8, length: u16) -> Vec<u8> {
-        let [high, low] = length.to_be_bytes();
-        let mut record = std::vec![kind, 3, 3, high, low];
-        record.resize(record.len() + usize::from(length), 0);
-        record
-    }
-
-    #[test]
-    fn no_record_comes_in_the_clear_once_there_are_keys_and_none_without_a_type() {
-        let (alert, handshake) = (21, HANDSHAKE);
-        let hello = record(handshake, 90);
-        for (records, wanted) in [
-            (record(alert, 2), true),
-            (hello.clone(), true),
-            ([hello.clone(), record(CHANGE_CIPHER_SPEC, 1), record(APPLICATION_DATA, 17)].concat(), true),
-            ([hello.clone(), record(APPLICATION_DATA, 16)].concat(), false),
-            ([hello.clone(), record(APPLICATION_DATA, 0)].concat(), false),
-            ([hello.clone(), record(APPLICATION_DATA, 400), record(alert, 2)].concat(), false),
-            ([hello.clone(), record(APPLICATION_DATA, 400), record(handshake, 40)].concat(), false),
-            ([hello, record(0, 1)].concat(), false),
-        ] {
-            assert_eq!(passes(&records), wanted, "{records:?}");
         }
     }
 }

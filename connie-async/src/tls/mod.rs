@@ -54,6 +54,8 @@ mod buffers;
 mod edge;
 #[cfg(feature = "embedded-tls")]
 pub mod embedded;
+#[cfg(feature = "embedded-tls")]
+mod records;
 mod session;
 mod stream;
 #[cfg(feature = "embedded-tls")]

@@ -61,7 +61,8 @@ pub trait TlsSession<S>: Read + Write + ErrorType<Error = SessionError> {
     async fn readable(&mut self) -> Result<(), SessionError>;
 
     /// Says that nothing more comes (RFC 8446 section 6.1), and gives the connection back, unless it has been
-    /// given back before.
+    /// given back before. After a write that was given up midway it gives the connection back and says
+    /// nothing: what it would send could use a nonce again.
     async fn close(&mut self) -> Result<Option<S>, SessionError>;
 }
 
@@ -76,6 +77,9 @@ pub enum SessionError {
     Io(ErrorKind),
     /// The server sent a record that is longer than the buffer: it does not honour `max_fragment_length`.
     RecordTooLong,
+    /// A read or a write before has ended in the middle of a record, since its future was dropped or the
+    /// connection failed: nothing more can be read or written.
+    Unfinished,
 }
 
 impl From<TlsFailure> for SessionError {
@@ -91,6 +95,7 @@ impl Error for SessionError {
             SessionError::Tls(_) => ErrorKind::InvalidData,
             SessionError::Io(kind) => *kind,
             SessionError::RecordTooLong => ErrorKind::OutOfMemory,
+            SessionError::Unfinished => ErrorKind::BrokenPipe,
         }
     }
 }
@@ -102,6 +107,9 @@ impl fmt::Display for SessionError {
             SessionError::Io(kind) => write!(f, "the connection under TLS failed: {kind}"),
             SessionError::RecordTooLong => {
                 f.write_str("a TLS record of the server is longer than the buffer for it")
+            }
+            SessionError::Unfinished => {
+                f.write_str("a read or write of TLS was given up midway, and nothing can follow it")
             }
         }
     }
@@ -146,6 +154,7 @@ impl<E: Error> TlsError<E> {
             TlsError::Session(SessionError::Io(kind)) => return attempt_error(*kind, false),
             TlsError::Session(SessionError::Tls(failure)) => AttemptErrorKind::Tls(*failure),
             TlsError::Session(SessionError::RecordTooLong) => AttemptErrorKind::Tls(TlsFailure::Local),
+            TlsError::Session(SessionError::Unfinished) => AttemptErrorKind::Other,
             TlsError::TimedOut => AttemptErrorKind::TimedOut,
             TlsError::OutOfBuffers => AttemptErrorKind::OutOfSockets,
             TlsError::SeveralNames | TlsError::Busy => AttemptErrorKind::Other,

@@ -33,6 +33,7 @@ impl<L: Tls, S: Read + Write> Write for TlsStream<'_, L, S> {
 
 impl<L: Tls, S: Read + Write> TlsStream<'_, L, S> {
     /// Says that nothing more comes, by a `close_notify` (RFC 8446 section 6.1), and drops the connection.
+    /// After a write that was given up midway the connection alone is dropped.
     ///
     /// # Errors
     ///
