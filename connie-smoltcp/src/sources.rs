@@ -7,8 +7,9 @@ use core::time::Duration;
 use connie_core::{Family, Instant};
 
 /// How long attempts of a family wait that has lost its address, for another: a DHCP client that was refused
-/// its old one asks for a new one at once, and repeats that after 10 s.
-const PAUSE: Duration = Duration::from_secs(10);
+/// its old one asks for a new one at once, and repeats that after 10 s (smoltcp's `discover_timeout`). The
+/// answer to that has two round trips more: one question or offer may be lost.
+const PAUSE: Duration = Duration::from_secs(12);
 
 /// Both families, IPv6 before IPv4.
 #[derive(Debug, Default)]

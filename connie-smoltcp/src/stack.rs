@@ -59,7 +59,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 ///
 /// An attempt whose address is taken away, or whose router is, comes to nothing: when there is another, it
 /// fails as [`StackError::SourceGone`](crate::StackError::SourceGone), at which a race begins its family anew
-/// from there. Until there is one it waits, and so do those that begin meanwhile, for 10 s: then the address
+/// from there. Until there is one it waits, and so do those that begin meanwhile, for 12 s: then the address
 /// is unreachable. A connection fails likewise when its address is taken away; that of its router it
 /// outlives. Nothing is sent from an address that is no longer ours.
 ///

@@ -288,10 +288,32 @@ fn an_address_that_does_not_come_back() {
         serve(&world, stack, at(1_000));
         world.after(200, |world| world.send_advertisement(0, 0));
         assert_eq!(race(&world, stack, &[slow], &config()).err(), Some(Failure::AllAttemptsFailed));
-        assert_eq!(world.now(), at(11_200), "10 s after it was lost");
+        assert_eq!(world.now(), at(13_200), "12 s after it was lost");
         // From then on at once.
         assert_eq!(race(&world, stack, &[slow], &config()).err(), Some(Failure::AllAttemptsFailed));
-        assert_eq!(world.now(), at(11_200));
+        assert_eq!(world.now(), at(13_200));
+    });
+}
+
+/// The old lease is denied, and the offer of another is lost: the client asks again after 10 s, and the
+/// attempts still wait for the answer.
+#[test]
+fn an_offer_of_another_lease_that_is_lost() {
+    let world = World::ethernet();
+    let host = world.add_v4(false, HTTP, Link::perfect(ms(400)));
+    with_board(&world, |stack, _, _| {
+        serve(&world, stack, at(RENEWAL - 200));
+        world.change_lease(NEW_V4);
+        // The denial comes 5 ms after the renewal was asked for, and the offer 5 ms later.
+        world.after(207, |world| world.unplug(true));
+        world.after(1_000, |world| world.unplug(false));
+        let start = world.now();
+        let connection = race(&world, stack, &[host], &config().hedge(false)).expect("a winner");
+        let took = world.now().duration_since(start);
+        assert!(took >= ms(10_600) && took <= ms(10_650), "{took:?}");
+        assert_eq!(world.dhcp().denied, 1);
+        assert_eq!(stack.local_address(&connection.socket).map(|own| own.ip()), Some(NEW_V4.into()));
+        RaceStack::abort(stack, connection.socket);
     });
 }
 
