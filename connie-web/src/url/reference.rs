@@ -35,7 +35,8 @@ pub fn resolve(authority: &str, tail: &str, reference: &str) -> Option<Parts> {
 
 /// `text` with all but letters, digits, dots and what `divides` it in its cover.
 fn covered(text: &str, divides: &[u8]) -> String {
-    let mut covered = String::with_capacity(text.len());
+    // A character of the cover takes four octets.
+    let mut covered = String::with_capacity(text.len().saturating_mul(4));
     for byte in text.bytes() {
         match byte.is_ascii_alphanumeric() || byte == b'.' || divides.contains(&byte) {
             true => covered.push(char::from(byte)),
@@ -48,7 +49,8 @@ fn covered(text: &str, divides: &[u8]) -> String {
 /// The text that was covered.
 fn uncovered(covered: &str) -> String {
     let octet = |c: char| u8::try_from(u32::from(c)).or_else(|_| u8::try_from(u32::from(c) - COVER)).ok();
-    let octets: Vec<u8> = covered.chars().filter_map(octet).collect();
+    let mut octets = Vec::with_capacity(covered.len());
+    octets.extend(covered.chars().filter_map(octet));
     // They were text before, and were divided where ASCII stood.
     String::from_utf8(octets).unwrap_or_default()
 }
