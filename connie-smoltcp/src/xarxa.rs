@@ -13,7 +13,8 @@ use crate::tap::TappedDevice;
 /// Frames lie in the pool of packet buffers that xarxa-driver has, one static for the whole program: 16 of
 /// 1.5 KB, or as many as a feature of xarxa-driver says (`packet-buf-count-4`). Received ones lie there until
 /// the stack has read them, and those to be sent until the driver has sent them. While none is free nothing
-/// is sent, as with a device that is busy.
+/// is sent, as with a device that is busy. Frames are received all the same, since it may be they that fill
+/// the pool, and what the stack answers them with at once is lost.
 ///
 /// A driver that carries neither Ethernet nor bare IP packets is no device for this stack: none of its frames
 /// is taken, and none is sent.
@@ -60,21 +61,21 @@ impl<D: Driver> phy::Device for XarxaDevice<D> {
         D: 'a;
 
     fn receive(&mut self, now: smoltcp::time::Instant) -> Option<(ReceivedBuffer, EmptyBuffer<'_, D>)> {
-        // What it is answered with needs room too: a frame is not taken before there is.
+        // The driver has to have room for what it is answered with. The pool need not: those that it has
+        // received may be all that there are, and one is free when this one has been read.
         if !self.is_fit() || !self.0.can_transmit() {
             return None;
         }
-        let buffer = PacketBuf::try_new()?;
         let received = self.0.receive()?;
         let _ = now;
-        Some((ReceivedBuffer(received), EmptyBuffer { driver: &mut self.0, buffer }))
+        Some((ReceivedBuffer(received), EmptyBuffer { driver: &mut self.0, buffer: None }))
     }
 
     fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<EmptyBuffer<'_, D>> {
         if !self.is_fit() || !self.0.can_transmit() {
             return None;
         }
-        Some(EmptyBuffer { buffer: PacketBuf::try_new()?, driver: &mut self.0 })
+        Some(EmptyBuffer { buffer: Some(PacketBuf::try_new()?), driver: &mut self.0 })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -135,12 +136,14 @@ impl phy::RxToken for ReceivedBuffer {
 #[derive(Debug)]
 pub struct EmptyBuffer<'a, D> {
     driver: &'a mut D,
-    buffer: PacketBuf,
+    /// That of an answer is taken when it is written.
+    buffer: Option<PacketBuf>,
 }
 
 impl<D: Driver> phy::TxToken for EmptyBuffer<'_, D> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
-        let EmptyBuffer { driver, mut buffer } = self;
+        let EmptyBuffer { driver, buffer } = self;
+        let Some(mut buffer) = buffer.or_else(PacketBuf::try_new) else { return lose(length, f) };
         // smoltcp makes no frame larger than the device can carry, which is not more than a buffer holds.
         // With less room than it was promised it panics, as over any device that breaks its word.
         buffer.set_len(length.min(PACKET_BUF_SIZE));
@@ -152,6 +155,16 @@ impl<D: Driver> phy::TxToken for EmptyBuffer<'_, D> {
     }
 
     fn set_meta(&mut self, _: PacketMeta) {}
+}
+
+/// Writes a frame for which there is no buffer, and loses it, as on a link.
+// Not part of its caller, which would keep room on the stack for a frame that has a buffer.
+#[cold]
+#[inline(never)]
+fn lose<R>(length: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+    let mut scratch = [0; PACKET_BUF_SIZE];
+    // As long as a buffer: see above.
+    f(scratch.get_mut(..length).unwrap_or_default())
 }
 
 /// The tap for a stack that takes xarxa's drivers: the same things are noted of the same frames.

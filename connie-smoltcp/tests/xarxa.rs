@@ -3,6 +3,9 @@
 
 mod link;
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
 use connie_core::{Config, RaceDriver};
 use connie_smoltcp::smoltcp::phy::{Checksum, Device, RxToken as _, TxToken as _};
 use connie_smoltcp::smoltcp::time::Instant;
@@ -23,12 +26,15 @@ struct CardDriver {
     /// How many frames it has room for.
     room: usize,
     checksum: ChecksumOffload,
+    /// Frames that it has received into buffers of its own accord, as a driver with a ring does.
+    ring: VecDeque<PacketBuf>,
 }
 
 impl CardDriver {
     fn new(world: &World) -> Self {
         let card = world.card();
-        CardDriver { card, medium: Medium::Ethernet, room: usize::MAX, checksum: ChecksumOffload::NONE }
+        let checksum = ChecksumOffload::NONE;
+        CardDriver { card, medium: Medium::Ethernet, room: usize::MAX, checksum, ring: VecDeque::new() }
     }
 }
 
@@ -49,6 +55,9 @@ impl Driver for CardDriver {
     }
 
     fn receive(&mut self) -> Option<PacketBuf> {
+        if let Some(buffer) = self.ring.pop_front() {
+            return Some(buffer);
+        }
         let mut buffer = PacketBuf::try_new()?;
         let (frame, _) = self.card.receive(Instant::ZERO)?;
         frame.consume(|frame| {
@@ -134,6 +143,31 @@ fn a_race_over_a_driver_of_xarxa_loses_no_packet_buffer() {
     stack.device_mut().get_mut().room = 1;
     assert!(stack.device_mut().transmit(Instant::ZERO).is_some());
     assert_eq!(free_buffers(), PACKET_BUF_COUNT);
+
+    // All buffers are of frames that the driver has received: each is taken and answered, but the first, at
+    // which none was free for an answer.
+    stack.device_mut().get_mut().room = 100;
+    // The router is known, and it is not asked for.
+    let mut driver = RaceDriver::<_, 16, 4>::new(&config, world.now());
+    driver.handle_addresses(&addresses[3..], world.now());
+    let connection = driver.run(&mut stack, &mut poller).expect("a winner");
+    connie_core::RaceStack::abort(&mut stack, connection.socket);
+    let own = SocketAddr::from((link::client_v4(), 9));
+    let device = stack.device_mut().get_mut();
+    device.room = 100;
+    while let Some(mut buffer) = PacketBuf::try_new() {
+        let syn = link::frames::syn(addresses[3], own, device.ring.len() as u32);
+        let frame = link::frames::framed(&syn, [2, 0, 0, 0, 0, 0xfe], CLIENT_MAC);
+        buffer.set_len(frame.len());
+        buffer.copy_from_slice(&frame);
+        device.ring.push_back(buffer);
+    }
+    assert_eq!(device.ring.len(), PACKET_BUF_COUNT);
+    assert!(stack.device_mut().transmit(Instant::ZERO).is_none());
+    assert!(stack.poll());
+    assert_eq!(free_buffers(), PACKET_BUF_COUNT);
+    let device = stack.device_mut().get_mut();
+    assert_eq!((device.ring.len(), 100 - device.room), (0, PACKET_BUF_COUNT - 1));
 
     // What the device does of checksums is not done again.
     for (rx, tx, left) in
