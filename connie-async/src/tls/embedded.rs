@@ -1,4 +1,9 @@
 //! TLS by embedded-tls: TLS 1.3 with `TLS_AES_128_GCM_SHA256` and P-256 (feature `embedded-tls`).
+//!
+//! What embedded-tls 0.19 panics at, or believes, and a server can send, is kept from it: records in the
+//! clear when there are keys, records without a type, and after the handshake every message of a handshake
+//! but a ticket. No other is known. A program that must go on whatever happens has a watchdog, or a panic
+//! handler that restarts.
 
 use core::cell::RefCell;
 use core::fmt;
@@ -6,14 +11,15 @@ use core::fmt;
 use connie_core::TlsFailure;
 use embedded_io_async::{BufRead, ErrorKind, ErrorType, Read, Write};
 use embedded_tls::{
-    Aes128GcmSha256, CryptoProvider, CryptoRng, CryptoRngCore, MaxFragmentLength, TlsConfig, TlsConnection,
-    TlsContext, TlsError as LibraryError, TlsVerifier,
+    CryptoProvider, CryptoRng, CryptoRngCore, MaxFragmentLength, TlsConfig, TlsConnection, TlsContext,
+    TlsError as LibraryError, TlsVerifier,
 };
 use rand_core::RngCore;
 pub use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
 
 use super::records::{FORBIDDEN, Progress, Records};
 use super::session::{RecordPair, SessionError, Tls, TlsSession};
+use super::suite::Suite;
 use super::verify::ALGORITHMS;
 pub use super::verify::CertificateTime;
 use super::verify::{ServerVerifier, Trust};
@@ -102,7 +108,10 @@ impl<R: CryptoRngCore> Tls for EmbeddedTls<'_, R> {
             (Err(error), None) => Err(handshake_error(&error)),
             // embedded-tls takes a handshake without certificate or signature.
             (Ok(()), None) if !provider.verifier.is_done() => Err(TlsFailure::Protocol.into()),
-            (Ok(()), None) => Ok(EmbeddedSession { session: Some(session), progress, ended: false }),
+            (Ok(()), None) => {
+                progress.end_handshake();
+                Ok(EmbeddedSession { session: Some(session), progress, ended: false })
+            }
         }
     }
 }
@@ -125,14 +134,14 @@ struct Provider<'p, 'a, R> {
 }
 
 impl<R: CryptoRngCore> CryptoProvider for Provider<'_, '_, R> {
-    type CipherSuite = Aes128GcmSha256;
+    type CipherSuite = Suite;
     type Signature = p256::ecdsa::DerSignature;
 
     fn rng(&mut self) -> impl CryptoRngCore {
         Random(self.random)
     }
 
-    fn verifier(&mut self) -> Result<&mut impl TlsVerifier<Aes128GcmSha256>, LibraryError> {
+    fn verifier(&mut self) -> Result<&mut impl TlsVerifier<Suite>, LibraryError> {
         Ok(&mut self.verifier)
     }
 }
@@ -167,7 +176,7 @@ impl<R: CryptoRng> CryptoRng for Random<'_, R> {}
 /// [`SessionError::Unfinished`]. After such a write, closing sends no `close_notify`.
 pub struct EmbeddedSession<'b, S: Read + Write + 'b> {
     /// None when it has been closed.
-    session: Option<TlsConnection<'b, Records<'b, S>, Aes128GcmSha256>>,
+    session: Option<TlsConnection<'b, Records<'b, S>, Suite>>,
     progress: Progress<'b>,
     /// Whether the server has said that nothing more comes.
     ended: bool,
@@ -175,7 +184,7 @@ pub struct EmbeddedSession<'b, S: Read + Write + 'b> {
 
 impl<'b, S: Read + Write + 'b> EmbeddedSession<'b, S> {
     /// What can be asked for more.
-    fn whole(&mut self) -> Result<&mut TlsConnection<'b, Records<'b, S>, Aes128GcmSha256>, SessionError> {
+    fn whole(&mut self) -> Result<&mut TlsConnection<'b, Records<'b, S>, Suite>, SessionError> {
         let session = self.session.as_mut().ok_or(CLOSED)?;
         if self.progress.is_midway() { Err(SessionError::Unfinished) } else { Ok(session) }
     }

@@ -59,6 +59,8 @@ mod records;
 mod session;
 mod stream;
 #[cfg(feature = "embedded-tls")]
+mod suite;
+#[cfg(feature = "embedded-tls")]
 mod verify;
 
 use core::fmt;

@@ -4,6 +4,8 @@ use core::cell::Cell;
 
 use embedded_io_async::{Error, ErrorKind, ErrorType, Read, Write};
 
+use super::suite::AFTER_HANDSHAKE;
+
 /// What a session and its [`Records`], which embedded-tls has and does not give back, both know. It is in an
 /// octet of the session's write buffer.
 #[derive(Clone, Copy)]
@@ -13,6 +15,8 @@ pub(super) struct Progress<'b>(&'b Cell<u8>);
 const WRITING: u8 = 1;
 /// A record has come in part. embedded-tls takes whatever is read next for the header of another.
 const READING: u8 = 2;
+/// The handshake is over.
+const OVER: u8 = 4;
 
 impl<'b> Progress<'b> {
     /// The rest of the buffer is for records.
@@ -20,6 +24,10 @@ impl<'b> Progress<'b> {
         let (octet, rest) = buffer.split_first_mut()?;
         *octet = 0;
         Some((Progress(Cell::from_mut(octet)), rest))
+    }
+
+    pub(super) fn end_handshake(self) {
+        self.set(OVER, true);
     }
 
     fn set(self, bit: u8, is_set: bool) {
@@ -70,11 +78,12 @@ impl<'b, S> Records<'b, S> {
 
     /// Whether the record of this header may come.
     fn begin(&mut self) -> bool {
-        let [kind, _, _, high, low] = self.header;
+        let [kind, version, _, high, low] = self.header;
         self.come = 0;
         self.rest = usize::from(u16::from_be_bytes([high, low]));
         let allowed = match kind {
-            APPLICATION_DATA => self.rest >= LEAST,
+            // RFC 8446 section 5.2: the version is 3.3. Its first octet has room for the mark.
+            APPLICATION_DATA => self.rest >= LEAST && version == 3,
             CHANGE_CIPHER_SPEC => true,
             _ => !self.keys,
         };
@@ -106,12 +115,17 @@ impl<S: Read> Read for Records<'_, S> {
         let most = most.min(buffer.len());
         let Some(room) = buffer.get_mut(..most) else { return Ok(0) };
         let read = self.socket.read(room).await.map_err(|error| socket_error(&error))?;
-        let octets = room.get(..read).unwrap_or(room);
+        let most = read.min(room.len());
+        let octets = room.get_mut(..most).unwrap_or_default();
         let mut is_allowed = true;
         if in_header {
-            for octet in octets {
+            for octet in &mut *octets {
                 if let Some(place) = self.header.get_mut(self.come) {
                     *place = *octet;
+                    // For the cipher. The version stands second.
+                    if self.come == 1 && self.progress.has(OVER) {
+                        *octet |= AFTER_HANDSHAKE;
+                    }
                     self.come = self.come.saturating_add(1);
                 }
             }
