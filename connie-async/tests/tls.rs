@@ -346,12 +346,45 @@ fn kept_connections_hold_their_pairs_and_a_dropped_one_gives_its_back() {
         for _ in 0..5 {
             run(secure.connect(target, &options)).expect("a connection");
         }
-        // A connect that its caller gives up gives all back too.
+    });
+}
+
+/// How many pairs nobody has.
+fn free(pool: &RecordBuffers<2>) -> usize {
+    let debug = format!("{pool:?}");
+    let number = debug.split_once("free: ").map(|(_, rest)| rest.trim_start());
+    number.and_then(|rest| rest.get(..1)?.parse().ok()).unwrap_or_else(|| panic!("{debug}"))
+}
+
+/// A connect that its caller gives up in the middle of a handshake gives all back.
+#[test]
+fn a_connect_that_is_given_up_in_its_handshake_gives_its_pair_back() {
+    let authority = Authority::new();
+    let (sender, hellos) = std::sync::mpsc::channel();
+    let silent = TlsServer::raw_at(at(1, 0), move |mut tcp| {
+        use io::Read;
+        // The first octet of a ClientHello is here when the pair has been written and sent.
+        tcp.read_exact(&mut [0])?;
+        sender.send(()).map_err(io::Error::other)?;
+        io::copy(&mut tcp, &mut io::sink()).map(|_| ())
+    });
+    with_tls(&authority, |tls| {
+        let buffers = RecordBuffers::<2>::new();
+        let net = net([1], Options::new());
+        let secure = TlsRaceConnect::new(&net, tls, &buffers);
+        let (target, options) = ((HOST, silent.address().port()), Options::new());
+        assert_eq!(free(&buffers), 2);
         for _ in 0..5 {
-            let given_up = embassy_futures::poll_once(secure.connect(target, &options));
-            assert!(given_up.is_pending());
+            run(async {
+                let mut connect = Box::pin(secure.connect(target, &options));
+                while hellos.try_recv().is_err() {
+                    assert!(embassy_futures::poll_once(&mut connect).is_pending());
+                    async_io::Timer::after(Duration::from_millis(1)).await;
+                }
+                assert_eq!(free(&buffers), 1, "it is in its handshake");
+            });
+            assert_eq!(free(&buffers), 2);
         }
-        run(secure.connect(target, &options)).expect("a connection");
     });
 }
 
@@ -502,7 +535,17 @@ fn two_races_share_two_pairs() {
         drop((first, second));
         let races = [0, 0].map(|_| Box::pin(secure.connect(target, &options)));
         let results = run(Box::pin(embassy_futures::join::join_array(races)));
-        assert!(results.iter().any(Result::is_ok), "{:?}", results.map(|result| result.map(|_| ())));
+        let results = results.map(|result| result.map(|_| ()));
+        assert!(results.iter().any(Result::is_ok), "{results:?}");
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            assert!(
+                matches!(error, ConnectionError::AllAttemptsFailed(Some(TlsError::OutOfBuffers))),
+                "{error:?}"
+            );
+        }
+        // Both have come back.
+        assert_eq!(free(&buffers), 2);
+        run(Box::pin(secure.connect(target, &options))).expect("a third connection");
     });
 }
 
