@@ -26,7 +26,7 @@ struct PastRace<'r> {
     start: u32,
     at: u32,
     winner: Option<&'r AttemptRecord>,
-    /// When the source of IPv6, and that of IPv4, last changed; 0 where it has not.
+    /// When the source of IPv6, and that of IPv4, last changed; `u32::MAX` where it has not.
     moved: [u32; 2],
 }
 
@@ -43,7 +43,7 @@ impl<'r> PastRace<'r> {
         let [v6, v4] = self.moved;
         let moved = if destination.family() == Family::V6 { v6 } else { v4 };
         // That of a moment ended by the change, or began after it.
-        if attempt.started < moved || is_source_gone(attempt) {
+        if attempt.started < moved && moved != u32::MAX || is_source_gone(attempt) {
             return None;
         }
         Some(Target::of(destination, self.visit, self.salt)).filter(|target| target.number > 0)

@@ -202,8 +202,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.guide.times()
     }
 
-    /// When the source of IPv6, and that of IPv4, last changed, in microseconds since the start; 0 where it
-    /// has not.
+    /// When the source of IPv6, and that of IPv4, last changed, in microseconds since the start; `u32::MAX`
+    /// where it has not.
     pub(crate) fn moved(&self) -> [u32; 2] {
         self.guide.moved()
     }

@@ -271,8 +271,13 @@ impl<const D: usize> Planned<D> {
 
 impl<const D: usize> Default for Planned<D> {
     fn default() -> Self {
-        let steps =
-            PlanSteps { times: PlanTimes::WHOLE, ladder: 0, starts: 0, next: Instant::ZERO, moved: [0; 2] };
+        let steps = PlanSteps {
+            times: PlanTimes::WHOLE,
+            ladder: 0,
+            starts: 0,
+            next: Instant::ZERO,
+            moved: [u32::MAX; 2],
+        };
         Planned { turns: [turn::UNKNOWN; D], steps }
     }
 }
@@ -311,8 +316,8 @@ pub struct PlanSteps {
     starts: u8,
     /// When the next start may come.
     next: Instant,
-    /// When the source of IPv6, and that of IPv4, last changed, in microseconds since the race's start; 0
-    /// where it has not.
+    /// When the source of IPv6, and that of IPv4, last changed, in microseconds since the race's start;
+    /// `u32::MAX` where it has not, since more zeros beside the others have firmware link another `memset`.
     moved: [u32; 2],
 }
 
