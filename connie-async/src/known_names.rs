@@ -1,6 +1,6 @@
 //! What the last lookups gave: which address stands for which name.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use connie_core::Families;
 use connie_core::resolution::Query;
@@ -34,6 +34,11 @@ impl<const ADDRESSES: usize> NameAddresses<ADDRESSES> {
     }
 }
 
+/// Addresses of no machine: RFC 6666 section 4 has packets to `100::/64` discarded.
+fn invented() -> impl Iterator<Item = IpAddr> {
+    (1..=u16::MAX).map(|number| Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, number).into())
+}
+
 #[derive(Debug)]
 struct Name<const ADDRESSES: usize> {
     host: HostText,
@@ -52,9 +57,14 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
 
     /// Remembers what was found for `host`, and answers the address that stands for it: the one that stood
     /// for it before, so that a list that name servers turn around takes one place and not several; else the
-    /// first. One that stands for another name is passed over, unless there is no other. `None` where nothing
-    /// was found.
-    pub(crate) fn remember(&mut self, host: &str, found: NameAddresses<ADDRESSES>) -> Option<IpAddr> {
+    /// first. One that stands for another name is passed over, unless there is no other: then it is one that
+    /// nobody has, where `may_invent`, or else the first. `None` where nothing was found.
+    pub(crate) fn remember(
+        &mut self,
+        host: &str,
+        found: NameAddresses<ADDRESSES>,
+        may_invent: bool,
+    ) -> Option<IpAddr> {
         let first = *found.addresses.first()?;
         let is_same = |name: &Name<ADDRESSES>| name.host.eq_ignore_ascii_case(host);
         let is_free = |address: &&IpAddr| {
@@ -64,7 +74,9 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
             self.names.iter().any(|name| is_same(name) && name.representative == **address)
         };
         let mut free = found.addresses.iter().filter(is_free);
-        let representative = free.clone().find(stood).or_else(|| free.next()).copied().unwrap_or(first);
+        let free = free.clone().find(stood).or_else(|| free.next()).copied();
+        let invented = || invented().find(|address| is_free(&address)).filter(|_| may_invent);
+        let representative = free.or_else(invented).unwrap_or(first);
         self.names.retain(|name| !(is_same(name) && name.representative == representative));
         if self.names.is_full() {
             self.forget(is_same);
@@ -127,7 +139,7 @@ mod tests {
 
     #[track_caller]
     fn remember(known: &mut KnownNames<4, 2>, host: &str, addresses: &str, representative: &str) {
-        assert_eq!(known.remember(host, found(addresses)).unwrap().to_string(), representative);
+        assert_eq!(known.remember(host, found(addresses), false).unwrap().to_string(), representative);
     }
 
     #[track_caller]
@@ -201,7 +213,26 @@ mod tests {
     }
 
     #[test]
+    fn where_all_its_addresses_stand_for_others_a_name_gets_one_of_nobody() {
+        let mut known = KnownNames::<4, 4>::new();
+        let mut remember = |host, addresses, wanted: &str| {
+            let got = known.remember(host, found(addresses), true).unwrap();
+            assert_eq!(got.to_string(), wanted, "{host}");
+        };
+        remember("a.test", "192.0.2.1", "192.0.2.1");
+        remember("b.test", "192.0.2.1", "100::1");
+        remember("c.test", "192.0.2.1", "100::2");
+        remember("B.test", "192.0.2.1", "100::1");
+        remember("a.test", "192.0.2.1", "192.0.2.1");
+        remember("c.test", "192.0.2.1 192.0.2.2", "192.0.2.2");
+        let hosts = ["192.0.2.1", "100::1", "100::2", "192.0.2.2"]
+            .map(|address| known.behind(address.parse().unwrap()).map(|behind| behind.host.to_string()));
+        let hosts = hosts.each_ref().map(Option::as_deref);
+        assert_eq!(hosts, [Some("a.test"), Some("B.test"), Some("c.test"), Some("c.test")]);
+    }
+
+    #[test]
     fn nothing_stands_for_nothing() {
-        assert_eq!(KnownNames::<4, 2>::new().remember("a.test", found("")), None);
+        assert_eq!(KnownNames::<4, 2>::new().remember("a.test", found(""), true), None);
     }
 }

@@ -16,6 +16,15 @@ use crate::options::Options;
 use crate::race_connect::RaceConnect;
 use crate::target::Target;
 
+/// The families that a client asks for.
+pub(crate) const fn families(addr_type: AddrType) -> Families {
+    match addr_type {
+        AddrType::IPv4 => Families::Only(Family::V4),
+        AddrType::IPv6 => Families::Only(Family::V6),
+        AddrType::Either => Families::Both,
+    }
+}
+
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> Dns
     for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
@@ -26,12 +35,7 @@ where
     type Error = ResolveError<L::Error>;
 
     async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
-        let families = match addr_type {
-            AddrType::IPv4 => Families::Only(Family::V4),
-            AddrType::IPv6 => Families::Only(Family::V6),
-            AddrType::Either => Families::Both,
-        };
-        self.resolve(host, families).await
+        self.resolve(host, families(addr_type), false).await
     }
 
     async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {

@@ -168,11 +168,13 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    /// Looks `host` up, remembers what was found, and answers the address that stands for it.
+    /// Looks `host` up, remembers what was found, and answers the address that stands for it. `may_invent`
+    /// is whether that may be one of nobody, lest it stand for two names.
     pub(crate) async fn resolve(
         &self,
         host: &str,
         asked: Families,
+        may_invent: bool,
     ) -> Result<IpAddr, ResolveError<L::Error>> {
         let families = both(self.config.families, asked).ok_or(ResolveError::NoAddress)?;
         let now = self.clock.now();
@@ -193,7 +195,9 @@ where
             });
         }
         let remembered = self.known.try_borrow_mut().ok();
-        remembered.and_then(|mut known| known.remember(host, found)).ok_or(ResolveError::NoAddress)
+        remembered
+            .and_then(|mut known| known.remember(host, found, may_invent))
+            .ok_or(ResolveError::NoAddress)
     }
 
     /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed

@@ -19,7 +19,7 @@ use connie_async::{Config, ConnectionError, Options, RaceConnect, TimedOut, with
 use connie_servers::clock::now;
 use connie_servers::{Authority, Identity, Nginx, OpensslServer, Served, TlsServer, free_port};
 use embedded_io_async::{Error as _, ErrorKind, Read as _, Write as _};
-use embedded_nal_async::{Dns, TcpConnect};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use rand_core::OsRng;
 use reqwless::client::HttpClient;
 use reqwless::request::Method;
@@ -321,6 +321,48 @@ fn the_name_that_was_looked_up_is_told_and_an_address_is_held_to_its_certificate
     let heard: Vec<_> = names.try_iter().collect();
     assert_eq!(heard[..2], [Some(HOST.to_owned()), Some(HOST.to_owned())]);
     assert!(heard[2..].iter().all(Option::is_none), "{heard:?}");
+}
+
+/// Two names at one address, as where one server has many: each has its own certificate.
+#[test]
+fn names_that_share_their_addresses_are_told_apart() {
+    let authority = Authority::new();
+    let (sender, names) = std::sync::mpsc::channel();
+    let identity = authority.certify(&[HOST, "second.test"]);
+    let server = TlsServer::start_at(at(1, 0), &identity, move |served| {
+        sender.send(served.server_name().map(str::to_owned)).map_err(io::Error::other)?;
+        served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n")?;
+        served.close()
+    });
+    let port = server.address().port();
+    with_tls(&authority, |tls| {
+        let buffers = RecordBuffers::<2>::new();
+        let net = net([1], Options::new().deadline(SECONDS));
+        let secure = TlsRaceConnect::new(&net, tls, &buffers);
+        let asked = [HOST, "second.test", HOST, "second.test", "third.test"];
+        for host in asked {
+            let fetched = run(page(&secure, &secure, &format!("https://{host}:{port}/")));
+            match fetched {
+                Ok(page) => assert_eq!(page, PAGE),
+                // The certificate is not for it.
+                Err(error) => {
+                    assert!(matches!(error, reqwless::Error::Network(ErrorKind::PermissionDenied)), "{host}");
+                    assert_eq!(host, "third.test");
+                }
+            }
+        }
+        // Who asks for IPv4 alone, or asks the other, gets an address that stands for several.
+        let first = run(Dns::get_host_by_name(&secure, "second.test", AddrType::IPv4)).expect("an address");
+        assert_eq!(first, loopback(1));
+        let connected = run(TcpConnect::connect(&secure, SocketAddr::new(first, port))).map(|_| ());
+        let error = connected.expect_err("of which?");
+        assert!(matches!(error, ConnectionError::AllAttemptsFailed(Some(TlsError::SeveralNames))), "{error}");
+        // A name is always enough.
+        run(secure.connect((HOST, port), &Options::new())).expect("a connection");
+    });
+    let names: Vec<_> = names.try_iter().flatten().collect();
+    assert_eq!(names[..4], [HOST, "second.test", HOST, "second.test"]);
 }
 
 /// All pairs are held by connections that the program keeps: nothing is waited for.

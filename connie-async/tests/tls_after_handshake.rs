@@ -1,4 +1,5 @@
-//! What a server with a good certificate can send after its handshake: no message of it makes a program panic.
+//! What a server with a good certificate can send after its handshake: no message of it makes a program
+//! panic.
 
 #![cfg(target_os = "linux")]
 
@@ -84,8 +85,8 @@ fn message(kind: u8, content: &[u8]) -> Vec<u8> {
 fn any_message_of_a_handshake_but_a_ticket_ends_the_session_with_an_error() {
     let finished = message(20, &[7; 32]);
     for (kind, content) in [
-        // As embedded-tls reads them: a ServerHello, EncryptedExtensions, a CertificateRequest, a Certificate,
-        // a CertificateVerify, a KeyUpdate.
+        // As embedded-tls reads them: a ServerHello, EncryptedExtensions, a CertificateRequest, a
+        // Certificate, a CertificateVerify, a KeyUpdate.
         (2, vec![0; 40]),
         (8, vec![0; 2]),
         (13, vec![0; 3]),

@@ -10,15 +10,25 @@ use embedded_io_async::{ErrorType, Read, Write};
 use super::{Tls, TlsError, TlsRaceConnect, TlsSession, TlsStream};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::error::ConnectionError;
+use crate::edge_nal::families;
+use crate::error::{ConnectionError, ResolveError};
 use crate::lookup::Lookup;
 use crate::race_connect::RaceConnect;
 
-impl<N: Dns, S> Dns for TlsRaceConnect<'_, N, S> {
-    type Error = N::Error;
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M, S> Dns
+    for TlsRaceConnect<'_, RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>, S>
+where
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
+{
+    type Error = ResolveError<L::Error>;
 
+    /// An address that stands for this name alone: one of `100::/64` (RFC 6666), which is nobody's, where all
+    /// that were found stand for others, and the client does not ask for IPv4 alone.
     async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
-        self.net.get_host_by_name(host, addr_type).await
+        let may_invent = addr_type != AddrType::IPv4;
+        self.net.resolve(host, families(addr_type), may_invent).await
     }
 
     async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {

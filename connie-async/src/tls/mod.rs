@@ -34,7 +34,10 @@
 //!
 //! The one that was looked up, as [`RaceConnect`] remembers it for the address that stands for it; a literal
 //! address that was looked up, or that a program connects to without a lookup, must be in the certificate
-//! itself. Where an address stands for several names nothing is connected to.
+//! itself. Two names may have one address: a lookup by [`TlsRaceConnect`] then answers the second with an
+//! address that stands for it alone and is no machine's (`100::1` and so on, RFC 6666). A client that asks
+//! for IPv4 alone, or asks [`RaceConnect`] itself, gets the shared one, and is not connected to it:
+//! [`TlsError::SeveralNames`]. [`TlsRaceConnect::connect`] with the name always serves.
 //!
 //! # Record buffers
 //!
@@ -79,9 +82,10 @@ use crate::alarm::Alarm;
 use crate::attempts::Opener;
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, ResolveError};
 use crate::known_names::HostText;
 use crate::lookup::Lookup;
+use crate::nal::families;
 use crate::options::Options;
 use crate::race_connect::RaceConnect;
 use crate::target::Target;
@@ -283,11 +287,20 @@ fn literal(address: IpAddr) -> HostText {
     text
 }
 
-impl<N: Dns, S> Dns for TlsRaceConnect<'_, N, S> {
-    type Error = N::Error;
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M, S> Dns
+    for TlsRaceConnect<'_, RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>, S>
+where
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
+{
+    type Error = ResolveError<L::Error>;
 
+    /// An address that stands for this name alone: one of `100::/64` (RFC 6666), which is nobody's, where all
+    /// that were found stand for others, and the client does not ask for IPv4 alone.
     async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
-        self.net.get_host_by_name(host, addr_type).await
+        let may_invent = addr_type != AddrType::IPv4;
+        self.net.resolve(host, families(addr_type), may_invent).await
     }
 
     async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {
