@@ -145,5 +145,9 @@ mod no_tls {
         async fn close(&mut self) -> Result<Option<S>, SessionError> {
             Ok(self.0.take())
         }
+
+        async fn abort(&mut self) -> Option<S> {
+            self.0.take()
+        }
     }
 }

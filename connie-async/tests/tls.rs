@@ -382,6 +382,7 @@ fn kept_connections_hold_their_pairs_and_a_dropped_one_gives_its_back() {
         let error = run(secure.connect(target, &options)).map(|_| ()).expect_err("no pair");
         assert!(matches!(error, ConnectionError::AllAttemptsFailed(Some(TlsError::OutOfBuffers))), "{error}");
         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        assert_eq!(net.tcp().begun.get(), 2, "at once: not even TCP was tried");
         drop(first);
         let third = run(secure.connect(target, &options)).expect("a connection");
         drop((second, third));

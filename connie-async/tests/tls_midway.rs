@@ -8,6 +8,7 @@ mod std_support;
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use connie_async::tls::embedded::{
@@ -16,7 +17,7 @@ use connie_async::tls::embedded::{
 use connie_async::tls::{RecordPair, SessionError, Tls, TlsSession};
 use connie_servers::{Authority, TlsServer};
 use embassy_futures::poll_once;
-use embedded_io_async::{ErrorType, Read, Write};
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::TcpConnect;
 use rand_core::OsRng;
 use std_support::{Counted, run};
@@ -138,8 +139,8 @@ fn after_a_write_that_ended_midway_nothing_is_written() {
                 gate.then.set(then);
                 gate.write.set(room);
                 match poll_once(session.flush()) {
-                    std::task::Poll::Pending => assert_eq!(then, Then::Waits),
-                    std::task::Poll::Ready(result) => {
+                    Poll::Pending => assert_eq!(then, Then::Waits),
+                    Poll::Ready(result) => {
                         assert!(
                             matches!(result, Err(SessionError::Io(_))) && then != Then::Waits,
                             "{then:?}"
@@ -195,4 +196,20 @@ fn a_read_can_be_dropped_between_two_records_and_not_within_one() {
         assert!(session.close().await.expect("no error").is_some());
         assert!(gate.sent.borrow().len() > before);
     });
+}
+
+/// Not even where there is room, and something in the buffer.
+#[test]
+fn an_abort_gives_the_socket_back_at_once_and_writes_nothing() {
+    for room in [0, usize::MAX] {
+        with_session(async |gate, mut session| {
+            session.write_all(b"part").await.expect("in the buffer");
+            let before = gate.sent.borrow().len();
+            gate.write.set(room);
+            assert!(matches!(poll_once(session.abort()), Poll::Ready(Some(_))));
+            assert!(session.abort().await.is_none());
+            assert_eq!(session.write(b"more").await, Err(SessionError::Io(ErrorKind::NotConnected)));
+            assert_eq!(gate.sent.borrow().len(), before);
+        });
+    }
 }

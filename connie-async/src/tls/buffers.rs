@@ -166,6 +166,11 @@ impl<P: Pool + ?Sized> Count for P {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfPairs;
 
+/// Whether connections that the program keeps hold all pairs of `pool`.
+pub(crate) fn is_kept(pool: &(dyn RecordPool + '_)) -> bool {
+    pool.states().all(|state| state.held.get() == Held::Kept)
+}
+
 /// A pair of `pool`, as soon as one is free and nobody waits for longer.
 pub(crate) async fn lease<'b>(pool: &'b (dyn RecordPool + 'b)) -> Result<Lease<'b>, OutOfPairs> {
     let mut place = Place { pool, ticket: None };
@@ -180,7 +185,7 @@ struct Place<'b> {
 
 impl<'b> Place<'b> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease<'b>, OutOfPairs>> {
-        if self.pool.states().all(|state| state.held.get() == Held::Kept) {
+        if is_kept(self.pool) {
             return Poll::Ready(Err(OutOfPairs));
         }
         // Never borrowed while foreign code runs, but for a waker's clone.
@@ -489,6 +494,9 @@ mod tests {
             }
             async fn close(&mut self) -> Result<Option<S>, SessionError> {
                 Ok(None)
+            }
+            async fn abort(&mut self) -> Option<S> {
+                None
             }
         }
         impl Drop for Session<'_> {

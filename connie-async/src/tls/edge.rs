@@ -63,20 +63,21 @@ impl<L: Tls, S: Read + Write> Readable for TlsStream<'_, L, S> {
 }
 
 impl<L: Tls, S: Read + Write + TcpShutdown> TcpShutdown for TlsStream<'_, L, S> {
-    /// With a `close_notify` where this side ends. To end the reading alone does nothing: TLS has nothing for
-    /// that.
+    /// With a `close_notify`. To end the writing ends both sides: nothing more can be read, neither a response
+    /// that is still to come. To end the reading alone does nothing: TLS has nothing for that.
     async fn close(&mut self, what: Close) -> Result<(), Self::Error> {
         if what == Close::Read {
             return Ok(());
         }
         match self.session().close().await? {
-            Some(mut socket) => socket.close(what).await.map_err(TlsError::Stack),
+            Some(mut socket) => socket.close(Close::Both).await.map_err(TlsError::Stack),
             None => Ok(()),
         }
     }
 
+    /// Without a `close_notify`.
     async fn abort(&mut self) -> Result<(), Self::Error> {
-        match self.session().close().await? {
+        match self.session().abort().await {
             Some(mut socket) => socket.abort().await.map_err(TlsError::Stack),
             None => Ok(()),
         }

@@ -260,6 +260,15 @@ impl<S: Read + Write> TlsSession<S> for EmbeddedSession<'_, S> {
             }
         }
     }
+
+    async fn abort(&mut self) -> Option<S> {
+        let session = self.session.take()?;
+        self.progress.end_writing();
+        // It awaits nothing: `Records` takes no octet.
+        Some(match session.close().await {
+            Ok(records) | Err((records, _)) => records.socket,
+        })
+    }
 }
 
 fn handshake_error(error: &LibraryError) -> SessionError {

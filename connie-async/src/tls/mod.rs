@@ -90,8 +90,8 @@ use crate::options::Options;
 use crate::race_connect::RaceConnect;
 use crate::target::Target;
 
-use buffers::lease;
 pub use buffers::{RecordBuffers, RecordPool, TlsStream};
+use buffers::{is_kept, lease};
 pub use session::{RecordPair, SessionError, Tls, TlsError, TlsSession};
 
 /// A [`RaceConnect`] whose connections are TLS: see the [head of this module](self).
@@ -216,6 +216,9 @@ where
     {
         let mut patience = patience.clamp(Config::MIN_DELAY, Config::MAX_PATIENCE);
         loop {
+            if is_kept(self.pool) {
+                return Err(TlsError::OutOfBuffers);
+            }
             let socket = tcp(remote).await.map_err(TlsError::Stack)?;
             let lease = lease(self.pool).await?;
             if let Some(result) = self.take_turn(server, socket, lease, patience).await {

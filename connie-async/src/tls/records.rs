@@ -26,6 +26,11 @@ impl<'b> Progress<'b> {
         Some((Progress(Cell::from_mut(octet)), rest))
     }
 
+    /// From now on nothing is written.
+    pub(super) fn end_writing(self) {
+        self.set(WRITING, true);
+    }
+
     pub(super) fn end_handshake(self) {
         self.set(OVER, true);
     }

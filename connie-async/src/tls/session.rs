@@ -64,6 +64,9 @@ pub trait TlsSession<S>: Read + Write + ErrorType<Error = SessionError> {
     /// given back before. After a write that was given up midway it gives the connection back and says
     /// nothing: what it would send could use a nonce again.
     async fn close(&mut self) -> Result<Option<S>, SessionError>;
+
+    /// Gives the connection back at once, and says nothing to the server.
+    async fn abort(&mut self) -> Option<S>;
 }
 
 /// What a session says went wrong.
