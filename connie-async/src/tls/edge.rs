@@ -63,8 +63,8 @@ impl<L: Tls, S: Read + Write> Readable for TlsStream<'_, L, S> {
 }
 
 impl<L: Tls, S: Read + Write + TcpShutdown> TcpShutdown for TlsStream<'_, L, S> {
-    /// With a `close_notify`. To end the writing ends both sides: nothing more can be read, neither a response
-    /// that is still to come. To end the reading alone does nothing: TLS has nothing for that.
+    /// With a `close_notify`. To end the writing ends both sides: nothing more can be read, neither a
+    /// response that is still to come. To end the reading alone does nothing: TLS has nothing for that.
     async fn close(&mut self, what: Close) -> Result<(), Self::Error> {
         if what == Close::Read {
             return Ok(());
