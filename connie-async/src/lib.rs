@@ -76,7 +76,7 @@
 //! | `embedded-tls` | `tls::embedded`: TLS 1.3 by embedded-tls, for `tls` |
 //! | `edge-nal` | `RaceConnect` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does; `dns::Dns` over its UDP |
 //! | `p384` | certificates of P-384 too |
-//! | `tls` | [`tls`](self::tls): the race goes to the end of the TLS handshake |
+//! | `tls` | `connie_async::tls`: the race goes to the end of the TLS handshake |
 //! | `nat64` | IPv4 addresses from a network of IPv6 alone, through its NAT64 (RFC 8305 section 7): up to 8 addresses of each family |
 
 #![no_std]
