@@ -281,10 +281,10 @@ fn address<'a>(option: &'a str, value: &'a str) -> Result<IpAddr, Error<'a>> {
 
 /// An address of a family that is built in.
 fn ip(text: &str) -> Option<IpAddr> {
-    parse_ip(text).filter(|address| match address {
-        IpAddr::V4(_) => cfg!(feature = "ipv4"),
-        IpAddr::V6(_) => cfg!(feature = "ipv6"),
-    })
+    let is_built_in = |address: &IpAddr| {
+        (cfg!(feature = "ipv4") && address.is_ipv4()) || (cfg!(feature = "ipv6") && address.is_ipv6())
+    };
+    parse_ip(text).filter(is_built_in)
 }
 
 /// What stands before the first of these characters, and what follows it. They are ASCII.

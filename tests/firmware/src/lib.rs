@@ -19,7 +19,7 @@ const ROOM: usize = 2048;
 
 /// What a connection takes on a 32-bit machine beside its buffer and what is lent to it.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<HttpConnection<&mut Peer<'_>, ByRef<'_, Clock>, &mut [u8]>>() <= 216);
+const _: () = assert!(size_of::<HttpConnection<&mut Peer<'_>, ByRef<'_, Clock>, &mut [u8]>>() <= 224);
 
 /// What the client says of an answer, however it comes: in one piece, and cut in two at every position.
 /// `None` where that decides what it says.
