@@ -41,6 +41,7 @@ pub fn socks5(error: Socks5Error) -> &'static str {
         }
         Socks5Error::InvalidLogin => "check what -U or the proxy's URL says",
         Socks5Error::NotSocks5 => "check that the port belongs to a SOCKS5 proxy",
+        Socks5Error::Refused { reply: 2 } => "its rules refuse the host: use another proxy, or none",
         Socks5Error::Refused { reply: 3..=6 } => "check the host and its port; it is the proxy that connects",
         Socks5Error::Refused { reply: 8 } => "let the proxy look the name up: socks5h in place of socks5",
         Socks5Error::InvalidName => "check the name",

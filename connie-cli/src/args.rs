@@ -124,8 +124,8 @@ pub struct RaceArgs {
     /// The same as --report json
     #[arg(long)]
     pub json: bool,
-    /// Race again every SECONDS, a line each, until --max-time is up; all addresses each time, unless there
-    /// is --memory
+    /// Race again every SECONDS, a whole number, a line each, until --max-time is up; all addresses each
+    /// time, unless there is --memory
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(1, 86_400), conflicts_with = "verbose")]
     pub watch: Option<u32>,
     /// Show the race on stderr, and not on stdout

@@ -21,7 +21,7 @@ use crate::advice::{self, ExchangeRoute, MORE_TIME};
 use crate::exit_code;
 
 /// Why the program ends without success.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The exit code.
     pub code: u8,
@@ -218,6 +218,12 @@ impl Error {
     /// Whether nothing that follows can go better: the command line makes no sense, or nobody reads any more.
     pub fn is_final(&self) -> bool {
         self.code == exit_code::USAGE || self.lines.is_empty()
+    }
+
+    /// The same without its lines, unless errors are `shown`. What is wrong with the command line is in any
+    /// case.
+    pub fn shown_if(self, shown: bool) -> Self {
+        if shown || self.code == exit_code::USAGE { self } else { self.without_lines() }
     }
 
     /// Prints the lines on stderr.

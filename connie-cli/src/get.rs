@@ -18,7 +18,7 @@ pub fn run(args: &Get) -> Result<(), Error> {
     let result = run_all(args);
     let saved = args.race.save_memory();
     // What went wrong with the URLs says more.
-    result.and(saved)
+    result.and(saved).map_err(|error| error.shown_if(args.shows_errors()))
 }
 
 fn run_all(args: &Get) -> Result<(), Error> {
@@ -51,7 +51,9 @@ fn in_turn(fetch: &Fetch<'_>, urls: impl Iterator<Item = Result<Wanted, Error>>)
             false => fetched.map_err(|error| error.of_url(&wanted.url)),
         };
         match fetched {
-            Err(error) if urls.peek().is_some() && !args.fail_early && !error.is_final() => error.report(),
+            Err(error) if urls.peek().is_some() && !args.fail_early && !error.is_final() => {
+                error.shown_if(args.shows_errors()).report();
+            }
             Err(error) => return Err(error),
             Ok(()) => {}
         }

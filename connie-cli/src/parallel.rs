@@ -134,13 +134,17 @@ where
                 Some((jobs.begun, wanted))
             }
             Err(error) => {
-                error.report();
+                self.report(&error);
                 jobs.outcome = Err(error.without_lines());
                 drop(jobs);
                 self.end();
                 None
             }
         }
+    }
+
+    fn report(&self, error: &Error) {
+        error.clone().shown_if(self.fetch.args.shows_errors()).report();
     }
 
     fn failed(&self, error: Error, wanted: &Wanted) {
@@ -151,11 +155,11 @@ where
         if self.stop.is_stopped() {
             // The one that has ended the run counts.
             if !jobs.is_quiet {
-                error.report();
+                self.report(&error);
             }
             return;
         }
-        error.report();
+        self.report(&error);
         jobs.outcome = Err(error.without_lines());
         if is_final || self.fetch.args.fail_early {
             jobs.is_quiet = is_quiet;

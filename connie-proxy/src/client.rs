@@ -94,7 +94,14 @@ async fn connect(
         Err(error) => {
             let refusal = Refusal::of(&error);
             shared.races.note(name, Err((&error, refusal)));
-            Err((refusal, error.to_string()))
+            let why = match refusal {
+                Refusal::Denied => format!(
+                    "{} leads to addresses that this proxy refuses; connie proxy --allow-private takes private ones",
+                    wanted.host
+                ),
+                _ => error.to_string(),
+            };
+            Err((refusal, why))
         }
     })
 }

@@ -207,14 +207,14 @@ pub struct Get {
     /// file
     #[arg(short = 'w', long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub write_out: Option<String>,
-    /// Show no progress, and no warnings
+    /// Show no progress, no warnings and no errors; the exit code has the error
     #[arg(short, long)]
     pub silent: bool,
     /// Show no progress
     #[arg(long)]
     pub no_progress_meter: bool,
-    /// Accepted for curl's sake: errors are always shown
-    #[arg(short = 'S', long = "show-error", hide = true)]
+    /// With -s, show errors all the same
+    #[arg(short = 'S', long)]
     pub show_error: bool,
     /// Accepted for curl's sake: nothing is held back
     #[arg(short = 'N', long, hide = true)]
@@ -300,6 +300,11 @@ fn continue_at(text: &str) -> Result<ContinueAt, String> {
 }
 
 impl Get {
+    /// Whether a transfer that fails says so on stderr.
+    pub fn shows_errors(&self) -> bool {
+        !self.silent || self.show_error || self.verbose
+    }
+
     /// How TLS connections are made.
     #[cfg(feature = "tls")]
     pub fn tls(&self) -> connie_std::TlsOptions {

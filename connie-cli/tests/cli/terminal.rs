@@ -150,7 +150,7 @@ fn a_slow_body_shows_progress_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_quick_answer_shows_no_progress_and_errors_stay() {
+fn a_quick_answer_shows_no_progress_and_errors_stay_unless_it_is_silent() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
     let server = Server::answering("127.0.0.4:0", answer, End::Wait);
     let get = |options: &[&str]| {
@@ -158,9 +158,10 @@ fn a_quick_answer_shows_no_progress_and_errors_stay() {
         command.args(["get", &server.url("/"), "-m", "0.2", "-o", "/dev/null"]).args(options);
         on_a_terminal(80, &mut command)
     };
-    for shown in [get(&[]), get(&["-s"]), get(&["-sS"])] {
+    for shown in [get(&[]), get(&["-sS"]), get(&["--no-progress-meter"])] {
         assert!(shown.starts_with("connie: timed out"), "{shown:?}");
     }
+    assert_eq!(get(&["-s"]), "");
 }
 
 #[test]
