@@ -89,6 +89,10 @@ pub fn closed_port(address: IpAddr) -> ClosedPort {
 fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = open(family)?;
+    // A connection that another test's server has closed holds the port for a minute. Windows would let two
+    // listen there.
+    #[cfg(not(windows))]
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &address)?;
     Ok(socket)
 }
