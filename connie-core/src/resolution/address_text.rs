@@ -213,6 +213,7 @@ mod tests {
 
     /// All texts of up to seven characters of those that matter, and of up to five groups of them.
     #[test]
+    #[cfg_attr(miri, ignore = "sixty thousand texts take minutes there")]
     fn texts_read_as_core_reads_them() {
         let mut texts = std::vec![String::new()];
         for _ in 0..7 {
@@ -243,6 +244,7 @@ mod tests {
 
     /// Every pattern of groups that are zero and groups that are not.
     #[test]
+    #[cfg_attr(miri, ignore = "three thousand addresses take a minute there")]
     fn addresses_print_as_core_prints_them() {
         for pattern in 0..=u8::MAX {
             for value in [1, 0x0fab, 0xffff] {
