@@ -32,7 +32,7 @@ pub enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The host and the port: none where it is addresses. `None` where it is a text that is no host and port.
+    /// The host and the port: none where it is addresses. `None` where its text is not a host and a port.
     pub(crate) fn host(&self) -> Option<Option<(&'a str, u16)>> {
         match *self {
             Target::Host(host, port) => Some(Some((host, port))),

@@ -55,7 +55,7 @@ pub enum HttpFault {
     TooLong,
     /// It is a request to a server, and this is a proxy.
     NotForProxy,
-    /// The target is no host and port, or no `http` URL.
+    /// The target is neither a host and port nor an `http` URL.
     Target,
     /// A CONNECT with a body.
     Body,

@@ -17,9 +17,9 @@ pub enum Refusal {
     LookupTimedOut,
     /// The host refused the connection, or reset it.
     Refused,
-    /// There is no way to the host.
+    /// The host cannot be reached.
     HostUnreachable,
-    /// There is no way to its network.
+    /// Its network cannot be reached.
     NetworkUnreachable,
     /// Nothing answered in time.
     TimedOut,

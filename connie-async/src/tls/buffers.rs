@@ -451,60 +451,60 @@ mod tests {
         assert_eq!(buffers.count(Held::Free), 2);
     }
 
-    /// One that writes into its pair when it is made, used and dropped: Miri sees whether anybody else may.
+    /// Writes into its pair when it is made, used and dropped: Miri sees whether anybody else may.
+    struct Writes;
+    struct Session<'b>(RecordPair<'b>);
+
+    impl Tls for Writes {
+        type Session<'b, S: Read + Write + 'b> = Session<'b>;
+
+        async fn handshake<'b, S: Read + Write + 'b>(
+            &self,
+            _: &str,
+            _: S,
+            records: RecordPair<'b>,
+        ) -> Result<Session<'b>, SessionError> {
+            records.read.fill(1);
+            Ok(Session(records))
+        }
+    }
+    impl embedded_io_async::ErrorType for Session<'_> {
+        type Error = SessionError;
+    }
+    impl Read for Session<'_> {
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SessionError> {
+            buffer[0] = self.0.read[0];
+            Ok(1)
+        }
+    }
+    impl Write for Session<'_> {
+        async fn write(&mut self, buffer: &[u8]) -> Result<usize, SessionError> {
+            self.0.read[0] = buffer[0];
+            Ok(1)
+        }
+        async fn flush(&mut self) -> Result<(), SessionError> {
+            Ok(())
+        }
+    }
+    impl<S> super::super::TlsSession<S> for Session<'_> {
+        async fn readable(&mut self) -> Result<(), SessionError> {
+            Ok(())
+        }
+        async fn close(&mut self) -> Result<Option<S>, SessionError> {
+            Ok(None)
+        }
+        async fn abort(&mut self) -> Option<S> {
+            None
+        }
+    }
+    impl Drop for Session<'_> {
+        fn drop(&mut self) {
+            self.0.write.fill(2);
+        }
+    }
+
     #[test]
     fn a_pair_is_used_until_the_end_of_its_session_and_no_longer() {
-        struct Writes;
-        struct Session<'b>(RecordPair<'b>);
-
-        impl Tls for Writes {
-            type Session<'b, S: Read + Write + 'b> = Session<'b>;
-
-            async fn handshake<'b, S: Read + Write + 'b>(
-                &self,
-                _: &str,
-                _: S,
-                records: RecordPair<'b>,
-            ) -> Result<Session<'b>, SessionError> {
-                records.read.fill(1);
-                Ok(Session(records))
-            }
-        }
-        impl embedded_io_async::ErrorType for Session<'_> {
-            type Error = SessionError;
-        }
-        impl Read for Session<'_> {
-            async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SessionError> {
-                buffer[0] = self.0.read[0];
-                Ok(1)
-            }
-        }
-        impl Write for Session<'_> {
-            async fn write(&mut self, buffer: &[u8]) -> Result<usize, SessionError> {
-                self.0.read[0] = buffer[0];
-                Ok(1)
-            }
-            async fn flush(&mut self) -> Result<(), SessionError> {
-                Ok(())
-            }
-        }
-        impl<S> super::super::TlsSession<S> for Session<'_> {
-            async fn readable(&mut self) -> Result<(), SessionError> {
-                Ok(())
-            }
-            async fn close(&mut self) -> Result<Option<S>, SessionError> {
-                Ok(None)
-            }
-            async fn abort(&mut self) -> Option<S> {
-                None
-            }
-        }
-        impl Drop for Session<'_> {
-            fn drop(&mut self) {
-                self.0.write.fill(2);
-            }
-        }
-
         let buffers = RecordBuffers::<2, 768, 640>::new();
         let open = || {
             embassy_futures::block_on(async {
