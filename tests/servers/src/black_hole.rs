@@ -35,7 +35,7 @@ impl BlackHole {
     }
 
     fn fill(address: SocketAddr) -> io::Result<Self> {
-        let listener = bound(address)?;
+        let listener = bound(address, Reuse::Yes)?;
         listen(&listener, 0)?;
         let address = local_address(&listener)?;
         let mut queue = Vec::new();
@@ -80,19 +80,27 @@ impl ClosedPort {
 #[track_caller]
 pub fn closed_port(address: IpAddr) -> ClosedPort {
     let take = || {
-        let socket = bound(SocketAddr::new(address, 0))?;
+        let socket = bound(SocketAddr::new(address, 0), Reuse::No)?;
         io::Result::Ok(ClosedPort { address: local_address(&socket)?, _socket: socket })
     };
     take().unwrap_or_else(|error| panic!("a closed port of {address}: {error}"))
 }
 
-fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
+/// Whether a port is taken that a connection which another test's server has closed holds for a minute.
+/// Where nobody listens afterwards, others could take it too.
+#[derive(PartialEq, Eq)]
+enum Reuse {
+    Yes,
+    No,
+}
+
+fn bound(address: SocketAddr, reuse: Reuse) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = open(family)?;
-    // A connection that another test's server has closed holds the port for a minute. Windows would let two
-    // listen there.
-    #[cfg(not(windows))]
-    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    // Windows would let two listen there.
+    if reuse == Reuse::Yes && cfg!(not(windows)) {
+        rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
     bind(&socket, &address)?;
     Ok(socket)
 }
