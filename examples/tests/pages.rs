@@ -1,5 +1,6 @@
-//! Each block of code in the pages for firmware is of a file that is built, and each command is one that some
-//! test runs: with the same features, counts and targets.
+//! Each block of code in the pages for firmware, and for those who come from another client, is of a file
+//! that is built or run, and each command is one that some test runs: with the same features, counts and
+//! targets.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,6 +8,15 @@ use std::path::{Path, PathBuf};
 
 const PAGES: [&str; 4] =
     ["docs/async.md", "docs/tls-on-firmware.md", "docs/your-board.md", "examples/README.md"];
+
+/// [`PAGES`], and those below docs/from.
+fn pages() -> Vec<String> {
+    let mut found = Vec::new();
+    files(&root().join("docs/from"), ".md", &mut found);
+    let name = |path: &PathBuf| format!("docs/from/{}", path.file_name().expect("a name").to_string_lossy());
+    assert!(found.len() >= 4, "{found:?}");
+    PAGES.map(str::to_owned).into_iter().chain(found.iter().map(name)).collect()
+}
 
 /// Which tests run a program, as `tests/all_tests.txt` names them; or what builds it, where it needs a board.
 const RUN_BY: &[(&str, &str, &str)] = &[
@@ -106,22 +116,64 @@ fn sources(end: &str) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// Paragraph by paragraph, whatever their indent: what stands between paragraphs may be left out.
-#[test]
-fn every_line_of_rust_is_of_a_program_that_is_built() {
+/// Paragraph by paragraph, whatever their indent: what stands between paragraphs may be left out. How many
+/// there are.
+#[track_caller]
+fn paragraphs_are_of_programs(kind: &str, end: &str) -> usize {
     let trimmed = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-    let sources: Vec<String> = sources(".rs").iter().map(|(_, text)| trimmed(text)).collect();
+    let sources: Vec<String> = sources(end).iter().map(|(_, text)| trimmed(text)).collect();
     let mut seen = 0;
-    for name in PAGES {
-        for paragraph in
-            blocks(&read(name), &["rust"]).iter().flat_map(|block| block.trim_end().split("\n\n"))
-        {
+    for name in pages() {
+        let page = read(&name);
+        for paragraph in blocks(&page, &[kind]).iter().flat_map(|block| block.trim_end().split("\n\n")) {
             seen += 1;
             let is_built = sources.iter().any(|source| source.contains(&trimmed(paragraph)));
             assert!(is_built, "{name}: this is in no program:\n{paragraph}");
         }
     }
-    assert!(seen >= 5, "{seen} paragraphs");
+    seen
+}
+
+#[test]
+fn every_line_of_rust_is_of_a_program_that_is_built() {
+    let seen = paragraphs_are_of_programs("rust", ".rs");
+    assert!(seen >= 15, "{seen} paragraphs");
+}
+
+/// Whether there is the test that a command runs: `cargo test ... --test FILE NAME`.
+fn is_there(command: &str, all_tests: &str) -> bool {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let (file, test) = (after(&words, "--test").expect("a file"), words.last().expect("a test"));
+    match after(&words, "--manifest-path") {
+        Some(manifest) => {
+            let tests = format!("{}/tests/{file}.rs", manifest.trim_end_matches("/Cargo.toml"));
+            read(&tests).contains(&format!("fn {test}()"))
+        }
+        None => {
+            let package = after(&words, "-p").expect("a package");
+            all_tests.lines().any(|line| line == format!("{package} tests/{file}.rs {test}"))
+        }
+    }
+}
+
+/// As it says in its text: a command of cargo's, or the script that tries the wheel, which has the name of
+/// each program that the page links to.
+#[test]
+fn each_page_for_those_who_come_from_elsewhere_names_the_test_of_its_programs() {
+    let (all_tests, wheel) = (read("tests/all_tests.txt"), read("packaging/try_wheel.sh"));
+    for name in pages().iter().filter(|name| name.starts_with("docs/from/") && !name.ends_with("README.md")) {
+        let page = read(name);
+        let commands = page.split('`').filter(|span| span.starts_with("cargo test ")).collect::<Vec<_>>();
+        for command in &commands {
+            assert!(is_there(command, &all_tests), "{name}: there is no such test: {command}");
+        }
+        let scripts = page.split("examples/python/from/").skip(1).filter_map(|rest| rest.split('_').next());
+        let scripts = scripts.collect::<Vec<_>>();
+        for script in &scripts {
+            assert!(wheel.contains(&format!("(\"{script}")), "{name}: nothing runs {script}");
+        }
+        assert!(!commands.is_empty() || !scripts.is_empty(), "{name} names no test");
+    }
 }
 
 /// A dependency as a manifest has it: its name, its version if it is not of this workspace, whether it has
@@ -164,13 +216,18 @@ fn every_dependency_is_as_a_program_that_is_built_has_it() {
         }
     }
     let mut seen = 0;
-    for name in PAGES {
-        for line in blocks(&read(name), &["toml"]).iter().flat_map(|block| block.lines()) {
+    for name in pages() {
+        for line in blocks(&read(&name), &["toml"]).iter().flat_map(|block| block.lines()) {
             let Some(mut shown) = dependency(line) else { continue };
             seen += 1;
             if shown.0.starts_with("connie-") {
-                // A path or a git repository stands in the place of the workspace.
-                shown.2 = built.iter().any(|it| it.0 == shown.0 && it.2 && it.3 == shown.3);
+                // A path or a git repository stands in the place of the workspace, and the program may be one
+                // of several in a package with more features.
+                let has_it = |it: &&(String, Option<String>, bool, BTreeSet<String>)| {
+                    it.0 == shown.0 && shown.3.is_subset(&it.3)
+                };
+                let found = built.iter().find(has_it).map(|it| (it.2, it.3.clone()));
+                (shown.2, shown.3) = found.unwrap_or((shown.2, shown.3));
             }
             assert!(built.contains(&shown), "{name}: no program that is built has\n{line}\n{shown:?}");
         }
@@ -180,10 +237,10 @@ fn every_dependency_is_as_a_program_that_is_built_has_it() {
 
 /// The commands of the pages: the lines of their blocks for a shell, and what stands in code font and begins
 /// as one.
-fn commands() -> Vec<(&'static str, String)> {
+fn commands() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for name in PAGES {
-        let page = read(name);
+    for name in pages() {
+        let page = read(&name);
         let lines = blocks(&page, &["sh", "console"]).into_iter().flat_map(str::lines);
         let spans = page.lines().filter(|line| line.starts_with("| ")).flat_map(|line| {
             line.split('`').skip(1).step_by(2).filter(|span| span.starts_with("cargo ")).collect::<Vec<_>>()
@@ -191,7 +248,7 @@ fn commands() -> Vec<(&'static str, String)> {
         for line in lines.chain(spans) {
             let line = line.trim().trim_start_matches("$ ");
             if !line.is_empty() && !line.starts_with('#') {
-                found.extend(line.split(" && ").map(|part| (name, part.to_owned())));
+                found.extend(line.split(" && ").map(|part| (name.clone(), part.to_owned())));
             }
         }
     }
