@@ -194,6 +194,21 @@ budget() {
 # Very many races in one process, a tenth of them canceled: what it has at the end is what it had at the start.
 soak() { step "races for ${SOAK_SECONDS:-30} s" cargo run -q $LOCKED -p connie-tests --bin soak -- --seconds "${SOAK_SECONDS:-30}" --seed 1; }
 
+# Links, anchors, blocks of code and commands of all pages; the figures in them, beside what they come from.
+pages() {
+    step "the pages' links, blocks and commands" python3 tools/pages.py
+    step "the pages' figures" python3 tools/figures.py
+}
+
+# The book, where mdBook is here, and every link of it.
+book() {
+    if ! command -v mdbook >/dev/null && [ -z "$listing" ]; then
+        printf 'NOT RUN: mdbook is missing: cargo install mdbook --locked\n' >&2
+        return 0
+    fi
+    step "the book" python3 tools/book.py
+}
+
 faults() { step "the faults that are seeded fit the code" python3 tools/faults.py --fits; }
 
 # The list in deny.toml is the law; the second reads the same list, for machines without cargo-deny.
@@ -262,6 +277,8 @@ whole() {
     local crate features
     step "format" cargo fmt --all --check
     step "prose within 110 columns" python3 tools/wrap.py --check
+    pages
+    book
     step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
     for crate in "$@"; do checks "$crate"; done
     faults

@@ -1,6 +1,8 @@
 //! The command line, read as curl reads one, and what is wrong with it in one line.
 
 mod curls;
+#[cfg(test)]
+mod pages;
 mod wrong;
 
 use std::ffi::OsString;

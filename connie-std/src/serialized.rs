@@ -321,6 +321,18 @@ mod tests {
             r#"{{"host":"name.test","port":80,"outcome":"won","winner":"{winner}","elapsed_us":30500,"error":null,"report":{WON}}}"#
         );
         assert_eq!(serde_json::to_string(&told).unwrap(), expected);
+        // docs/observing.md, where the sources of the whole project are: it shows a race with fewer attempts.
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/observing.md");
+        let Ok(page) = std::fs::read_to_string(path) else { return };
+        let block = page.split_once("```json\n").and_then(|(_, rest)| rest.split_once("```"));
+        let shown = block.expect("a block of JSON").0;
+        let _: serde_json::Value = serde_json::from_str(shown).expect("what the page shows is JSON");
+        let fields = |json: &str| {
+            let keys =
+                json.match_indices("\":").map(|(end, _)| json[..end].rsplit('"').next().unwrap().to_owned());
+            keys.collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(fields(shown), fields(&expected));
     }
 
     #[test]

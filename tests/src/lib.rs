@@ -21,6 +21,9 @@ mod memory_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/finish-line.md")]
 mod finish_line_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/wasi.md")]
+mod wasi_page {}
 
 #[cfg(target_os = "linux")]
 pub mod guest;

@@ -150,7 +150,9 @@ fn is_target(package: &str, kind: &str, name: &str) -> bool {
 /// The programs and tests in the commands of the pages that say how connie is checked.
 #[test]
 fn every_test_and_program_in_the_commands_is_there() {
-    for (name, least) in [("docs/never-stuck.md", 4), ("docs/checks.md", 5), ("docs/history.md", 1)] {
+    for (name, least) in
+        [("docs/never-stuck.md", 4), ("docs/checks.md", 5), ("docs/history.md", 1), ("docs/trust.md", 1)]
+    {
         let page = page(name);
         let (prose, blocks) = prose_and_blocks(&page);
         let commands = code_spans(&prose).into_iter().chain(blocks.lines());
@@ -196,6 +198,33 @@ fn every_test_that_stands_beside_a_clause_is_there() {
     for (file, name) in all {
         let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(has_word(&text, &format!("fn {name}")), "docs/history.md: {file} has no test `{name}`");
+    }
+}
+
+/// The parts of docs/trust.md whose tables have a test in each row: what is promised, and faults that were
+/// found.
+const TRUSTED: [(&str, &str, usize); 2] = [
+    ("\n## What is promised", "\n### What is not promised", 25),
+    ("\n## Faults that were found", "\n## Beside others", 15),
+];
+
+#[test]
+fn every_promise_and_every_fault_has_a_test_that_is_there() {
+    let page = page("docs/trust.md");
+    for (start, end, least) in TRUSTED {
+        let part = page.split_once(start).and_then(|(_, rest)| rest.split_once(end)).expect("the part").0;
+        let heads = ["| promise |", "| mended |"];
+        let rows: Vec<_> = rows(part).filter(|row| !heads.iter().any(|head| row.starts_with(head))).collect();
+        assert!(rows.len() >= least, "docs/trust.md has {} rows after{start}", rows.len());
+        for row in rows {
+            let tests = tests_of(row);
+            assert!(!tests.is_empty(), "docs/trust.md names no test beside {row}");
+            for (file, name) in tests {
+                let text =
+                    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+                assert!(has_word(&text, &format!("fn {name}")), "docs/trust.md: {file} has no test `{name}`");
+            }
+        }
     }
 }
 

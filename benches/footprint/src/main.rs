@@ -40,6 +40,8 @@ mod parts;
 #[cfg(target_os = "linux")]
 mod processor;
 #[cfg(target_os = "linux")]
+mod provenance;
+#[cfg(target_os = "linux")]
 mod start;
 #[cfg(target_os = "linux")]
 mod tools;

@@ -42,7 +42,8 @@ pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
     say(
         page,
         &format!(
-            "To one live loopback address; {ROUNDS} runs of each in turn; the kernel's account of user and system time.\n"
+            "To one live loopback address; {ROUNDS} runs of each in turn; the kernel's account of user and system time.\n{}\n",
+            crate::provenance::provenance(root)?
         ),
     );
     say(page, "| program | median ms | of curl's |\n|---|--:|--:|");
@@ -52,7 +53,7 @@ pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
         say(page, &format!("| {what} | {median:.2} | {:.2} |", median / base));
     }
     say(page, &format!("| `curl -o /dev/null` {version} | {base:.2} | 1.00 |"));
-    crate::start::write(&connie, page)
+    crate::start::write(root, &connie, page)
 }
 
 /// Milliseconds of processor time that a process took in all.

@@ -20,7 +20,7 @@ struct Seen {
 }
 
 /// Fetches a page with `connie get` and with `curl`, in turn.
-pub fn write(connie: &Path, page: &mut String) -> Result<(), String> {
+pub fn write(root: &Path, connie: &Path, page: &mut String) -> Result<(), String> {
     let server = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let url = format!("http://{}/", server.local_addr().map_err(|error| error.to_string())?);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -32,7 +32,8 @@ pub fn write(connie: &Path, page: &mut String) -> Result<(), String> {
     say(
         page,
         &format!(
-            "{ROUNDS} runs of each in turn, medians: from the start of the process to its request at a loopback server, and the most memory resident by the end of the page.\n"
+            "{ROUNDS} runs of each in turn, medians: from the start of the process to its request at a loopback server, and the most memory resident by the end of the page.\n{}\n",
+            crate::provenance::provenance(root)?
         ),
     );
     say(page, "| program | ms to the request | KiB |\n|---|--:|--:|");

@@ -36,6 +36,10 @@ mod own;
 mod page;
 #[cfg(target_os = "linux")]
 mod plot;
+// The same sentence in the pages of both benches.
+#[cfg(target_os = "linux")]
+#[path = "../../footprint/src/provenance.rs"]
+mod provenance;
 #[cfg(target_os = "linux")]
 mod scenarios;
 #[cfg(target_os = "linux")]

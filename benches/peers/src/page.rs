@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clients::{Client, Kind};
 use crate::plot;
+use crate::provenance::provenance;
 use crate::scenarios::Scenario;
 use crate::trial::{LIMIT, Trial};
 
@@ -27,14 +28,15 @@ what takes seconds is run once, and what takes more than 10 s is given up.
 Where the first SYN to each address is lost, a second one to the same address gets through. connie sends it after its patience (250 ms).
 Chromium opens two connections to the first address in every network, one of them for nothing, and so has its second SYN on the way at once.
 
-Here each visit is the first. What many visits by one process cost, connie's with a memory, is in [visits.md](visits.md).
+Here each visit is the first. What many visits by one process cost, connie's with a memory, is in [visits.md](visits.md). MEASURED
 
 ![Time to the request in every network](benchmarks.svg)
 ";
 
 pub fn write(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) -> Result<(), String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    let page = page(scenarios, clients, results);
+    let measured = provenance(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    let page = page(scenarios, clients, results).replacen("MEASURED", &measured, 1);
     let picture = plot::draw(scenarios, clients, results);
     for (name, text) in [("benchmarks.md", &page), ("benchmarks.svg", &picture)] {
         let path = docs.join(name);

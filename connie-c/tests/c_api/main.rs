@@ -5,6 +5,7 @@
 mod c;
 mod header;
 mod install;
+mod pages;
 mod process;
 mod python;
 mod support;

@@ -14,6 +14,7 @@ mod doctor;
 mod done_when;
 mod exit_codes;
 mod finish_line;
+mod front_page;
 mod get;
 mod heads;
 mod hints;

@@ -26,6 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[cfg(target_os = "linux")]
+#[path = "../provenance.rs"]
+mod provenance;
+
+#[cfg(target_os = "linux")]
 mod linux {
     use std::error::Error;
     use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -55,7 +59,8 @@ mod linux {
         let holes = [2, 3, 4].map(|n| BlackHole::open((Ipv4Addr::new(127, 0, 0, n), 0)));
         let port = serve()?;
         let mut live = 0;
-        let mut page = HEAD.to_owned();
+        let measured = crate::provenance::provenance(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+        let mut page = format!("{HEAD}{measured}\n\n{TABLE_HEAD}");
         for size in SIZES {
             let mut ways: Vec<(&str, Vec<Crowd>)> =
                 ["default", "tokio"].into_iter().chain(BY_HAND).map(|way| (way, Vec::new())).collect();
@@ -85,8 +90,9 @@ mod linux {
         behind them, and each drops its connection at once. connie's default options stand beside what a program can set by hand, and\n\
         beside tokio's own connect to the live address, behind a semaphore. Over loopback, where a live address answers at once and the rest is\n\
         processor time; the median of five runs, in turn. The targets: with the default options at most 1.3 of the best by hand, and the longest\n\
-        wait at most 4 times the median.\n\n\
-        | connects | way | all done, ms | of the best by hand | median wait, ms | longest wait, of the median |\n\
+        wait at most 4 times the median.\n\n";
+
+    const TABLE_HEAD: &str = "| connects | way | all done, ms | of the best by hand | median wait, ms | longest wait, of the median |\n\
         |--:|---|--:|--:|--:|--:|\n";
 
     fn table(size: usize, rows: &[(&str, Crowd)]) -> String {

@@ -18,6 +18,10 @@ fn main() -> Result<(), String> {
 }
 
 #[cfg(target_os = "linux")]
+#[path = "../provenance.rs"]
+mod provenance;
+
+#[cfg(target_os = "linux")]
 mod linux {
     use std::io::{self, BufRead as _, BufReader, Read, Write};
     use std::net::{SocketAddr, TcpListener};
@@ -72,9 +76,10 @@ mod linux {
         let mut page = HEAD.to_owned();
         page.push_str(&format!(
             "{} MiB over loopback, {ROUNDS} runs of `connie get` and curl {} in turn, whole processes, `-s -o /dev/null`;\n\
-             medians. The targets are at least 0.9 of curl's speed, and at most 1.2 of its processor time.\n\n",
+             medians. The targets are at least 0.9 of curl's speed, and at most 1.2 of its processor time.\n\n{}\n\n",
             BODY / MIB,
-            version()?
+            version()?,
+            crate::provenance::provenance(Path::new(env!("CARGO_MANIFEST_DIR")))?
         ));
         page.push_str("| what | connie MiB/s | curl MiB/s | speed, of curl's | connie CPU ms | curl CPU ms | CPU, of curl's |\n");
         page.push_str("|---|--:|--:|--:|--:|--:|--:|\n");

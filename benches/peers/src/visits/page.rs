@@ -13,6 +13,9 @@ const WITHOUT: &str = "connie, all at once";
 /// How much later a first visit may be.
 const FIRST_LATE: f64 = 3.0;
 
+/// When what is recorded was measured. Whoever measures again says so here.
+const RECORDED: &str = "Measured on 2026-11-30, at revision 079e7a9, on 2 cores that had other things to do.";
+
 const HEAD: &str = "# Visits
 
 Written by `cargo run --release --manifest-path benches/peers/Cargo.toml -- visits` from what is recorded in `benches/peers/visits.jsonl`. Do not edit.
@@ -41,7 +44,7 @@ fn page(records: &Records) -> (String, Vec<String>) {
     let networks = networks();
     let clients = in_order(records);
     let mut page = HEAD.to_owned();
-    let _ = writeln!(page, "Each figure is the median of {}.\n", how_many(records, &clients, &networks));
+    let _ = writeln!(page, "Each figure is the median of {}. {RECORDED}\n", how_many(records, &clients, &networks));
     page.push_str("## Every visit but the first\n\nMilliseconds over the oracle / SYNs / wasted handshakes, a visit.\n\n");
     table(&mut page, &clients, &networks, |client, network| {
         let runs = records.runs(network.name, client);

@@ -1,0 +1,263 @@
+"""Holds the figures in the README and in docs/ against what they come from, so that none goes stale.
+
+    python3 tools/figures.py            says what is wrong, and ends with 1 if anything is
+    python3 tools/figures.py --list     lists the figures, each with its source
+
+A figure is a number with a unit: octets, bytes, KB, KiB, MB, MiB, SYNs, instructions, ms, %. Each is in a line of tools/figures.txt, or in a page
+or a part of one that a command writes. A line is `PAGE :: TEXT :: SOURCE`. TEXT stands in the page just so; where it has several figures and
+one of them is compared, that one stands [in brackets]. `TABLE HEAD` is the table whose first line is HEAD. SOURCE is one of
+
+    budget KEY [+|-|* KEY or number]...  benches/footprint/budget.txt
+    table PAGE; CELL...; N    cell N (from 1) of the row of another page whose first cells these are
+    code FILE NAME            a constant, or a field's first value, in FILE
+    in FILE TEXT              the code of FILE has TEXT: a setting of a simulation or of a test
+    measured DATE REVISION COMMAND   by hand; the part of the page says when, at which revision and on what machine
+    counted DATE REVISION HOW  the same, where the machine does not matter
+    dated                     a table whose lines end with a date and a revision
+    standard WHERE            somebody else's number
+    given WHY                 no claim about connie: an example, hardware
+
+In the place of TEXT `*` stands for a whole page that a program writes: `written FILE`, or `timed FILE` where it measures times.
+
+`about`, `some` and `nearly` before a figure allow 5 %, `under`, `less than` and `at most` anything that is less.
+"""
+
+import functools
+import re
+import sys
+
+import markdown
+
+LIST = "tools/figures.txt"
+BUDGET = "benches/footprint/budget.txt"
+UNITS = {
+    "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "byte": 1, "bytes": 1, "octet": 1, "octets": 1,
+    "SYN": 1, "SYNs": 1, "instructions": 1, "ms": 1, "%": 1,
+}
+NUMBER = r"\d[\d,]*(?:\.\d+)?"
+FIGURE = re.compile(rf"(?<![\w.:/-])({NUMBER})\s(KB|KiB|MB|MiB|GiB|bytes?|octets?|SYNs?|ms|instructions|%)(?!\w)")
+# A part of a page that a command writes.
+WRITTEN = re.compile(r"<!-- (?:[a-z]+: )?measured[:\s].*?<!-- end of [^>]*-->", re.S)
+# What is compared of a text. Not the words of a link.
+CHOSEN = re.compile(r"\[([^\]\[(]*)\](?!\()")
+DATE, REVISION, MACHINE = r"\b20\d\d-\d\d-\d\d\b", r"\b[0-9a-f]{7,10}\b", r"\bcores?\b"
+
+
+def main(arguments):
+    markdown.to_root()
+    rows = read_rows()
+    wrong = []
+    covered = {page: [] for page in pages()}
+    for row in rows:
+        check(row, covered, wrong)
+    seen = missing(covered, wrong)
+    budget_is_in_the_page(wrong)
+    timed = timed_pages(wrong)
+    if arguments == ["--list"]:
+        for number, page, text, source in rows:
+            print(f"{page}: {text}: {source}")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    print(f"{len(rows)} figures with their sources, {seen} in all; {timed} pages with times")
+    return 1 if wrong else 0
+
+
+def pages():
+    return [page for page in markdown.pages() if page == "README.md" or page.startswith("docs/")]
+
+
+def read_rows():
+    found = []
+    for number, line in enumerate(markdown.read(LIST).split("\n"), 1):
+        if line and not line.startswith("#"):
+            cells = [cell.strip() for cell in line.split(" :: ")]
+            if len(cells) != 3:
+                sys.exit(f"{LIST}:{number}: PAGE :: TEXT :: SOURCE, not {line!r}")
+            found.append((number, *cells))
+    return found
+
+
+def one_line(text):
+    """The text with one space for each run of them: lines are wrapped anew."""
+    return re.sub(r"\s+", " ", text)
+
+
+@functools.lru_cache(maxsize=None)
+def prose(page):
+    """A page in one line, without its blocks, its comments, and what a command writes."""
+    text = WRITTEN.sub("", markdown.read(page))
+    return one_line("\n".join(markdown.parts(text)[0]))
+
+
+def check(row, covered, wrong):
+    """Whether the text is in the page and its figure is that of the source."""
+    number, page, text, source = row
+    at = f"{LIST}:{number}"
+    if page not in covered:
+        return wrong.append(f"{at}: there is no page {page}")
+    if text == "*":
+        if not re.match("(written|timed) ", source) or source.split()[1] not in markdown.files():
+            wrong.append(f"{at}: `*` stands for a page that a program writes: give its file, not {source!r}")
+        return covered[page].append((0, len(prose(page))))
+    plain = table(page, text[len("TABLE "):]) if text.startswith("TABLE ") else CHOSEN.sub(r"\1", text)
+    places = [found.start() for found in re.finditer(re.escape(plain), prose(page))]
+    if not places:
+        return wrong.append(f"{at}: {page} has no longer {plain!r}: mend the line")
+    covered[page] += [(start, start + len(plain)) for start in places]
+    try:
+        value = value_of(source, page, text)
+    except (KeyError, ValueError) as error:
+        return wrong.append(f"{at}: {source}: {error.args[0]}")
+    if value is None:
+        return None
+    chosen = CHOSEN.search(text)
+    figures = FIGURE.findall(chosen.group(1) if chosen else text)
+    if len(figures) != 1:
+        return wrong.append(f"{at}: {text!r} has {len(figures)} figures: put the one that is compared [in brackets]")
+    before = text[: text.index(figures[0][0])]
+    if not agrees(figures[0], value, before):
+        wrong.append(f"{at}: {page} says {figures[0][0]} {figures[0][1]}, and {source} is {value:,} now")
+    return None
+
+
+def table_rows(page, head):
+    """The lines of a table of a page, by its first line."""
+    lines = markdown.read(page).split("\n")
+    rows = lines[lines.index(head):] if head in lines else [f"TABLE {head}"]
+    return rows[: next((at for at, row in enumerate(rows) if not row.startswith("|")), len(rows))] or rows
+
+
+def table(page, head):
+    return one_line("\n".join(table_rows(page, head)))
+
+
+def agrees(figure, value, before):
+    """Whether a figure is the value, rounded to the digits that it shows."""
+    shown, unit = float(figure[0].replace(",", "")), UNITS[figure[1]]
+    value /= unit
+    before = before.rstrip("[ ")
+    if before.endswith(("under", "less than", "at most")):
+        return value <= shown
+    if before.endswith(("about", "some", "nearly")):
+        return abs(value - shown) <= shown / 20
+    digits = len(figure[0].split(".")[1]) if "." in figure[0] else 0
+    return abs(value - shown) <= 0.5 * 10**-digits + 1e-9
+
+
+@functools.lru_cache(maxsize=None)
+def budget():
+    rows = (line.split() for line in markdown.read(BUDGET).split("\n") if line and not line.startswith("#"))
+    return {key: int(value) for key, value, _ in rows}
+
+
+def value_of(source, page, text):
+    """The number of a source, octets or milliseconds; None where there is nothing to compare with."""
+    kind, _, rest = source.partition(" ")
+    if kind == "budget":
+        words = rest.split()
+        value = budget()[words[0]]
+        for sign, word in zip(words[1::2], words[2::2]):
+            other = int(word) if word.isdigit() else budget()[word]
+            value = {"+": value + other, "-": value - other, "*": value * other}[sign]
+        return value
+    if kind == "table":
+        return cell(*[part.strip() for part in rest.split(";")])
+    if kind == "code":
+        return constant(*rest.split())
+    if kind == "in":
+        file, _, needle = rest.partition(" ")
+        if file not in markdown.files() or one_line(needle) not in one_line(markdown.read(file)):
+            raise ValueError(f"{file} has no longer {needle!r}")
+        return None
+    if kind in ("measured", "counted"):
+        if not re.match(rf"{DATE} {REVISION} \S", rest):
+            raise ValueError("wants a date, a revision, and how")
+        return None
+    if kind == "dated":
+        return dated(page, text)
+    if kind in ("standard", "given") and rest:
+        return None
+    raise ValueError("is no source; see the head of tools/figures.py")
+
+
+def dated(page, text):
+    head, _, *rows = table_rows(page, text[len("TABLE "):])
+    for row in rows:
+        if not re.search(rf"{DATE} \| {REVISION} \|$", row):
+            raise ValueError(f"{row[:60]} ... does not end with its date and revision")
+
+
+def cell(page, *cells):
+    """A cell of the row that begins with these cells; the last of them is its number."""
+    *first, column = cells
+    for line in markdown.read(page).split("\n"):
+        row = [one.strip() for one in line.strip().strip("|").split(" | ")]
+        if line.startswith("|") and row[: len(first)] == first:
+            number = re.match(NUMBER, row[int(column) - 1])
+            return float(number.group(0).replace(",", ""))
+    raise ValueError(f"{page} has no row {' | '.join(first)}")
+
+
+def constant(file, name):
+    """The value of `NAME = VALUE;`, `NAME: VALUE,` or `NAME: TYPE = VALUE;`."""
+    if file not in markdown.files():
+        raise ValueError("there is no such file")
+    for found in re.finditer(rf"\b{re.escape(name)}(?:: [^=;,\n]+?)? ?[=:] ([^;,]+?)[;,]", markdown.read(file)):
+        value = one_line(found.group(1)).replace("_", "")
+        value = re.sub(r"(?:core::time::|std::time::)?Duration::frommillis\(([^()]+)\)", r"(\1)", value)
+        value = re.sub(r"(?:core::time::|std::time::)?Duration::fromsecs\(([^()]+)\)", r"((\1) * 1000)", value)
+        value = re.sub(r"\b(\d+)(?:u8|u16|u32|u64|usize)\b", r"\1", value)
+        if re.fullmatch(r"[\d\s()*+/<-]+", value):
+            return eval(value)  # Digits and signs alone.
+    raise ValueError(f"{file} has no {name} with a number")
+
+
+def missing(covered, wrong):
+    """Figures that are in no line of the list."""
+    seen = 0
+    for page, spans in covered.items():
+        for found in FIGURE.finditer(prose(page)):
+            seen += 1
+            if not any(start <= found.start() and found.end() <= end for start, end in spans):
+                around = prose(page)[max(0, found.start() - 40): found.end() + 20]
+                wrong.append(f"{page}: {found.group(0)} (… {around} …) has no source: give it a line in {LIST}")
+    return seen
+
+
+def budget_is_in_the_page(wrong):
+    """docs/footprint.md was counted when the budget was: each figure of the budget is there, with the leave that the budget gives."""
+    there = [float(number.replace(",", "")) for number in re.findall(NUMBER, markdown.read("docs/footprint.md"))]
+    for key, value in budget().items():
+        if key.startswith("firmware_embassy"):
+            continue  # In docs/async.md.
+        if not any(abs(value - one) <= 0.02 * value for one in there):
+            wrong.append(f"{BUDGET}: {key} is {value:,}, which docs/footprint.md does not have: write the page anew")
+
+
+def sections(page):
+    """The parts of a page, from one heading to the next, each with the page's head before it."""
+    text = markdown.read(page)
+    lines, starts = text.split("\n"), [line - 1 for line, level, _ in markdown.headings(text) if level > 1]
+    head = "\n".join(lines[: starts[0] if starts else len(lines)])
+    ends = starts[1:] + [len(lines)]
+    return [head, *(head + "\n" + "\n".join(lines[start:end]) for start, end in zip(starts, ends))] if starts else [text]
+
+
+def timed_pages(wrong):
+    """Pages that are written from measured times, and rows of the list that are, say when, at which revision and on what."""
+    measured = {page for _, page, text, source in read_rows() if source.startswith(("measured", "timed"))}
+    for page in sorted(measured):
+        text = "\n".join(sections(page))
+        for name, pattern in (("date", DATE), ("revision", REVISION), ("machine (its cores)", MACHINE)):
+            if not re.search(pattern, text):
+                wrong.append(f"{page} has times, and no {name}: say `Measured on DATE, at revision REVISION, on N cores ...`")
+    for number, page, _, source in read_rows():
+        if source.startswith("measured"):
+            date, revision = source.split()[1:3]
+            if not any(date in part and revision in part and re.search(MACHINE, part) for part in sections(page)):
+                wrong.append(f"{LIST}:{number}: {page} has no part that says {date}, {revision} and on how many cores")
+    return len(measured)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
