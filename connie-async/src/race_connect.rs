@@ -9,10 +9,11 @@ use core::task::Poll;
 use core::time::Duration;
 
 use connie_core::connect::{Connect, ConnectInput, ConnectOutput, Facts, InvalidHost, Routes};
-use connie_core::memory::{Network, NoMemory, Remember};
+use connie_core::memory::{Network, NoMemory, Recorded, Remember};
 use connie_core::race::Guide;
 use connie_core::resolution::selection::{Route, Source};
 use connie_core::resolution::{Host, Literal, Query, QueryError};
+use connie_core::timeline::LastRace;
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
@@ -108,6 +109,33 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         memory: N,
     ) -> RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, N> {
         let RaceConnect { tcp, names, clock, config, resolution_delay, known, memory: _ } = self;
+        RaceConnect { tcp, names, clock, config, resolution_delay, known, memory }
+    }
+
+    /// The same, and the timeline of its last race is kept in `last`: what was tried, when, and how each ended.
+    /// Without one nothing of a race is kept. `last` has room for `ADDRESSES` addresses, and 40 octets for
+    /// each of them and each of `SOCKETS` attempts. After [`with_memory`](Self::with_memory), where both are
+    /// wanted.
+    ///
+    /// ```
+    /// # use connie_async::doc_stack::{Stack, SystemClock};
+    /// use connie_async::connie_core::timeline::LastRace;
+    /// use connie_async::{Options, PlainDns, RaceConnect};
+    /// use core::cell::RefCell;
+    ///
+    /// # let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
+    /// let last = RefCell::new(LastRace::new());
+    /// let net = RaceConnect::new(tcp, names, clock, Options::new()).with_record(&last);
+    /// // After a connect through `net`, whoever has called it:
+    /// print!("{}", last.borrow().timeline().waterfall(80, Default::default()));
+    /// ```
+    #[must_use]
+    pub fn with_record<'l>(
+        self,
+        last: &'l RefCell<LastRace<ADDRESSES, SOCKETS>>,
+    ) -> RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, Recorded<'l, M, ADDRESSES, SOCKETS>> {
+        let RaceConnect { tcp, names, clock, config, resolution_delay, known, memory } = self;
+        let memory = Recorded::new(memory, last);
         RaceConnect { tcp, names, clock, config, resolution_delay, known, memory }
     }
 

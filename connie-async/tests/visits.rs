@@ -4,9 +4,11 @@ mod virtual_support;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use connie_async::connie_core::memory::{Memory, Remember};
-use connie_async::connie_core::{Family, Instant};
+use connie_async::connie_core::timeline::{Attempt, LastRace};
+use connie_async::connie_core::{AttemptOutcome, Family, Instant};
 use connie_async::{Options, RaceConnect};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Silent};
@@ -145,4 +147,31 @@ fn a_memory_that_is_borrowed_is_done_without() {
     drop(borrowed);
     assert_eq!(opened(&world, &net), 3);
     assert_eq!(opened(&world, &net), 1);
+}
+
+/// With a memory and without one; of a race that its caller gives up, too.
+#[test]
+fn the_last_race_is_kept_where_that_is_wanted() {
+    let (world, memory) = (world(), memory());
+    let last = RefCell::new(LastRace::new());
+    let attempts = || last.borrow().timeline().attempts().collect::<Vec<_>>();
+    let plain: Net<'_, _> =
+        RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_record(&last);
+    assert_eq!((opened(&world, &plain), attempts().len()), (3, 3));
+    let won = |attempt: &Attempt| attempt.outcome == Some(AttemptOutcome::Established);
+    let winner = attempts().into_iter().find(won).expect("a winner");
+    assert_eq!(winner.destination, SocketAddr::new(ip("192.0.2.2"), 80));
+    assert_eq!(winner.ended, Some(Duration::from_millis(30)));
+
+    let net: Net<'_, _> = RaceConnect::with_capacities(&world, &world, &world, Options::new())
+        .with_memory(&memory)
+        .with_record(&last);
+    assert_eq!((opened(&world, &net), attempts().len()), (3, 3));
+    assert_eq!((opened(&world, &net), attempts().len()), (1, 1));
+
+    world.address("192.0.2.2", Silent);
+    let start = world.now();
+    assert!(world.run_until(start + 10 * MS, net.connect(("three.test", 80), &net.options())).is_none());
+    assert!(!attempts().iter().any(won), "{:?}", attempts());
+    assert_eq!(last.borrow().timeline().summary().ended, Some(Duration::from_millis(10)));
 }

@@ -97,6 +97,7 @@ mod learn;
 mod lesson;
 mod order;
 mod recall;
+mod recorded;
 mod settings;
 mod table;
 
@@ -117,6 +118,7 @@ pub use explained::ExplanationJson;
 pub use key::{Finish, Network, Visit};
 use order::{AddressState, PlanContext, Trust, WaitingAddress};
 pub use recall::{NoMemory, Recall, Recalled, Remember};
+pub use recorded::Recorded;
 use settings::Limits;
 pub use settings::{MemorySettings, Remembered, Verdict};
 use table::Table;

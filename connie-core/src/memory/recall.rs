@@ -19,7 +19,7 @@ pub trait Recall<const D: usize>: sealed::Recall<D> {
     }
 }
 
-mod sealed {
+pub(super) mod sealed {
     use super::{Guide, Instant, Network, Race};
 
     pub trait Recall<const D: usize> {

@@ -1,6 +1,7 @@
 //! What a race did: a bounded record of its attempts, the view of it that the outside reads, and its prints.
 
 mod json;
+mod last;
 mod qlog;
 mod waterfall;
 
@@ -11,6 +12,7 @@ use heapless::Vec;
 
 pub use json::Json;
 pub(crate) use json::{OrNull, Quoted};
+pub use last::LastRace;
 pub use qlog::Qlog;
 pub use waterfall::{Style, Waterfall};
 

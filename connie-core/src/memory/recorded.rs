@@ -1,0 +1,94 @@
+//! A memory, or none, beside which the timeline of the last race is kept.
+
+use core::cell::{Cell, RefCell};
+
+use super::recall::sealed;
+use super::{Finish, Network, Recall, Remember};
+use crate::race::Race;
+use crate::time::Instant;
+use crate::timeline::{LastRace, Timeline};
+
+/// What stands in the place of the memory `M` where the timeline of the last race is wanted, as in an adapter
+/// whose races are gone when it returns. The memory does what it does without it.
+///
+/// Of races that go on side by side the one that ends last is kept.
+#[derive(Debug)]
+pub struct Recorded<'l, M, const DESTINATIONS: usize, const RECORDS: usize> {
+    memory: M,
+    last: &'l RefCell<LastRace<DESTINATIONS, RECORDS>>,
+    is_kept: Cell<bool>,
+}
+
+impl<'l, M, const DESTINATIONS: usize, const RECORDS: usize> Recorded<'l, M, DESTINATIONS, RECORDS> {
+    /// `memory`, and a place for the last race.
+    #[must_use]
+    pub const fn new(memory: M, last: &'l RefCell<LastRace<DESTINATIONS, RECORDS>>) -> Self {
+        Recorded { memory, last, is_kept: Cell::new(false) }
+    }
+
+    /// The memory.
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    fn keep(&self, timeline: &Timeline<'_>) {
+        // While its owner reads the one before, that one stays.
+        if let (false, Ok(mut last)) = (self.is_kept.replace(true), self.last.try_borrow_mut()) {
+            last.keep(timeline);
+        }
+    }
+}
+
+impl<M, const D: usize, const DESTINATIONS: usize, const RECORDS: usize> Remember<D>
+    for Recorded<'_, M, DESTINATIONS, RECORDS>
+where
+    M: Remember<D>,
+{
+    type Guide = M::Guide;
+    type Recall<'a>
+        = Recorded<'a, M::Recall<'a>, DESTINATIONS, RECORDS>
+    where
+        Self: 'a;
+
+    fn recall_to<'h>(
+        &self,
+        finish: Finish,
+        hosts: impl IntoIterator<Item = &'h str>,
+        network: &Network,
+    ) -> Self::Recall<'_> {
+        Recorded::new(self.memory.recall_to(finish, hosts, network), self.last)
+    }
+}
+
+impl<M, const D: usize, const DESTINATIONS: usize, const RECORDS: usize> Recall<D>
+    for Recorded<'_, M, DESTINATIONS, RECORDS>
+where
+    M: Recall<D>,
+{
+}
+
+impl<M, const D: usize, const DESTINATIONS: usize, const RECORDS: usize> sealed::Recall<D>
+    for Recorded<'_, M, DESTINATIONS, RECORDS>
+where
+    M: Recall<D>,
+{
+    type Guide = M::Guide;
+
+    fn plan<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, M::Guide>, now: Instant) {
+        self.memory.plan(race, now);
+    }
+
+    fn learn<const K: usize, const R: usize>(&self, race: &Race<D, K, R, M::Guide>, now: Instant) {
+        self.memory.learn(race, now);
+        self.keep(&race.timeline());
+    }
+
+    fn stop<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, M::Guide>, now: Instant) {
+        self.memory.stop(race, now);
+        self.keep(&race.timeline());
+    }
+
+    fn moved(&mut self, network: &Network) {
+        self.memory.moved(network);
+    }
+}

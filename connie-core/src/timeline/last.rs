@@ -1,0 +1,137 @@
+//! The timeline of a race that is gone, for a program that does not drive its races itself.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use super::{AttemptRecord, Summary, Timeline};
+use crate::race::Destination;
+use crate::time::Instant;
+
+/// What the last race did, kept when the race is gone: up to `DESTINATIONS` addresses and `RECORDS` attempts.
+/// What is beyond is [counted](Summary) as omitted.
+///
+/// A [`memory::Recorded`](crate::memory::Recorded) keeps it for the races of an adapter.
+pub struct LastRace<const DESTINATIONS: usize, const RECORDS: usize> {
+    summary: Summary,
+    destinations: Vec<Destination, DESTINATIONS>,
+    records: Vec<AttemptRecord, RECORDS>,
+}
+
+/// What [`Summary::default`] is.
+const NOTHING: Summary = Summary {
+    start: Instant::ZERO,
+    resolved: None,
+    ended: None,
+    failure: None,
+    max_in_flight: 0,
+    attempts: 0,
+    omitted_attempts: 0,
+    omitted_destinations: 0,
+};
+
+impl<const DESTINATIONS: usize, const RECORDS: usize> LastRace<DESTINATIONS, RECORDS> {
+    /// Of no race yet: no address, no attempt.
+    #[must_use]
+    pub const fn new() -> Self {
+        LastRace { summary: NOTHING, destinations: Vec::new(), records: Vec::new() }
+    }
+
+    /// Keeps `timeline` in place of the one before. Of more attempts than there is room for the last are
+    /// kept, since one of them may have won.
+    pub fn keep(&mut self, timeline: &Timeline<'_>) {
+        let (summary, destinations, records) = timeline.parts();
+        self.summary = summary;
+        self.destinations.clear();
+        self.destinations.extend(destinations.iter().take(DESTINATIONS).copied());
+        let kept = self.destinations.len();
+        let beyond = destinations.len().saturating_sub(kept);
+        self.summary.omitted_destinations = summary.omitted_destinations.saturating_add(beyond);
+        self.records.clear();
+        // An attempt belongs to an address that is here.
+        let here = records.iter().filter(|record| usize::from(record.place) < kept);
+        let beyond = here.clone().count().saturating_sub(RECORDS);
+        self.records.extend(here.skip(beyond).copied());
+        let omitted = records.len().saturating_sub(self.records.len());
+        self.summary.omitted_attempts =
+            self.summary.omitted_attempts.saturating_add(u32::try_from(omitted).unwrap_or(u32::MAX));
+    }
+
+    /// The view of it.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        Timeline::from_parts(self.summary, &self.destinations, &self.records)
+    }
+}
+
+impl<const DESTINATIONS: usize, const RECORDS: usize> Default for LastRace<DESTINATIONS, RECORDS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const DESTINATIONS: usize, const RECORDS: usize> fmt::Debug for LastRace<DESTINATIONS, RECORDS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LastRace").field(&self.timeline()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::race::{Config, Input, Output, Race};
+    use core::net::SocketAddr;
+    use std::string::ToString;
+
+    /// A race to three addresses of which the second answers after 20 ms.
+    fn race() -> Race<4, 4, 4> {
+        let mut race = Race::new(&Config::all_at_once(), Instant::ZERO);
+        let addresses = [1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 80)));
+        race.handle_addresses(&addresses, Instant::ZERO);
+        let mut second = None;
+        while let Output::StartAttempt { id, destination } = race.poll_output(Instant::ZERO) {
+            second = second.or((destination == addresses[1]).then_some(id));
+        }
+        let now = Instant::from_millis(20);
+        race.handle_input(Input::AttemptSucceeded { id: second.unwrap() }, now);
+        while !race.poll_output(now).ends_drain() {}
+        race
+    }
+
+    #[test]
+    fn what_a_race_did_is_kept_when_it_is_gone() {
+        let mut last = LastRace::<4, 4>::new();
+        assert_eq!(last.timeline().summary(), Summary::default());
+        assert_eq!(last.timeline().attempts().count(), 0);
+        let race = race();
+        last.keep(&race.timeline());
+        assert_eq!(last.timeline().summary(), race.timeline().summary());
+        assert!(last.timeline().attempts().eq(race.timeline().attempts()));
+        assert!(last.timeline().destinations().eq(race.timeline().destinations()));
+        let pictures =
+            [last.timeline(), race.timeline()].map(|it| it.waterfall(80, Default::default()).to_string());
+        assert_eq!(pictures[0], pictures[1]);
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        let (mut last, race) = (LastRace::<2, 1>::new(), race());
+        last.keep(&race.timeline());
+        let kept = last.timeline();
+        assert_eq!((kept.destinations().len(), kept.summary().omitted_destinations), (2, 1));
+        // Of those to an address that is here the last, which has won.
+        let kept_attempts = kept.attempts().map(|attempt| attempt.destination.to_string());
+        assert!(kept_attempts.eq(["192.0.2.2:80"]));
+        assert_eq!(kept.summary().omitted_attempts, 2);
+    }
+
+    #[test]
+    fn the_next_race_takes_the_place_of_the_one_before() {
+        let mut last = LastRace::<4, 4>::new();
+        for _ in 0..2 {
+            last.keep(&race().timeline());
+            assert_eq!((last.timeline().destinations().len(), last.timeline().attempts().count()), (3, 3));
+        }
+        assert_eq!(last.timeline().summary().omitted_attempts, 0);
+    }
+}
