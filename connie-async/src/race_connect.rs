@@ -112,10 +112,10 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         RaceConnect { tcp, names, clock, config, resolution_delay, known, memory }
     }
 
-    /// The same, and the timeline of its last race is kept in `last`: what was tried, when, and how each ended.
-    /// Without one nothing of a race is kept. `last` has room for `ADDRESSES` addresses, and 40 octets for
-    /// each of them and each of `SOCKETS` attempts. After [`with_memory`](Self::with_memory), where both are
-    /// wanted.
+    /// The same, and the timeline of its last race is kept in `last`: what was tried, when, and how each
+    /// ended. Without one nothing of a race is kept. `last` has room for `ADDRESSES` addresses, and 40 octets
+    /// for each of them and each of `SOCKETS` attempts. After [`with_memory`](Self::with_memory), where both
+    /// are wanted.
     ///
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
