@@ -10,6 +10,8 @@ one of them is compared, that one stands [in brackets]. `TABLE HEAD` is the tabl
     budget KEY [+|-|* KEY or number]...  benches/footprint/budget.txt
     table PAGE; CELL...; N    cell N (from 1) of the row of another page whose first cells these are
     code FILE NAME            a constant, or a field's first value, in FILE
+    lines FILE REGEX          how many lines of FILE match; the number may be a word
+    folders FOLDER            how many folders are in it
     in FILE TEXT              the code of FILE has TEXT: a setting of a simulation or of a test
     measured DATE REVISION COMMAND   by hand; the part of the page says when, at which revision and on what machine
     counted DATE REVISION HOW  the same, where the machine does not matter
@@ -23,6 +25,7 @@ In the place of TEXT `*` stands for a whole page that a program writes: `written
 """
 
 import functools
+import os
 import re
 import sys
 
@@ -93,7 +96,7 @@ def check(row, covered, wrong):
     """Whether the text is in the page and its figure is that of the source."""
     number, page, text, source = row
     at = f"{LIST}:{number}"
-    if page not in covered:
+    if page not in markdown.files():
         return wrong.append(f"{at}: there is no page {page}")
     if text == "*":
         if not re.match("(written|timed) ", source) or source.split()[1] not in markdown.files():
@@ -103,6 +106,7 @@ def check(row, covered, wrong):
     places = [found.start() for found in re.finditer(re.escape(plain), prose(page))]
     if not places:
         return wrong.append(f"{at}: {page} has no longer {plain!r}: mend the line")
+    covered.setdefault(page, [])
     covered[page] += [(start, start + len(plain)) for start in places]
     try:
         value = value_of(source, page, text)
@@ -111,12 +115,32 @@ def check(row, covered, wrong):
     if value is None:
         return None
     chosen = CHOSEN.search(text)
-    figures = FIGURE.findall(chosen.group(1) if chosen else text)
+    figures = FIGURE.findall(chosen.group(1) if chosen else text) or counted(chosen.group(1) if chosen else text)
     if len(figures) != 1:
         return wrong.append(f"{at}: {text!r} has {len(figures)} figures: put the one that is compared [in brackets]")
-    before = text[: text.index(figures[0][0])]
+    before = text[: text.lower().index(figures[0][0].lower())]
     if not agrees(figures[0], value, before):
         wrong.append(f"{at}: {page} says {figures[0][0]} {figures[0][1]}, and {source} is {value:,} now")
+    return None
+
+
+def counted(text):
+    """A number without a unit, or as a word, as a figure: only where a line of the list asks for it."""
+    number = re.search(rf"(?<![\w.]){NUMBER}(?!\w)", text)
+    if number:
+        return [(number.group(0), "")]
+    words = [word for word in re.findall(r"[a-z]+(?:-[a-z]+)?", text.lower()) if number_of(word) is not None]
+    return [(word, "") for word in words]
+
+
+def number_of(word):
+    tens, _, ones = word.partition("-")
+    small = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+    if word in small.split():
+        return small.split().index(word)
+    of_ten = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    if tens in of_ten and (not ones or ones in small.split()[1:10]):
+        return (of_ten.index(tens) + 2) * 10 + (small.split().index(ones) if ones else 0)
     return None
 
 
@@ -133,7 +157,8 @@ def table(page, head):
 
 def agrees(figure, value, before):
     """Whether a figure is the value, rounded to the digits that it shows."""
-    shown, unit = float(figure[0].replace(",", "")), UNITS[figure[1]]
+    word = number_of(figure[0].lower())
+    shown, unit = float(figure[0].replace(",", "")) if word is None else word, UNITS.get(figure[1], 1)
     value /= unit
     before = before.rstrip("[ ")
     if before.endswith(("under", "less than", "at most")):
@@ -162,6 +187,11 @@ def value_of(source, page, text):
         return value
     if kind == "table":
         return cell(*[part.strip() for part in rest.split(";")])
+    if kind == "lines":
+        file, _, pattern = rest.partition(" ")
+        return sum(bool(re.search(pattern, line)) for line in markdown.read(file).split("\n"))
+    if kind == "folders":
+        return sum(os.path.dirname(name) == rest for name in markdown.folders())
     if kind == "code":
         return constant(*rest.split())
     if kind == "in":
@@ -216,6 +246,8 @@ def missing(covered, wrong):
     """Figures that are in no line of the list."""
     seen = 0
     for page, spans in covered.items():
+        if page not in pages():
+            continue
         for found in FIGURE.finditer(prose(page)):
             seen += 1
             if not any(start <= found.start() and found.end() <= end for start, end in spans):

@@ -158,7 +158,7 @@ def tested_by(page, block):
         return program
     if language in ("sh", "console"):
         others = [line for line in command_lines(block) if not is_looked_at(line)]
-        return "its commands" if not others else None
+        return "its commands" if not others and not has_output(block) else None
     if language == "toml":
         return "its features" if all(map(is_dependency, block.lines)) else None
     return None
@@ -225,6 +225,11 @@ def command_lines(block):
     if block.kind == "console":
         lines = [line[2:] for line in lines if line.startswith("$ ")]
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def has_output(block):
+    """Whether a console shows what a command prints, which the next version may print otherwise."""
+    return block.kind == "console" and any(line.strip() and not line.startswith(("$ ", "# ")) for line in block.lines)
 
 
 def is_looked_at(line):
