@@ -39,6 +39,8 @@ UNITS = {
 }
 NUMBER = r"\d[\d,]*(?:\.\d+)?"
 FIGURE = re.compile(rf"(?<![\w.:/-])({NUMBER})\s(KB|KiB|MB|MiB|GiB|bytes?|octets?|SYNs?|ms|instructions|%)(?!\w)")
+# A unit in a table's head.
+HEAD = re.compile(r"(?<![\w`-])(?:ms|µs|seconds|bytes|octets|KB|KiB|MiB|MiB/s|SYNs|instructions|%)(?![\w`-])")
 # A part of a page that a command writes.
 WRITTEN = re.compile(r"<!-- (?:[a-z]+: )?measured[:\s].*?<!-- end of [^>]*-->", re.S)
 # What is compared of a text. Not the words of a link.
@@ -54,6 +56,7 @@ def main(arguments):
     for row in rows:
         check(row, covered, wrong)
     seen = missing(covered, wrong)
+    missing_tables(covered, wrong)
     budget_is_in_the_page(wrong)
     timed = timed_pages(wrong)
     if arguments == ["--list"]:
@@ -122,6 +125,19 @@ def check(row, covered, wrong):
     if not agrees(figures[0], value, before):
         wrong.append(f"{at}: {page} says {figures[0][0]} {figures[0][1]}, and {source} is {value:,} now")
     return None
+
+
+def missing_tables(covered, wrong):
+    """Tables whose first line has the unit for the numbers below, and that are in no line of the list."""
+    for page in pages():
+        lines = WRITTEN.sub(lambda part: "\n" * part.group(0).count("\n"), markdown.read(page)).split("\n")
+        lines = markdown.parts("\n".join(lines))[0]
+        for number, (head, line) in enumerate(zip(lines, lines[1:]), 1):
+            if not (re.match(r"\|[-:| ]+\|$", line) and HEAD.search(head)):
+                continue
+            start = prose(page).find(one_line("\n".join(table_rows(page, head)))[:80])
+            if not any(begin <= start < end for begin, end in covered[page]):
+                wrong.append(f"{page}:{number}: the table {head!r} has no source: give it a line `{page} :: TABLE {head} :: ...` in {LIST}")
 
 
 def counted(text):
