@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::svg::{self, line, portion, text};
+use crate::svg::{self, LEADING, MARGIN, WIDTH, line, portion, text};
 
 /// One line of a chart. A point that is infinite lies on the rail at the top, which says that it never came.
 pub(crate) struct Series {
@@ -27,21 +27,20 @@ pub(crate) struct Chart {
     pub(crate) y_ticks: Vec<Tick>,
     /// What the rail at the top says, where there is one.
     pub(crate) rail: Option<&'static str>,
-    /// An upright line, and what is written at it.
+    /// An upright line, and what is written at it, if anything.
     pub(crate) mark: Option<(f64, &'static str)>,
     pub(crate) series: Vec<Series>,
 }
 
 /// The height of a chart with its texts.
 pub(crate) const HEIGHT: f64 = 500.0;
-const LEFT: f64 = 92.0;
-const RIGHT: f64 = 770.0;
-const TOP: f64 = 106.0;
-const BOTTOM: f64 = 440.0;
+const LEFT: f64 = 88.0;
+const TOP: f64 = 142.0;
+const BOTTOM: f64 = 430.0;
 /// From the rail to the top of the axis.
 const RAIL: f64 = 26.0;
-/// Between the texts at the right ends.
-const LEADING: f64 = 15.0;
+/// How wide a character is, at most on average.
+const CHARACTER: f64 = 8.6;
 
 /// The lines of a chart, by their colour and their stroke.
 const STYLE: &str = "
@@ -76,10 +75,7 @@ pub(crate) fn page(title: &str, description: &str, charts: &[Chart]) -> String {
 
 impl Chart {
     fn draw(&self, svg: &mut String) {
-        text(svg, "title", 24.0, 36.0, self.title);
-        for (line, note) in self.notes.iter().enumerate() {
-            text(svg, "soft", 24.0, 58.0 + 17.0 * line as f64, note);
-        }
+        svg::head(svg, self.title, self.notes.iter().map(String::as_str));
         self.axes(svg);
         for series in &self.series {
             self.trace(svg, series);
@@ -88,25 +84,28 @@ impl Chart {
     }
 
     fn axes(&self, svg: &mut String) {
+        let right = self.right();
         for (value, name) in &self.y_ticks {
             let y = self.y(*value);
-            line(svg, "grid", (LEFT, y), (RIGHT, y));
-            text(svg, "soft end", LEFT - 8.0, y + 4.0, name);
+            line(svg, "grid", (LEFT, y), (right, y));
+            text(svg, "soft end", LEFT - 8.0, y + 5.0, name);
         }
         if let Some(rail) = self.rail {
-            line(svg, "grid", (LEFT, TOP), (RIGHT, TOP));
-            text(svg, "soft end", LEFT - 8.0, TOP + 4.0, rail);
+            line(svg, "grid", (LEFT, TOP), (right, TOP));
+            text(svg, "soft end", LEFT - 8.0, TOP + 5.0, rail);
         }
         for (value, name) in &self.x_ticks {
             let x = self.x(*value);
             line(svg, "grid", (x, TOP), (x, BOTTOM));
-            text(svg, "soft middle", x, BOTTOM + 18.0, name);
+            text(svg, "soft middle", x, BOTTOM + 21.0, name);
         }
-        text(svg, "soft middle", f64::midpoint(LEFT, RIGHT), BOTTOM + 40.0, self.x_name);
+        text(svg, "soft middle", f64::midpoint(LEFT, right), BOTTOM + 42.0, self.x_name);
         if let Some((value, name)) = self.mark {
             let x = self.x(value);
             line(svg, "mark", (x, TOP), (x, BOTTOM));
-            text(svg, "soft", x + 5.0, TOP + 12.0, name);
+            if !name.is_empty() {
+                text(svg, "soft", x + 5.0, TOP + 14.0, name);
+            }
         }
     }
 
@@ -146,12 +145,18 @@ impl Chart {
         }
         for (y, series) in ends {
             let colour = series.class.split(' ').next().unwrap_or("");
-            text(svg, colour, RIGHT + 10.0, y, &series.label);
+            text(svg, colour, self.right() + 8.0, y, &series.label);
         }
     }
 
     fn x(&self, value: f64) -> f64 {
-        LEFT + (RIGHT - LEFT) * along(value, &self.x_ticks)
+        LEFT + (self.right() - LEFT) * along(value, &self.x_ticks)
+    }
+
+    /// Where the axis ends, and the texts at its right end have room.
+    fn right(&self) -> f64 {
+        let widest = self.series.iter().map(|series| series.label.chars().count()).max().unwrap_or(0);
+        WIDTH - MARGIN - 8.0 - widest as f64 * CHARACTER
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -193,7 +198,7 @@ mod tests {
     #[test]
     fn the_axes_are_logarithmic_and_what_never_came_is_on_top() {
         let chart = chart(Vec::new());
-        assert_eq!((chart.x(1.0), chart.x(10.0)), (LEFT, RIGHT));
+        assert_eq!((chart.x(1.0), chart.x(10.0)), (LEFT, chart.right()));
         assert!((chart.y(10.0) - f64::midpoint(TOP + RAIL, BOTTOM)).abs() < 1e-9);
         assert_eq!(chart.y(f64::INFINITY), TOP);
     }

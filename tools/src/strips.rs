@@ -1,157 +1,204 @@
 //! A picture of rows: one for each network, in it a mark for each client, over one logarithmic axis of time.
+//! Each mark has its client's name below it.
 
 use std::fmt::Write as _;
 
-use crate::svg::{self, WIDTH, escape, line, portion, text};
+use crate::svg::{self, LEADING, MARGIN, NOTES, WIDTH, line, portion, text};
 
 /// Such a picture.
-#[derive(Debug)]
-pub struct Strips<'a> {
+pub(crate) struct Strips {
     /// What it shows: its first line.
-    pub title: &'a str,
-    /// How to read it: its second line.
-    pub about: &'a str,
+    pub(crate) title: &'static str,
+    /// How to read it.
+    pub(crate) notes: [&'static str; 4],
     /// What stands in the file for those who do not see it.
-    pub description: &'a str,
-    /// The clients, in the order of the legend.
-    pub clients: Vec<Client<'a>>,
+    pub(crate) description: &'static str,
     /// The rows, from above.
-    pub rows: Vec<Row<'a>>,
-}
-
-/// A client.
-#[derive(Clone, Copy, Debug)]
-pub struct Client<'a> {
-    /// Its name in the legend.
-    pub name: &'a str,
-    /// Whether it is the one that the picture is about: a diamond, on top of all others.
-    pub is_ours: bool,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// One network.
-#[derive(Debug)]
-pub struct Row<'a> {
-    /// Its name.
-    pub name: &'a str,
+pub(crate) struct Row {
+    pub(crate) name: String,
     /// Where the bar stands, in milliseconds; `None` for no bar.
-    pub bar: Option<f64>,
-    /// When each client was there, in milliseconds; `None` for one that took too long.
-    pub marks: Vec<Option<f64>>,
+    pub(crate) bar: Option<f64>,
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// A client on a network.
+pub(crate) struct Mark {
+    pub(crate) name: String,
+    /// Whether it is the one that the picture is about: a diamond, on top of all others.
+    pub(crate) is_ours: bool,
+    /// When it was there; `None` where it took too long.
+    pub(crate) millis: Option<f64>,
+}
+
+/// Marks at the same place, and where their name stands.
+#[derive(Debug, PartialEq)]
+struct Label {
+    names: Vec<String>,
+    /// Where the marks are.
+    x: f64,
+    /// Where the text begins, and in which line.
+    from: f64,
+    line: usize,
 }
 
 // In pixels.
-const LEFT: f64 = 220.0;
-const RIGHT: f64 = 850.0;
+const LEFT: f64 = 30.0;
+const RIGHT: f64 = 410.0;
 /// Where those stand that took too long.
-const RAIL: f64 = 900.0;
-const TOP: f64 = 132.0;
-const ROW: f64 = 30.0;
-/// How far the marks of two clients lie apart, so that those at the same place are all seen.
-const APART: f64 = 2.6;
+const RAIL: f64 = 452.0;
+/// From the top of a row to its strip, and to the first line of names.
+const STRIP: f64 = 32.0;
+const NAMES: f64 = 58.0;
+/// From the last line of names to the next row.
+const GAP: f64 = 18.0;
+/// How close marks are that have one name.
+const NEAR: f64 = 9.0;
+/// How wide a character is, at most on average.
+const CHARACTER: f64 = 8.6;
+/// Between two names in a line.
+const APART: f64 = 14.0;
 /// The ends of the axis, in milliseconds.
-const FIRST: f64 = 30.0;
+const FIRST: f64 = 35.0;
 const LAST: f64 = 10_000.0;
-const TICKS: [(f64, &str); 8] = [
-    (50.0, "50 ms"),
-    (100.0, "100 ms"),
-    (200.0, "200 ms"),
-    (500.0, "500 ms"),
-    (1_000.0, "1 s"),
-    (2_000.0, "2 s"),
-    (5_000.0, "5 s"),
-    (10_000.0, "10 s"),
-];
+const TICKS: [(f64, &str); 5] =
+    [(50.0, "50 ms"), (200.0, "200 ms"), (1_000.0, "1 s"), (3_000.0, "3 s"), (10_000.0, "10 s")];
 
 const STYLE: &str = "
-  .oracle { stroke: #1f2328; stroke-width: 2; }
+  text.row { font-weight: bold; }
+  text.name { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; }
+  .oracle { stroke: #1f2328; stroke-width: 2.4; }
   .connie { fill: #1a7f37; }
-  .peer { fill-opacity: 0.75; stroke: #ffffff; stroke-width: 0.8; }
-  .c0 { fill: #0969da; } .c1 { fill: #54aeff; } .c2 { fill: #bf8700; } .c3 { fill: #8250df; }
-  .c4 { fill: #cf222e; } .c5 { fill: #bc4c00; } .c6 { fill: #953800; } .c7 { fill: #6e7781; }
+  .peer { fill: #59636e; fill-opacity: 0.7; }
+  .lead { stroke: #afb8c1; }
   @media (prefers-color-scheme: dark) {
-    .oracle { stroke: #e6edf3; } .connie { fill: #3fb950; } .peer { stroke: #0d1117; }
+    text.name { stroke: #0d1117; }
+    .oracle { stroke: #e6edf3; } .connie { fill: #3fb950; } .peer { fill: #9198a1; } .lead { stroke: #59636e; }
   }
 ";
 
-impl Strips<'_> {
+impl Strips {
     /// The picture, as SVG.
-    #[must_use]
-    pub fn draw(&self) -> String {
-        let height = TOP + ROW * self.rows.len() as f64 + 44.0;
+    pub(crate) fn draw(&self) -> String {
         let mut content = String::new();
-        text(&mut content, "title", 24.0, 36.0, self.title);
-        text(&mut content, "soft", 24.0, 56.0, self.about);
-        self.legend(&mut content);
-        axis(&mut content, height - 40.0);
-        for (index, row) in self.rows.iter().enumerate() {
-            self.row(&mut content, row, TOP + ROW * (index as f64 + 0.5));
+        svg::head(&mut content, self.title, self.notes);
+        let mut top = NOTES + LEADING * self.notes.len() as f64 + 22.0;
+        let begin = top;
+        let mut rows = String::new();
+        for row in &self.rows {
+            let labels = row.labels();
+            row.draw(&mut rows, &labels, top);
+            top += height(&labels);
         }
-        svg::page(self.title, self.description, height, STYLE, &content)
-    }
-
-    /// The marks of the others first, so that they do not hide the bar, and ours on top.
-    fn row(&self, content: &mut String, row: &Row<'_>, y: f64) {
-        text(content, "", 24.0, y + 4.0, row.name);
-        let (ours, others): (Vec<usize>, Vec<usize>) =
-            (0..self.clients.len()).partition(|index| self.clients[*index].is_ours);
-        let at = |index: usize| row.marks.get(index).copied().flatten().map_or(RAIL, x);
-        for &index in others.iter().rev() {
-            self.mark(content, index, at(index), y + self.offset(index));
-        }
-        if let Some(bar) = row.bar {
-            line(content, "oracle", (x(bar), y - 13.0), (x(bar), y + 13.0));
-        }
-        for &index in ours.iter().rev() {
-            self.mark(content, index, at(index), y);
-        }
-    }
-
-    fn legend(&self, content: &mut String) {
-        let mut at = 30.0;
-        for (index, client) in self.clients.iter().enumerate() {
-            self.mark(content, index, at, 86.0);
-            text(content, "", at + 12.0, 90.0, client.name);
-            at += 30.0 + client.name.len() as f64 * 7.2;
-        }
-        debug_assert!(at < WIDTH, "the legend is wider than the page");
-    }
-
-    fn mark(&self, content: &mut String, index: usize, x: f64, y: f64) {
-        let name = escape(self.clients[index].name);
-        if self.clients[index].is_ours {
-            let (top, right, bottom, left) = (y - 8.0, x + 8.0, y + 8.0, x - 8.0);
-            let _ = writeln!(
-                content,
-                "<path class=\"connie\" d=\"M{x:.1} {top:.1}L{right:.1} {y:.1}L{x:.1} {bottom:.1}L{left:.1} {y:.1}Z\">\
-                 <title>{name}</title></path>"
-            );
-            return;
-        }
-        let colour = self.place(index) % 8;
-        let _ = writeln!(
-            content,
-            "<circle class=\"peer c{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{name}</title></circle>"
-        );
-    }
-
-    /// Which of the others it is.
-    fn place(&self, index: usize) -> usize {
-        self.clients[..index].iter().filter(|client| !client.is_ours).count()
-    }
-
-    fn offset(&self, index: usize) -> f64 {
-        (self.place(index) as f64 - 3.5) * APART
+        axis(&mut content, begin, top - GAP + 4.0);
+        content.push_str(&rows);
+        svg::page(self.title, self.description, top + 12.0, STYLE, &content)
     }
 }
 
-fn axis(content: &mut String, bottom: f64) {
-    for (millis, name) in TICKS {
-        let x = x(millis);
-        line(content, "grid", (x, TOP), (x, bottom));
-        text(content, "soft middle", x, bottom + 18.0, name);
+impl Row {
+    /// The names of the others, each in the first line that has room for it at its place.
+    fn labels(&self) -> Vec<Label> {
+        let mut marks: Vec<(f64, &str)> = self.others().map(|mark| (mark.x(), &mark.name[..])).collect();
+        marks.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let mut groups: Vec<(f64, f64, Vec<String>)> = Vec::new();
+        for (x, name) in marks {
+            match groups.last_mut() {
+                Some((first, last, names)) if x - *first < NEAR => {
+                    names.push(name.to_owned());
+                    *last = x;
+                }
+                _ => groups.push((x, x, vec![name.to_owned()])),
+            }
+        }
+        let mut labels: Vec<Label> = Vec::new();
+        for (first, last, names) in groups {
+            let names = self.shortened(names);
+            let (x, width) = (f64::midpoint(first, last), width(&names));
+            let from = (x - width / 2.0).min(WIDTH - MARGIN - width).max(MARGIN);
+            let is_free = |line: &usize| {
+                labels.iter().filter(|label| label.line == *line).all(|label| {
+                    label.from + self::width(&label.names) + APART <= from
+                        || from + width + APART <= label.from
+                })
+            };
+            let line = (0..).find(is_free).unwrap_or(0);
+            labels.push(Label { names, x, from, line });
+        }
+        labels
     }
-    line(content, "grid", (RAIL, TOP), (RAIL, bottom));
-    text(content, "soft middle", RAIL, bottom + 18.0, "longer");
+
+    /// Names, or who is not among them where these are fewer.
+    fn shortened(&self, names: Vec<String>) -> Vec<String> {
+        let is_absent = |mark: &&Mark| !names.contains(&mark.name);
+        let absent: Vec<&str> = self.others().filter(is_absent).map(|mark| &mark.name[..]).collect();
+        match absent[..] {
+            _ if names.len() < 3 || 2 * absent.len() >= names.len() => names,
+            [] => vec!["all others".to_owned()],
+            _ => vec![format!("all but {}", absent.join(", "))],
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| !mark.is_ours)
+    }
+
+    /// The marks of the others first, so that they do not hide the bar, and ours on top.
+    fn draw(&self, content: &mut String, labels: &[Label], top: f64) {
+        let y = top + STRIP;
+        text(content, "row", MARGIN, top + 12.0, &self.name);
+        for label in labels {
+            let base = top + NAMES + LEADING * label.line as f64;
+            line(content, "lead", (label.x, y), (label.x, base - 12.0));
+        }
+        for mark in self.others() {
+            let x = mark.x();
+            let _ = writeln!(content, "<circle class=\"peer\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>");
+        }
+        if let Some(bar) = self.bar {
+            line(content, "oracle", (x(bar), y - 11.0), (x(bar), y + 11.0));
+        }
+        for mark in self.marks.iter().filter(|mark| mark.is_ours) {
+            let (x, size) = (mark.x(), 8.0);
+            let (above, right, below, left) = (y - size, x + size, y + size, x - size);
+            let _ = writeln!(
+                content,
+                "<path class=\"connie\" d=\"M{x:.1} {above:.1}L{right:.1} {y:.1}L{x:.1} {below:.1}L{left:.1} {y:.1}Z\"/>"
+            );
+        }
+        for label in labels {
+            let base = top + NAMES + LEADING * label.line as f64;
+            text(content, "name", label.from, base, &label.names.join(", "));
+        }
+    }
+}
+
+impl Mark {
+    fn x(&self) -> f64 {
+        self.millis.map_or(RAIL, x)
+    }
+}
+
+/// How high a row with these names is.
+fn height(labels: &[Label]) -> f64 {
+    let lines = labels.iter().map(|label| label.line + 1).max().unwrap_or(0);
+    NAMES + LEADING * (lines as f64 - 1.0) + GAP
+}
+
+/// How wide names are.
+fn width(names: &[String]) -> f64 {
+    names.join(", ").chars().count() as f64 * CHARACTER
+}
+
+fn axis(content: &mut String, top: f64, bottom: f64) {
+    for (millis, name) in TICKS.into_iter().chain([(f64::INFINITY, "more")]) {
+        let x = if millis.is_finite() { x(millis) } else { RAIL };
+        text(content, "soft middle", x, top - 14.0, name);
+        line(content, "grid", (x, top - 8.0), (x, bottom));
+    }
 }
 
 fn x(millis: f64) -> f64 {
@@ -162,18 +209,47 @@ fn x(millis: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn row(marks: &[(&str, Option<f64>)]) -> Row {
+        let mark = |(name, millis): &(&str, Option<f64>)| Mark {
+            name: (*name).to_owned(),
+            is_ours: *name == "connie",
+            millis: *millis,
+        };
+        Row { name: "a < b".to_owned(), bar: Some(40.0), marks: marks.iter().map(mark).collect() }
+    }
+
     #[test]
     fn a_row_has_its_bar_over_the_others_and_ours_over_the_bar() {
-        let clients = ["connie", "curl"].map(|name| Client { name, is_ours: name == "connie" });
-        let rows = vec![Row { name: "a < b", bar: Some(30.0), marks: vec![Some(30.0), None] }];
-        let strips = Strips { title: "t", about: "a", description: "d", clients: clients.into(), rows };
-        let picture = strips.draw();
+        let rows = vec![row(&[("connie", Some(40.0)), ("curl", None)])];
+        let picture = Strips { title: "t", notes: ["a"; 4], description: "d", rows }.draw();
         assert!(picture.contains("a &lt; b"));
-        // The legend has a mark of each before.
         let last = |part: &str| picture.rfind(part).unwrap();
-        assert!(last("class=\"peer c0\"") < last("class=\"oracle\""));
+        assert!(last("class=\"peer\"") < last("class=\"oracle\""));
         assert!(last("class=\"oracle\"") < last("class=\"connie\""));
         assert!(picture.contains(&format!("cx=\"{RAIL:.1}\"")), "what took too long stands on the rail");
-        assert!(picture.contains(&format!("x1=\"{LEFT:.1}\" y1=\"{:.1}\"", TOP + ROW / 2.0 - 13.0)));
+    }
+
+    #[test]
+    fn each_other_has_its_name_and_no_two_names_overlap() {
+        let five = [
+            ("a", Some(70.0)),
+            ("b", Some(71.0)),
+            ("somebody", Some(100.0)),
+            ("another", Some(110.0)),
+            ("c", None),
+        ];
+        let labels = row(&five).labels();
+        let names: Vec<String> = labels.iter().map(|label| label.names.join(", ")).collect();
+        assert_eq!(names, ["a, b", "somebody, another", "c"]);
+        for (index, one) in labels.iter().enumerate() {
+            for other in labels[index + 1..].iter().filter(|other| other.line == one.line) {
+                assert!(one.from + width(&one.names) <= other.from, "{one:?} {other:?}");
+            }
+            assert!(one.from >= MARGIN && one.from + width(&one.names) <= WIDTH - MARGIN, "{one:?}");
+        }
+        let same = row(&[("connie", Some(40.0)), ("a", None), ("b", None), ("c", None)]).labels();
+        assert_eq!(same[0].names, ["all others"]);
+        let most = row(&[("a", Some(70.0)), ("b", None), ("c", None), ("d", None)]).labels();
+        assert_eq!(most[1].names, ["all but a"]);
     }
 }

@@ -1,14 +1,25 @@
-//! What every picture is made of: a page, lines, texts, a logarithmic axis. All figures are pixels.
+//! What every picture is made of: a page, lines, texts, a logarithmic axis.
+//!
+//! A page is as narrow as a telephone, and its texts are as large as can be read there: 11 pixels on 360. On
+//! a wide screen it is shown somewhat larger than it is. All figures are pixels of the page.
 
 use std::fmt::Write;
 
 /// The width of a page.
-pub(crate) const WIDTH: f64 = 960.0;
+pub(crate) const WIDTH: f64 = 480.0;
+/// How wide it is shown where there is room.
+const SHOWN: f64 = 600.0;
+/// Left of all texts.
+pub(crate) const MARGIN: f64 = 16.0;
+/// Where the first line of text below the title stands.
+pub(crate) const NOTES: f64 = 54.0;
+/// From one line of text to the next.
+pub(crate) const LEADING: f64 = 19.0;
 
 /// What the page, its grid and its texts look like, in light and in the dark.
 const STYLE: &str = "
-  text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328; }
-  text.title { font-size: 16px; font-weight: bold; }
+  text { font: 15px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328; }
+  text.title { font-size: 17px; font-weight: bold; }
   text.soft { fill: #59636e; }
   text.end { text-anchor: end; }
   text.middle { text-anchor: middle; }
@@ -25,15 +36,24 @@ const STYLE: &str = "
 /// An SVG of `height`: a page with rounded corners, and `content` on it in the `style` of its own.
 pub(crate) fn page(title: &str, description: &str, height: f64, style: &str, content: &str) -> String {
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n<style>{STYLE}{}</style>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{SHOWN}\" \
+         height=\"{}\" role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n<style>{STYLE}{}</style>\n\
          <rect class=\"page\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n{content}</svg>\n",
+        height * SHOWN / WIDTH,
         escape(title),
         escape(description),
         style.trim_start_matches('\n'),
         WIDTH - 1.0,
         height - 1.0,
     )
+}
+
+/// A title, and lines below it.
+pub(crate) fn head<'a>(svg: &mut String, title: &str, notes: impl IntoIterator<Item = &'a str>) {
+    text(svg, "title", MARGIN, 30.0, title);
+    for (line, note) in notes.into_iter().enumerate() {
+        text(svg, "soft", MARGIN, NOTES + LEADING * line as f64, note);
+    }
 }
 
 /// Where `value` lies between `least` (0) and `most` (1) on a logarithmic scale.

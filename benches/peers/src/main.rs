@@ -34,8 +34,6 @@ mod clients;
 mod own;
 #[cfg(target_os = "linux")]
 mod page;
-#[cfg(target_os = "linux")]
-mod plot;
 // The same sentence in the pages of both benches.
 #[cfg(target_os = "linux")]
 #[path = "../../footprint/src/provenance.rs"]

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::clients::{Client, Kind};
-use crate::plot;
 use crate::provenance::provenance;
 use crate::scenarios::Scenario;
 use crate::trial::{LIMIT, Trial};
@@ -31,13 +30,15 @@ Chromium opens two connections to the first address in every network, one of the
 Here each visit is the first. What many visits by one process cost, connie's with a memory, is in [visits.md](visits.md). MEASURED
 
 ![Time to the request in every network](benchmarks.svg)
+
+The picture is drawn of the first table below, by `cargo run -p connie-tools --bin pictures`.
 ";
 
 pub fn write(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) -> Result<(), String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let measured = provenance(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let page = page(scenarios, clients, results).replacen("MEASURED", &measured, 1);
-    let picture = plot::draw(scenarios, clients, results);
+    let picture = connie_tools::benchmarks::picture(&page)?;
     for (name, text) in [("benchmarks.md", &page), ("benchmarks.svg", &picture)] {
         let path = docs.join(name);
         std::fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;

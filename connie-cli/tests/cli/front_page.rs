@@ -1,5 +1,5 @@
-//! What the README shows of the program is what it does, in a network of its own: only times and pictures may
-//! differ.
+//! What `docs/program.md` shows of the program is what it does, in a network of its own: only times and
+//! pictures may differ.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use connie_lab::in_namespace;
 
 use crate::support::{Ran, connie};
 
-/// Serves the README's page at the README's address, for as long as the test runs.
+/// Serves the page's page at its address, for as long as the test runs.
 fn serve() {
     let listener = TcpListener::bind("127.0.0.4:8080").expect("a port of the namespace's own");
     std::thread::spawn(move || {
@@ -45,8 +45,8 @@ fn shows(ran: &Ran, expected: &[&str]) {
 fn what_the_front_page_shows_is_what_the_program_prints() {
     in_namespace(|_| {
         serve();
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-        let page = std::fs::read_to_string(path).expect("the README");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/program.md");
+        let page = std::fs::read_to_string(path).expect("the page");
         let blocks = page.split("```console\n").skip(1).filter_map(|rest| rest.split_once("```"));
         let mut seen = 0;
         for (block, _) in blocks {

@@ -2,7 +2,7 @@
 //!
 //! To add one: a variant of [`Pacing`] here, with its place in [`Pacing::ALL`] and an arm in each `match` of
 //! this file; its preset in `config.rs`, and its arm in `From<Pacing>` there; a file of tests beside
-//! `tests/race_one_by_one.rs`; its line in the README's table; and a word in the help of `--pacing`
+//! `tests/race_one_by_one.rs`; its line in the table of `docs/rust.md`; and a word in the help of `--pacing`
 //! (`args/connect_args.rs` of connie-cli). The program's values and errors, qlog, the simulation's texts and
 //! its referee follow from [`Pacing::ALL`], its name and [`Pacing::contends`].
 

@@ -16,3 +16,7 @@ mod page_about_memory {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/observing.md")]
 mod page_about_observing {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+mod page_about_rust {}

@@ -264,6 +264,12 @@ fn class(policy: ServicePolicy) -> &'static str {
     }
 }
 
+/// A policy's name as far as it tells it from the others of the picture.
+fn label(name: &str) -> String {
+    let short = ["connie", "all at once", "Happy Eyeballs", "last winner"];
+    (*short.iter().find(|short| name.starts_with(**short)).unwrap_or(&name)).to_owned()
+}
+
 /// A line for each policy of a story: what `of` makes of each bin since `from`.
 fn series(
     all: &[(ServiceRun, ServiceReport)],
@@ -275,7 +281,7 @@ fn series(
     let lines = of(all, story, handshake).map(|(run, report)| {
         let bins = report.between(from(run), run.length).iter().enumerate();
         let points = bins.map(|(at, bin)| (10.0 * (at + 1) as f64, of_bin(bin).max(0.01))).collect();
-        Series { class: class(run.policy), label: run.policy.name().to_owned(), points, dots: false }
+        Series { class: class(run.policy), label: label(run.policy.name()), points, dots: false }
     });
     lines.collect()
 }
@@ -283,10 +289,11 @@ fn series(
 fn picture(all: &[(ServiceRun, ServiceReport)]) -> String {
     let seconds = ticks(&[(10.0, "10"), (30.0, "30"), (100.0, "100"), (300.0, "300")]);
     let overload = Chart {
-        title: "Overload: all servers at half their rate for 30 s",
+        title: "All servers at half their rate for 30 s",
         notes: vec![
-            "Milliseconds to connect, by 10 s; a handshake is 20 % of a connection's work; 100,000 clients"
-                .to_owned(),
+            "Milliseconds to connect, a point each 10 s. A".to_owned(),
+            "handshake is 20 % of a connection's work;".to_owned(),
+            "100,000 clients.".to_owned(),
         ],
         x_name: "seconds since the overload began",
         x_ticks: seconds,
@@ -304,14 +311,15 @@ fn picture(all: &[(ServiceRun, ServiceReport)]) -> String {
     let back = Chart {
         title: "A server is back after a minute away",
         notes: vec![
-            "Its part of an even share of the connections, by 10 s; 100,000 clients, one visit each 8 s"
-                .to_owned(),
+            "Its part of an even share of the connections, a".to_owned(),
+            "point each 10 s. 100,000 clients, a visit each 8 s.".to_owned(),
+            "Upright: 32 visits for each address.".to_owned(),
         ],
         x_name: "seconds since it is back",
         x_ticks: ticks(&[(10.0, "10"), (100.0, "100"), (1_000.0, "1,000"), (3_200.0, "3,200")]),
         y_ticks: ticks(&[(0.01, "0.01"), (0.1, "0.1"), (1.0, "1"), (1.5, "1.5")]),
         rail: None,
-        mark: Some((3_091.0, "32 n")),
+        mark: Some((3_091.0, "")),
         series: series(all, Story::Returns, 5, ServiceRun::over, |bin| bin.share(GONE)),
     };
     chart::page(

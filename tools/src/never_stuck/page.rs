@@ -134,28 +134,26 @@ fn ratio_chart(survey: &Survey) -> Chart {
     ];
     let mut series = Vec::new();
     for (name, [line, thin, dot], pick) in clients {
-        let one = |class, what: &str, percent, dots| Series {
+        let one = |class, is_named, percent, dots| Series {
             class,
-            label: if what.is_empty() { String::new() } else { format!("{name}, {what}") },
+            label: if is_named { name.to_owned() } else { String::new() },
             points: of(pick, percent),
             dots,
         };
-        series.push(one(line, "median", 50, false));
-        series.push(one(thin, "99th percentile", 99, false));
-        series.push(one(dot, "", 100, true));
+        series.push(one(line, true, 50, false));
+        series.push(one(thin, true, 99, false));
+        series.push(one(dot, false, 100, true));
     }
     Chart {
-        title: "Time to connect, as a multiple of the fastest live address's round trip",
+        title: "Time to connect with few sockets",
         notes: vec![
-            format!(
-                "{SOCKETS} sockets; {} random networks a point; solid: median, dashed: 99th percentile, dots: the worst of all.",
-                grouped(survey.networks)
-            ),
-            "Oldest goes: a new attempt each 200 ms, the oldest makes room for it and is not tried again (curl 8.22)."
-                .to_string(),
+            "As a multiple of the fastest live address's round".to_owned(),
+            format!("trip. {SOCKETS} sockets, {} networks a point. Solid:", grouped(survey.networks)),
+            "median, dashed: 99th percentile, dots: the worst.".to_owned(),
+            "Oldest goes: each 200 ms, for good (curl 8.22).".to_owned(),
         ],
         x_name: "addresses for each socket (n/k)",
-        x_ticks: [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0].map(|ratio: f64| (ratio, ratio.to_string())).into(),
+        x_ticks: [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0].map(|ratio: f64| (ratio, ratio.to_string())).into(),
         y_ticks: decades(1, 1_000_000),
         rail: Some("never"),
         mark: None,
@@ -183,24 +181,18 @@ fn patience_chart(survey: &Survey) -> Chart {
         };
         let [mean, late] =
             [of(&|patience| sample(patience).mean()), of(&|patience| sample(patience).percentile(99))];
-        series.push(Series { class: line, label: format!("{name}, mean"), points: mean, dots: false });
-        series.push(Series {
-            class: thin,
-            label: format!("{name}, 99th percentile"),
-            points: late,
-            dots: false,
-        });
+        series.push(Series { class: line, label: name.to_owned(), points: mean, dots: false });
+        series.push(Series { class: thin, label: name.to_owned(), points: late, dots: false });
     }
     Chart {
-        title: "Time to connect by patience, in milliseconds",
+        title: "Time to connect by patience",
         notes: vec![
-            "4 to 48 addresses over 1 to 8 sockets, by the client's line; solid: mean, dashed: 99th percentile."
-                .to_string(),
+            "In milliseconds. 4 to 48 addresses over 1 to 8".to_owned(),
+            "sockets, by the client's line. Solid: mean,".to_owned(),
+            "dashed: 99th percentile.".to_owned(),
         ],
         x_name: "patience, milliseconds",
-        x_ticks: [100_u64, 150, 200, 250, 300, 400, 500, 650, 800, 1_000]
-            .map(|millis| (millis as f64, grouped(millis)))
-            .into(),
+        x_ticks: [100_u64, 150, 250, 400, 650, 1_000].map(|millis| (millis as f64, grouped(millis))).into(),
         y_ticks: decades(100, 100_000),
         rail: None,
         mark: Some((250.0, "default")),

@@ -27,7 +27,11 @@ pub fn visit_with(client: &str, host: &str) -> Result<(), String> {
 }
 
 fn ready(client: &str, host: &str) -> Result<Visit, String> {
-    let with = |memory: bool, race: Config| Options::new().memory(memory.then(Memory::new)).race(race.clone().max_in_flight(Options::DEFAULT_MAX_IN_FLIGHT));
+    let with = |memory: bool, race: Config| {
+        Options::new()
+            .memory(memory.then(Memory::new))
+            .race(race.clone().max_in_flight(Options::DEFAULT_MAX_IN_FLIGHT))
+    };
     match client {
         "memory" => Ok(blocking(host, with(true, Config::all_at_once()))),
         "memory-tokio" => tokio(host, with(true, Config::all_at_once())),
