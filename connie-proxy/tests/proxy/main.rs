@@ -3,6 +3,7 @@
 
 mod abuse;
 mod curl;
+mod dead_addresses;
 mod http;
 mod login;
 mod relaying;
