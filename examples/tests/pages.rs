@@ -146,6 +146,12 @@ fn every_line_of_python_is_of_a_program_that_is_run() {
     assert!(seen >= 6, "{seen} paragraphs");
 }
 
+#[test]
+fn every_line_of_c_is_of_a_program_that_is_run() {
+    let seen = paragraphs_are_of_programs("c", ".c");
+    assert!(seen >= 3, "{seen} paragraphs");
+}
+
 /// Whether there is the test that a command runs: `cargo test ... --test FILE NAME`.
 fn is_there(command: &str, all_tests: &str) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();

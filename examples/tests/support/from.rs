@@ -1,6 +1,7 @@
 //! The network for the programs of docs/from: their host has two addresses, and nobody is at the first.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -30,8 +31,21 @@ pub fn server_address(port: u16) -> SocketAddr {
     SocketAddr::new(HOST_V4.into(), port)
 }
 
+/// A server that ends each connection behind its page, as those of HTTP/1.0 do.
+#[allow(dead_code, reason = "for programs without a client for HTTP")]
+pub fn serve_to_the_end(address: SocketAddr) {
+    let server = TcpListener::bind(address).expect("a port");
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            // A client that has gone is none of its business.
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n");
+        }
+    });
+}
+
 /// Runs a program for no longer than `limit`, and says whether it has ended by itself.
-fn run(program: &mut Command, limit: Duration) -> (bool, Output) {
+pub fn run(program: &mut Command, limit: Duration) -> (bool, Output) {
     // No proxy of whoever runs this.
     for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         program.env_remove(variable);
