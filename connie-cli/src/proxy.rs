@@ -24,6 +24,8 @@ use signals::{Order, Signals};
 
 /// How often what was learnt is written to its file.
 const SAVE: Duration = Duration::from_secs(300);
+/// How many of the last races the status shows.
+const RACES: usize = 64;
 
 pub fn run(args: &ProxyArgs) -> Result<(), Error> {
     let memory = match (&args.memory, args.no_memory) {
@@ -40,6 +42,8 @@ pub fn run(args: &ProxyArgs) -> Result<(), Error> {
 async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>) -> Result<(), Error> {
     let listeners = listeners::open(&args.listen)?;
     let status = args.status.map(listeners::open_status).transpose()?;
+    // Without a page that shows them nothing is kept of what its clients connect to.
+    config.races = if status.is_some() { RACES } else { 0 };
     config.out_of_bounds = status.iter().filter_map(|status| status.local_addr().ok()).collect();
     let mut signals = Signals::new().map_err(|error| not_started(&error))?;
     let proxy = Proxy::new(config, listeners).map_err(|error| match open_proxy(&error) {

@@ -11,7 +11,7 @@ use connie_std::memory::Verdict;
 use connie_std::tokio_net::{self, Connected};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::{Partition, ProxyConfig};
 use crate::counters::Counters;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) own: Vec<SocketAddr>,
     pub(crate) counters: Counters,
     pub(crate) races: RaceLog,
+    /// Since when it is there.
+    pub(crate) began: Instant,
 }
 
 /// Serves one client, which has come to this port. Where the proxy is `busy` it is only told so.
@@ -77,11 +79,13 @@ async fn connect(
 ) -> Option<Result<Connected, (Refusal, String)>> {
     let options = options(&shared.config, wanted, port);
     let race = tokio_net::connect((&*wanted.host, wanted.port), &options);
+    let name = (!shared.config.private).then_some((&*wanted.host, wanted.port));
+    let running = shared.races.begin(name);
     let raced = tokio::select! {
         raced = race => raced,
         () = lost(client) => return None,
     };
-    let name = (!shared.config.private).then_some((&*wanted.host, wanted.port));
+    drop(running);
     Some(match raced {
         Ok(server) => {
             shared.races.note(name, Ok(server.report()));

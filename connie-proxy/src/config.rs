@@ -32,7 +32,10 @@ pub struct ProxyConfig {
     pub limits: ProxyLimits,
     /// Where it does not connect to, beside where it listens: its status.
     pub out_of_bounds: Vec<SocketAddr>,
-    /// Whether the names of hosts are left out of what is shown of its races.
+    /// How many of its last races it keeps, to [show](crate::ProxyView::show) them. With none it keeps
+    /// nothing of what its clients connect to, and counts no families. Default: 0.
+    pub races: usize,
+    /// Whether the names of hosts are left out of what is kept of its races.
     pub private: bool,
     /// Whether requests of HTTP that are passed on, and their answers, name the proxy in a Via field. RFC
     /// 9110 section 7.6.3 asks for that; many servers compress nothing for such requests. Default: no.
@@ -109,6 +112,7 @@ impl ProxyConfig {
             partition: Partition::default(),
             limits: ProxyLimits::default(),
             out_of_bounds: Vec::new(),
+            races: 0,
             private: false,
             via: false,
         }

@@ -24,6 +24,7 @@
 
 mod authority;
 mod client;
+mod comparison;
 mod config;
 mod counters;
 mod forward;

@@ -1,32 +1,36 @@
-//! The last races, and what all of them came to for each family of addresses.
+//! The last races, those that run, and what all of them came to: for each family of addresses, and beside
+//! what other clients would have taken.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use connie_std::connie_core::{AttemptOutcome, Family};
 use connie_std::{ConnectError, Report};
 use tokio::time::Instant;
 
+use crate::comparison::{Comparison, Expense};
 use crate::refusal::Refusal;
-
-/// So many races are kept.
-const RACES: usize = 64;
 
 /// A race that has ended.
 #[derive(Clone)]
 pub(crate) struct PastRace {
+    /// Counts up from 0.
+    pub(crate) number: u64,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) ended: Instant,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) report: Option<Report>,
+    pub(crate) comparison: Option<Comparison>,
 }
 
-impl PastRace {
-    pub(crate) fn age(&self) -> Duration {
-        self.ended.elapsed()
-    }
+/// A race that runs.
+#[derive(Clone)]
+pub(crate) struct RunningRace {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) began: Instant,
 }
 
 /// What came of the attempts on addresses of a family.
@@ -67,49 +71,170 @@ impl FamilyCounts {
     }
 }
 
-/// The last races of a proxy.
-#[derive(Default)]
-pub(crate) struct RaceLog(Mutex<LogState>);
+/// How much less than another client's the expense of races was, over those that could be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Saved {
+    pub(crate) races: u64,
+    pub(crate) attempts: i64,
+    pub(crate) micros: i64,
+}
+
+impl Saved {
+    fn count(&mut self, own: Expense, other: Option<Expense>) {
+        let Some(other) = other else { return };
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        self.races += 1;
+        self.attempts += i64::from(other.attempts) - i64::from(own.attempts);
+        self.micros = self.micros.saturating_add(micros(other.time).saturating_sub(micros(own.time)));
+    }
+}
+
+/// The races of a proxy. It keeps the last ones, as many as it is to, and where that is none it keeps
+/// nothing.
+pub(crate) struct RaceLog {
+    most: usize,
+    state: Mutex<LogState>,
+}
 
 #[derive(Default)]
 struct LogState {
     races: VecDeque<PastRace>,
+    running: BTreeMap<u64, RunningRace>,
     families: [FamilyCounts; 2],
+    saved: [Saved; 2],
+    begun: u64,
+    ended: u64,
+}
+
+/// What there is to be seen of a log.
+pub(crate) struct LogView {
+    /// The latest first.
+    pub(crate) races: Vec<PastRace>,
+    /// The oldest first.
+    pub(crate) running: Vec<RunningRace>,
+    /// Against Happy Eyeballs, and one address after the other.
+    pub(crate) saved: [Saved; 2],
+}
+
+/// A race that runs, until it is dropped.
+pub(crate) struct RaceEntry<'a> {
+    log: &'a RaceLog,
+    number: u64,
+}
+
+impl Drop for RaceEntry<'_> {
+    fn drop(&mut self) {
+        if self.log.most > 0 {
+            self.log.state().running.remove(&self.number);
+        }
+    }
 }
 
 impl RaceLog {
+    /// One that keeps so many races.
+    pub(crate) fn new(most: usize) -> Self {
+        RaceLog { most, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a race that begins. Its host is kept where there is a `name`.
+    pub(crate) fn begin(&self, name: Option<(&str, u16)>) -> RaceEntry<'_> {
+        if self.most == 0 {
+            return RaceEntry { log: self, number: 0 };
+        }
+        let (host, port) = kept(name);
+        let mut state = self.state();
+        let number = state.begun;
+        state.begun += 1;
+        state.running.insert(number, RunningRace { host, port, began: Instant::now() });
+        RaceEntry { log: self, number }
+    }
+
     /// Takes note of a race that has ended. Its host is kept where there is a `name`.
     pub(crate) fn note(&self, name: Option<(&str, u16)>, result: Result<&Report, (&ConnectError, Refusal)>) {
+        if self.most == 0 {
+            return;
+        }
         let (report, refusal) = match result {
             Ok(report) => (Some(report), None),
             Err((error, refusal)) => (error.report(), Some(refusal)),
         };
-        let (host, port) = name.unwrap_or(("", 0));
-        // It came from a client, and may end on a terminal.
-        let host = host.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        let past = PastRace { host, port, ended: Instant::now(), refusal, report: report.cloned() };
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for attempt in report.iter().flat_map(|report| report.timeline().attempts()) {
-            let [v4, v6] = &mut state.families;
-            let counts = if attempt.family == Family::V4 { v4 } else { v6 };
-            counts.count(attempt.outcome);
-        }
-        if state.races.len() == RACES {
+        let (host, port) = kept(name);
+        let mut state = self.state();
+        let comparison = report.and_then(|report| {
+            let earlier = state.races.iter().rev().filter_map(|race| race.report.as_ref());
+            Comparison::of(report, earlier)
+        });
+        let ended = Instant::now();
+        let number = state.ended;
+        state.ended += 1;
+        state.count(report, comparison);
+        if state.races.len() >= self.most {
             state.races.pop_front();
         }
-        state.races.push_back(past);
+        let report = report.cloned();
+        state.races.push_back(PastRace { number, host, port, ended, refusal, report, comparison });
     }
 
-    /// The last races, the latest first.
-    pub(crate) fn races(&self) -> Vec<PastRace> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.races.iter().rev().cloned().collect()
+    /// The races, those that have ended and those that run.
+    pub(crate) fn view(&self) -> LogView {
+        let state = self.state();
+        LogView {
+            races: state.races.iter().rev().cloned().collect(),
+            running: state.running.values().take(self.most).cloned().collect(),
+            saved: state.saved,
+        }
+    }
+
+    /// How many have begun, and ended: where these are the same, so are the races.
+    pub(crate) fn revision(&self) -> (u64, u64, usize) {
+        let state = self.state();
+        (state.begun, state.ended, state.running.len())
     }
 
     /// Of IPv4 and of IPv6.
     pub(crate) fn families(&self) -> [FamilyCounts; 2] {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).families
+        self.state().families
     }
+}
+
+impl LogState {
+    fn count(&mut self, report: Option<&Report>, comparison: Option<Comparison>) {
+        for attempt in report.iter().flat_map(|report| report.timeline().attempts()) {
+            let [v4, v6] = &mut self.families;
+            let counts = if attempt.family == Family::V4 { v4 } else { v6 };
+            counts.count(attempt.outcome);
+        }
+        if let Some(Comparison { own, happy_eyeballs, one_by_one }) = comparison {
+            let [eyeballs, one] = &mut self.saved;
+            eyeballs.count(own, happy_eyeballs);
+            one.count(own, one_by_one);
+        }
+    }
+}
+
+/// A host and a port as they are kept. The host came from a client, and is shown in terminals and pages: what
+/// these obey, and what turns the order of other characters, is escaped.
+fn kept(name: Option<(&str, u16)>) -> (String, u16) {
+    let Some((host, port)) = name else { return (String::new(), 0) };
+    let mut kept = String::with_capacity(host.len());
+    for c in host.chars() {
+        match c.is_control() || turns_text(c) {
+            true => kept.extend(c.escape_unicode()),
+            false => kept.push(c),
+        }
+    }
+    (kept, port)
+}
+
+/// The characters with an effect and no picture: Unicode's format characters for direction (UAX #9), joining
+/// and separation.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -132,16 +257,51 @@ mod tests {
         assert_eq!((counts.attempts, counts.won, counts.failed), (10, 1, 5));
     }
 
+    fn refused() -> ConnectError {
+        connie_std::connect("127.0.0.1:1", &connie_std::Options::new()).unwrap_err()
+    }
+
     #[test]
-    fn no_more_races_are_kept_than_there_is_room_for() {
-        let log = RaceLog::default();
-        let error = connie_std::connect("127.0.0.1:1", &connie_std::Options::new()).unwrap_err();
+    fn no_more_races_are_kept_than_it_is_to_keep() {
+        let log = RaceLog::new(64);
+        let error = refused();
         for port in 0..100 {
-            log.note(Some(("a\u{1b}\u{9b}b", port)), Err((&error, Refusal::of(&error))));
+            log.note(Some(("a", port)), Err((&error, Refusal::of(&error))));
         }
-        let races = log.races();
-        assert_eq!((races.len(), races[0].port, &*races[0].host), (RACES, 99, "a??b"));
+        let races = log.view().races;
+        assert_eq!((races.len(), races[0].port, races[0].number, &*races[0].host), (64, 99, 99, "a"));
         log.note(None, Err((&error, Refusal::Refused)));
-        assert_eq!((&*log.races()[0].host, log.races()[0].port), ("", 0));
+        let races = log.view().races;
+        assert_eq!((&*races[0].host, races[0].port), ("", 0));
+    }
+
+    #[test]
+    fn where_none_is_to_be_kept_nothing_is() {
+        let log = RaceLog::new(0);
+        let error = refused();
+        let entry = log.begin(Some(("a", 1)));
+        log.note(Some(("a", 1)), Err((&error, Refusal::of(&error))));
+        let LogView { races, running, saved } = log.view();
+        assert_eq!((races.len(), running.len(), saved), (0, 0, [Saved::default(); 2]));
+        assert_eq!((log.families(), log.revision()), ([FamilyCounts::default(); 2], (0, 0, 0)));
+        drop(entry);
+    }
+
+    #[test]
+    fn a_race_is_seen_while_it_runs() {
+        let log = RaceLog::new(2);
+        let entries: Vec<_> = (1..=3).map(|port| log.begin(Some(("a", port)))).collect();
+        let ports = |log: &RaceLog| log.view().running.iter().map(|race| race.port).collect::<Vec<_>>();
+        assert_eq!((ports(&log), log.revision()), (vec![1, 2], (3, 0, 3)));
+        drop(entries);
+        assert_eq!((ports(&log), log.revision()), (vec![], (3, 0, 0)));
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        let shown = |host| kept(Some((host, 1))).0;
+        assert_eq!(shown("a\u{1b}[2J\u{9b}b\u{7f}"), "a\\u{1b}[2J\\u{9b}b\\u{7f}");
+        assert_eq!(shown("moc.\u{202e}elpmaxe\u{2069}\u{200b}"), "moc.\\u{202e}elpmaxe\\u{2069}\\u{200b}");
+        assert_eq!(shown("bücher.example<b>\"'"), "bücher.example<b>\"'");
     }
 }

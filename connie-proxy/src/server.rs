@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use connie_std::Memory;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Shared, serve};
 use crate::config::ProxyConfig;
 use crate::counters::{Counters, ProxyCounts};
-use crate::race_log::{FamilyCounts, PastRace, RaceLog};
+use crate::race_log::{FamilyCounts, RaceLog};
 
 /// How many clients beyond those that it serves are told at once that it is busy. Others are closed.
 const TOLD_AT_ONCE: usize = 64;
@@ -60,12 +59,17 @@ impl ProxyView {
         self.0.races.families()
     }
 
-    pub(crate) fn memory(&self) -> Option<&Memory> {
-        self.0.config.options.memory.as_ref()
+    pub(crate) fn config(&self) -> &ProxyConfig {
+        &self.0.config
     }
 
-    pub(crate) fn races(&self) -> Vec<PastRace> {
-        self.0.races.races()
+    /// For how long it has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.began.elapsed()
+    }
+
+    pub(crate) fn log(&self) -> &RaceLog {
+        &self.0.races
     }
 }
 
@@ -81,8 +85,9 @@ impl Proxy {
         for address in &own {
             config.check(*address).map_err(|open| io::Error::new(io::ErrorKind::PermissionDenied, open))?;
         }
+        let races = RaceLog::new(config.races);
         let shared =
-            Arc::new(Shared { config, own, counters: Counters::default(), races: RaceLog::default() });
+            Arc::new(Shared { config, own, counters: Counters::default(), races, began: Instant::now() });
         Ok(Proxy { shared, listeners })
     }
 

@@ -175,7 +175,7 @@ pub use observer::{Observed, Observer, RaceOutcome};
 pub use options::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Options, Override};
 pub use os_error::OsError;
 pub use poller::{OsPoller, SleepPoller};
-pub use report::{FailedQuery, Report};
+pub use report::{FailedQuery, NextPlan, Report};
 pub use setup_step::SetupStep;
 pub use socket::{OsSocket, OsStack};
 #[cfg(not(target_os = "wasi"))]

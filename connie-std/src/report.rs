@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use connie_core::Timeline;
 use connie_core::race::Destination;
 use connie_core::resolution::Query;
 use connie_core::timeline::{AttemptRecord, Summary};
+use connie_core::{Config, Timeline};
 
 use crate::memory::{Explanation, Verdict, Visited, Why};
 use crate::note::Note;
@@ -223,6 +223,29 @@ impl Report {
         self.0.why.explanation()
     }
 
+    /// What the race's memory knows of its addresses by now, and what a race to them would do next. Nothing
+    /// is learnt from asking. `config` is how that race would be run, as [`Options::race`] has it. `None`
+    /// without a memory.
+    ///
+    /// ```
+    /// # use connie_std::{Memory, Options, connect};
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let options = Options::new().memory(Memory::new());
+    /// let first = connect(server.local_addr()?, &options)?;
+    /// let next = first.report().next_plan(&options.race).expect("there is a memory");
+    /// let why = next.explanation().expect("it has an address").to_string();
+    /// assert!(why.starts_with("lead: "), "{why}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// [`Options::race`]: field@crate::Options::race
+    #[must_use]
+    pub fn next_plan(&self, config: &Config) -> Option<NextPlan> {
+        let addresses: Vec<_> = self.0.destinations.iter().map(Destination::address).collect();
+        let (why, host) = self.0.visit.as_ref()?.foresee(&addresses, config)?;
+        Some(NextPlan { why, host })
+    }
+
     pub(crate) fn with_why(mut self, why: Why) -> Self {
         self.0.why = why;
         self
@@ -231,6 +254,27 @@ impl Report {
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes.extend(notes);
         self
+    }
+}
+
+/// What a race would do next: from [`Report::next_plan`].
+#[derive(Clone, Debug)]
+pub struct NextPlan {
+    why: Why,
+    host: u32,
+}
+
+impl NextPlan {
+    /// The plan, and why it is so. `None` where there was no address.
+    #[must_use]
+    pub fn explanation(&self) -> Option<Explanation<'_>> {
+        self.why.explanation()
+    }
+
+    /// The number of the host in its memory, as [`Remembered::host`](crate::memory::Remembered::host) has it.
+    #[must_use]
+    pub fn host(&self) -> u32 {
+        self.host
     }
 }
 

@@ -79,7 +79,7 @@ pub struct ProxyArgs {
     /// How long connections may go on after SIGTERM [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(0, 86_400))]
     pub stop_timeout: Option<u32>,
-    /// Show what it does here, for programs on this machine: /status.json and, for Prometheus, /metrics
+    /// Show what it does here, to this machine alone: a page, /status.json and, for Prometheus, /metrics
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub status: Option<SocketAddr>,
     /// Leave the names of hosts out of the status

@@ -76,6 +76,12 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// The number of its host, as [`Remembered::host`](super::Remembered::host) has it.
+    #[must_use]
+    pub const fn host(&self) -> u32 {
+        self.host
+    }
+
     /// A visit to either host. The sum of two hashes is another one, whichever comes first.
     pub(super) fn joined(self, other: Visit) -> Visit {
         Visit { host: self.host.wrapping_add(other.host), ..self }

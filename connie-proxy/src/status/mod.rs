@@ -1,10 +1,11 @@
-//! Shows what a proxy does, over HTTP: as JSON, and as Prometheus reads it. For programs on this machine
-//! alone.
+//! Shows what a proxy does, over HTTP: as a page, as JSON, and as Prometheus reads it. For programs on this
+//! machine alone.
 
 mod json;
 mod metrics;
 mod page_request;
 
+use std::borrow::Cow;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -27,10 +28,18 @@ const AT_ONCE: usize = 16;
 /// The longest request.
 const MAX_REQUEST: usize = 16 * 1024;
 
-const HERE: &str = "connie proxy\n\n/status.json  the last races, what is remembered, and counts\n/metrics      the counts for Prometheus\n";
+const HERE: &str = "connie proxy\n\n/             a page that shows the last races, and what is remembered\n/status.json  the same for programs\n/metrics      the counts for Prometheus\n";
+/// The page: all that it is, in one file.
+const PAGE: &str = include_str!("page.html");
+/// It runs its own script alone, asks this server alone, and stands in no frame. A test holds the hashes to
+/// what is in the file.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-IYIvRbLQgjqxXmXOdIbd02zFrG0hKx3Awnt7HFuMe3I='; style-src 'sha256-SEsScuSnfItH71jkQRDlntTXQxCb0EFfpwqI6TO4njs='; img-src data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
 impl ProxyView {
-    /// Shows the proxy on `listener`, for as long as the future lives: `/status.json` and `/metrics`.
+    /// Shows the proxy on `listener`, for as long as the future lives: a page, `/status.json` and `/metrics`.
+    /// There is little to be seen where no [races](crate::ProxyConfig::races) are kept.
     ///
     /// Pages of other sites that a browser on this machine has open cannot read it: a request has to name
     /// this machine as its host, and must not come from another origin.
@@ -73,32 +82,75 @@ impl ProxyView {
                 return Ok(());
             }
         };
-        let plain = "text/plain; charset=utf-8";
-        let (status, kind, text, with_body) = match request {
-            PageRequest::Page { path, with_body } => match &*path {
-                "/" => (200, plain, HERE.to_owned(), with_body),
-                "/status.json" => (200, "application/json", self.json(), with_body),
-                "/metrics" => (200, "text/plain; version=0.0.4; charset=utf-8", self.metrics(), with_body),
-                _ => (404, plain, HERE.to_owned(), with_body),
-            },
-            PageRequest::Refused(status) => {
-                (status, plain, format!("{}\n", reason_phrase(status).unwrap_or("Error")), true)
-            }
-        };
-        let head = format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-             Content-Security-Policy: default-src 'none'\r\nCross-Origin-Resource-Policy: same-origin\r\n\
-             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-            reason_phrase(status).unwrap_or("Error"),
-            text.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
-        if with_body {
-            stream.write_all(text.as_bytes()).await?;
+        let answer = self.answer_to(&request);
+        let with_body = !matches!(request, PageRequest::Page { with_body: false, .. });
+        stream.write_all(answer.head().as_bytes()).await?;
+        if with_body && answer.status != 304 {
+            stream.write_all(answer.text.as_bytes()).await?;
         }
         stream.shutdown().await?;
         // So that no reset overtakes the answer.
         while !matches!(stream.read(&mut [0; 256]).await, Ok(0) | Err(_)) {}
         Ok(())
+    }
+
+    fn answer_to(&self, request: &PageRequest) -> Answer {
+        let (path, known) = match request {
+            PageRequest::Page { path, known, .. } => (&**path, known.as_deref()),
+            PageRequest::Refused(status) => {
+                return Answer::plain(*status, format!("{}\n", reason_phrase(*status).unwrap_or("Error")));
+            }
+        };
+        match path {
+            "/" => {
+                Answer { kind: "text/html; charset=utf-8", policy: PAGE_POLICY, ..Answer::plain(200, PAGE) }
+            }
+            "/status.json" => {
+                let tag = self.tag();
+                // RFC 9110 section 13.1.2: a list may be given, and our tags have no comma.
+                let is_known = known.is_some_and(|known| known.split(',').any(|it| it.trim() == tag));
+                let answer = match is_known {
+                    true => Answer::plain(304, ""),
+                    false => Answer::plain(200, self.json()),
+                };
+                Answer { kind: "application/json", tag: Some(tag), ..answer }
+            }
+            "/metrics" => Answer {
+                kind: "text/plain; version=0.0.4; charset=utf-8",
+                ..Answer::plain(200, self.metrics())
+            },
+            _ => Answer::plain(404, HERE),
+        }
+    }
+}
+
+/// What is answered.
+struct Answer {
+    status: u16,
+    kind: &'static str,
+    text: Cow<'static, str>,
+    /// What it may load and do in a browser.
+    policy: &'static str,
+    /// Which version it is.
+    tag: Option<String>,
+}
+
+impl Answer {
+    fn plain(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Answer { status, kind: "text/plain; charset=utf-8", text: text.into(), policy: NOTHING, tag: None }
+    }
+
+    fn head(&self) -> String {
+        let Answer { status, kind, text, policy, tag } = self;
+        let tag = tag.as_ref().map(|tag| format!("ETag: {tag}\r\n")).unwrap_or_default();
+        let length =
+            if *status == 304 { String::new() } else { format!("Content-Length: {}\r\n", text.len()) };
+        format!(
+            "HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\n{length}{tag}Cache-Control: no-store\r\n\
+             Content-Security-Policy: {policy}\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+             Cross-Origin-Opener-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n\
+             X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nConnection: close\r\n\r\n",
+            reason_phrase(*status).unwrap_or("Error"),
+        )
     }
 }

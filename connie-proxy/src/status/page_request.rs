@@ -9,8 +9,9 @@ use crate::authority::host_and_port;
 /// A request for a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PageRequest {
-    /// The page of this path, with a body unless the method is HEAD.
-    Page { path: String, with_body: bool },
+    /// The page of this path, with a body unless the method is HEAD. `known` is which of its versions the
+    /// client has (If-None-Match).
+    Page { path: String, with_body: bool, known: Option<String> },
     /// One that is refused with this status.
     Refused(u16),
 }
@@ -39,7 +40,8 @@ pub(super) fn read_page_request(bytes: &mut [u8], own: SocketAddr) -> Option<Pag
         _ => return Some(PageRequest::Refused(405)),
     };
     let path = request.target().split('?').next().unwrap_or_default().to_owned();
-    Some(PageRequest::Page { path, with_body })
+    let known = text("if-none-match").map(str::to_owned);
+    Some(PageRequest::Page { path, with_body, known })
 }
 
 /// Whether a host and port are this machine's, by address or as `localhost`, and the port is the right one.
@@ -60,7 +62,8 @@ mod tests {
     #[test]
     fn programs_on_this_machine_are_answered() {
         for host in ["127.0.0.1:1081", "localhost:1081", "LOCALHOST:1081", "[::ffff:127.0.0.1]:1081"] {
-            let page = |with_body| Some(PageRequest::Page { path: "/metrics".to_owned(), with_body });
+            let page =
+                |with_body| Some(PageRequest::Page { path: "/metrics".to_owned(), with_body, known: None });
             assert_eq!(
                 read(&format!("GET /metrics?x HTTP/1.1\r\nHost: {host}\r\n\r\n")),
                 page(true),
@@ -70,6 +73,9 @@ mod tests {
             assert_eq!(read(&format!("HEAD /metrics HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")), page(false));
         }
         assert_eq!(read("GET / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\n"), None);
+        let read = read("GET / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\nIf-None-Match: \"a\"\r\n\r\n");
+        let known = Some("\"a\"".to_owned());
+        assert_eq!(read, Some(PageRequest::Page { path: "/".to_owned(), with_body: true, known }));
     }
 
     #[test]

@@ -9,5 +9,6 @@ mod login;
 mod relaying;
 mod socks5;
 mod status;
+mod status_page;
 mod stopping;
 mod support;

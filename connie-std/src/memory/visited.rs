@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::memory::{Verdict, Visit};
+use connie_core::Config;
+use connie_core::memory::{ExplainedAddress, Verdict, Visit};
 
 use super::Memory;
+use super::recall::OsRace;
+use super::why::Why;
 
 /// A race that a memory has learnt from.
 #[derive(Clone, Debug)]
@@ -25,6 +28,20 @@ impl Visited {
         if let Some(mut state) = self.memory.shared.state_again() {
             state.core.report(&self.visit, address, verdict, now);
         }
+    }
+
+    /// Why a race to these addresses would do what, if it began now, and the number of its host. Nothing
+    /// changes by that: a plan that explores is not made for anybody.
+    pub(crate) fn foresee(&self, addresses: &[SocketAddr], config: &Config) -> Option<(Why, u32)> {
+        let now = self.memory.shared.clock.now();
+        let mut core = Box::new(self.memory.shared.state_again()?.core.clone());
+        let mut race = Box::new(OsRace::new(config, now));
+        race.handle_addresses(addresses, now);
+        let plan = core.plan(&self.visit, &race, 0, now);
+        let mut room = vec![ExplainedAddress::EMPTY; addresses.len()];
+        let mut why = Why::default();
+        why.add(core.explain(&self.visit, &race, &plan, &mut room, now), false);
+        Some((why, self.visit.host()))
     }
 
     /// How long servers of the host take to answer a request, at most; `None` where that is not known.
