@@ -9,7 +9,8 @@
 //! 2. what the memory knew of it when the race was planned: it answers in its round trip, or in the time for
 //!    which this race has waited for it, if that was longer;
 //! 3. for an address that the memory holds for dead, the last of the races that are kept in which it
-//!    answered, failed or said nothing. Of one that said nothing it is taken that it never does.
+//!    answered, failed or said nothing for long enough. Of one that said nothing it is taken that it never
+//!    does.
 //!
 //! Of any other address nothing is known, and a client that would have started one cannot be compared. So a
 //! race with losers that were never met says nothing, and no saving is made up.
@@ -28,6 +29,9 @@ use connie_std::memory::{AddressPart, ExplainedAddress};
 /// How long a client without a limit of its own waits for an address that says nothing: Linux sends the SYN
 /// seven times, the last 63 seconds after the first, and gives up 64 seconds later (`tcp_syn_retries`).
 const SYSTEM_TIMEOUT: Duration = Duration::from_secs(127);
+/// An attempt that was given up sooner says nothing: the memory counts silence from a quarter of the patience
+/// on.
+const SILENCE: Duration = Duration::from_micros(Config::DEFAULT_PATIENCE.as_micros() as u64 / 4);
 /// As many as a race of connie-std has room for.
 const MOST: usize = connie_std::MAX_DESTINATIONS;
 
@@ -98,8 +102,11 @@ fn fate<'a>(
         let round_trip = known.round_trip().filter(|_| !known.is_of_prefix())?;
         return Some(Fate::Answers(round_trip.max(own.map_or(Duration::ZERO, |attempt| ran(&attempt)))));
     }
-    let attempt = own.or_else(|| earlier.find_map(|race| ended(race, address)))?;
-    Some(certain(&attempt).unwrap_or(Fate::Silent))
+    let told = |attempt: Attempt| match certain(&attempt) {
+        None if ran(&attempt) >= SILENCE => Some(Fate::Silent),
+        fate => fate,
+    };
+    own.and_then(told).or_else(|| earlier.find_map(|race| told(ended(race, address)?)))
 }
 
 fn is_held_for_dead(known: &ExplainedAddress) -> bool {
@@ -193,6 +200,8 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use connie_std::{Memory, Options};
+    use std::net::TcpListener;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -245,5 +254,21 @@ mod tests {
         assert_eq!(others(&[answers(30), None]), [Some((1, 30)); 2]);
         assert_eq!(others(&[SILENT, answers(30), None]), [Some((2, 280)), None]);
         assert_eq!(others(&[fails(1), fails(1)]), [None; 2]);
+    }
+
+    /// Of a race to an address that refuses and one that answers, by a real socket each.
+    #[test]
+    fn an_attempt_that_was_given_up_soon_is_not_taken_for_silence() {
+        let live = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = ["127.0.0.1:1".parse().unwrap(), live.local_addr().unwrap()];
+        let options = Options::new().memory(Memory::new());
+        let first = connie_std::connect(&addresses, &options).unwrap().report().clone();
+        let later = connie_std::connect(&addresses, &options).unwrap().report().clone();
+        assert_eq!(later.timeline().summary().attempts, 1);
+        let refused = fate(addresses[0], &later, [&first].into_iter());
+        assert!(matches!(refused, Some(Fate::Fails(_, AttemptErrorKind::Refused))), "{refused:?}");
+        // Where nobody knows how it died, nobody says that it was silent.
+        assert_eq!(fate(addresses[0], &later, [&later].into_iter()), None);
+        assert!(matches!(fate(addresses[1], &later, [].into_iter()), Some(Fate::Answers(_))));
     }
 }

@@ -6,6 +6,7 @@ mod curl;
 mod dead_addresses;
 mod http;
 mod login;
+mod picture;
 mod relaying;
 mod socks5;
 mod status;

@@ -116,7 +116,7 @@ fn each_key_that_the_script_reads_is_in_the_json() {
 #[ignore = "takes Chromium, which CI has not: -- --ignored chromium"]
 fn chromium_shows_it() {
     let (_proxy, address) = visited(false);
-    let Some(dom) = dom(&format!("http://{address}/")) else { return };
+    let Some(dom) = dom_of(&format!("http://{address}/")) else { return };
     let text = page(address, "/status.json");
     let status: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
@@ -131,24 +131,27 @@ fn chromium_shows_it() {
         ">established</td>",
         // What came from a client is text.
         ">evil\"\\u{1b}[2J\\u{9b}&lt;script&gt;</bdi>",
-        "Next time: lead: ",
         ">live</span>",
     ] {
         assert!(dom.contains(shown), "{shown} is not in {dom}");
     }
+    let Some(hosts) = dom_of(&format!("http://{address}/#hosts")) else { return };
+    assert!(hosts.contains("Next time: lead: ") && hosts.contains(">lead</td>"), "{hosts}");
+    let Some(numbers) = dom_of(&format!("http://{address}/#numbers")) else { return };
+    assert!(numbers.contains(">connection refused</th><td>1</td>"), "{numbers}");
 }
 
 #[test]
 #[ignore = "takes Chromium, which CI has not: -- --ignored chromium"]
 fn chromium_shows_no_name_where_they_are_private() {
     let (_proxy, address) = visited(true);
-    let Some(dom) = dom(&format!("http://{address}/")) else { return };
+    let Some(dom) = dom_of(&format!("http://{address}/")) else { return };
     assert!(dom.contains(">private</bdi>") && dom.contains(">established</td>"), "{dom}");
     assert!(!dom.contains("name.test") && !dom.contains("evil"), "{dom}");
 }
 
 /// The page as Chromium has it after some seconds of its own time.
-fn dom(url: &str) -> Option<String> {
+fn dom_of(url: &str) -> Option<String> {
     let Some(chromium) = find("chromium") else {
         skip("chromium", "apt-get install chromium");
         return None;
