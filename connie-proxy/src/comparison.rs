@@ -270,5 +270,25 @@ mod tests {
         // Where nobody knows how it died, nobody says that it was silent.
         assert_eq!(fate(addresses[0], &later, [&later].into_iter()), None);
         assert!(matches!(fate(addresses[1], &later, [].into_iter()), Some(Fate::Answers(_))));
+        let soon = given_up(&addresses, 62);
+        assert_eq!(fate(addresses[0], &later, [&soon, &first].into_iter()), refused);
+        assert_eq!(fate(addresses[0], &later, [&soon].into_iter()), None);
+        let late = given_up(&addresses, 63);
+        assert_eq!(fate(addresses[0], &later, [&late, &first].into_iter()), SILENT);
+    }
+
+    /// A race that the second of these addresses has won so many milliseconds after both started.
+    fn given_up(addresses: &[SocketAddr], after: u32) -> Report {
+        let mut now = Instant::ZERO;
+        let mut race = Race::<2, 2, 2>::new(&Config::all_at_once(), now);
+        race.handle_addresses(addresses, now);
+        let mut winner = None;
+        while let Output::StartAttempt { id, .. } = race.poll_output(now) {
+            winner = Some(id);
+        }
+        now = now + MS * after;
+        race.handle_input(Input::AttemptSucceeded { id: winner.unwrap() }, now);
+        while !race.poll_output(now).ends_drain() {}
+        race.timeline().into()
     }
 }
