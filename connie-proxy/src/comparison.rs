@@ -261,7 +261,8 @@ mod tests {
     fn an_attempt_that_was_given_up_soon_is_not_taken_for_silence() {
         let live = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = ["127.0.0.1:1".parse().unwrap(), live.local_addr().unwrap()];
-        let options = Options::new().memory(Memory::new());
+        // One at a time, so that the one that refuses has done so before the other answers.
+        let options = Options::new().memory(Memory::new()).max_in_flight(1);
         let first = connie_std::connect(&addresses, &options).unwrap().report().clone();
         let later = connie_std::connect(&addresses, &options).unwrap().report().clone();
         assert_eq!(later.timeline().summary().attempts, 1);

@@ -88,6 +88,8 @@ fn a_race_is_compared_with_other_clients() {
     let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
     let port = live.address().port();
     let mut config = config_with_name("name.test", port, &[[127, 0, 0, 2].into(), HERE]);
+    // One at a time, so that the one that refuses has done so before the other answers.
+    config.options = config.options.max_in_flight(1);
     config.races = 64;
     let proxy = Running::start(config);
     for _ in 0..2 {
