@@ -146,8 +146,8 @@ impl Scatter {
         points
     }
 
-    /// Where the baselines of the names are: beside their points, or as far above as it takes to be clear of
-    /// other names and points.
+    /// Where the baselines of the names are: beside their points, or as far above or below as it takes to be
+    /// clear of other names and points.
     fn labels(&self, points: &[Point]) -> Vec<f64> {
         let mut order: Vec<usize> = (0..points.len()).collect();
         let y = |index: usize| self.y(points[index].y) + 5.0;
@@ -155,11 +155,10 @@ impl Scatter {
         let mut placed: Vec<(usize, f64)> = Vec::new();
         // From the bottom up.
         for index in order {
-            let mut at = y(index);
-            while !self.is_clear(points, index, at, &placed) && at > 0.0 {
-                at -= 1.0;
-            }
-            placed.push((index, at));
+            let away = (0..200).flat_map(|away| [-f64::from(away), f64::from(away)]);
+            let mut places = away.map(|away| y(index) + away).filter(|at| *at <= self.bottom() + 5.0);
+            let clear = places.find(|at| self.is_clear(points, index, *at, &placed));
+            placed.push((index, clear.unwrap_or(y(index))));
         }
         placed.sort_by_key(|(index, _)| *index);
         placed.into_iter().map(|(_, at)| at).collect()
@@ -223,7 +222,8 @@ impl Scatter {
 
 /// How wide the name of a point is.
 fn width(point: &Point) -> f64 {
-    point.name.chars().count() as f64 * CHARACTER
+    let bold = if point.class == "ours" { 1.1 } else { 1.0 };
+    point.name.chars().count() as f64 * CHARACTER * bold
 }
 
 #[cfg(test)]

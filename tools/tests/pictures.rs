@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use connie_tools::{benchmarks, regret};
+use connie_tools::{benchmarks, courtesy, regret};
 
 fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -17,6 +17,8 @@ fn the_pictures_are_what_their_figures_draw() {
     assert!(drawn == read("docs/regret.svg"), "docs/regret.svg: {again}");
     let drawn = benchmarks::picture(&read("docs/benchmarks.md")).expect("a table");
     assert!(drawn == read("docs/benchmarks.svg"), "docs/benchmarks.svg: {again}");
+    let drawn = courtesy::picture(&read("docs/courtesy.md")).expect("two tables");
+    assert!(drawn == read("docs/courtesy.svg"), "docs/courtesy.svg: {again}");
 }
 
 /// The oracle's bar is nothing that nobody can beat, where a client has beaten it.

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use connie_tools::courtesy::Part;
+use connie_tools::courtesy::{self, Part};
 
 const USAGE: &str =
     "usage: courtesy [PART] [--seeds N] | courtesy --ci [PART]; the parts are paths and service";
@@ -74,7 +74,11 @@ fn write(asked: &Asked) -> Result<(), String> {
         if std::env::var_os("CONNIE_SEED").is_some() {
             continue;
         }
-        replace(&docs.join("courtesy.md"), part.name(), &measured.text)?;
+        let page = docs.join("courtesy.md");
+        replace(&page, part.name(), &measured.text)?;
+        let text = fs::read_to_string(&page).map_err(|error| failed(&page, &error))?;
+        let path = docs.join("courtesy.svg");
+        fs::write(&path, courtesy::picture(&text)?).map_err(|error| failed(&path, &error))?;
         for (name, picture) in &measured.pictures {
             let path = docs.join(name);
             fs::write(&path, picture).map_err(|error| failed(&path, &error))?;

@@ -1,5 +1,6 @@
-//! Draws the pictures whose figures are in the tree: `docs/regret.svg` of `benches/peers/visits.jsonl`, and
-//! `docs/benchmarks.svg` of the table in `docs/benchmarks.md`.
+//! Draws the pictures whose figures are in the tree: `docs/regret.svg` of `benches/peers/visits.jsonl`,
+//! `docs/benchmarks.svg` of the table in `docs/benchmarks.md`, `docs/courtesy.svg` of two in
+//! `docs/courtesy.md`.
 //!
 //! ```text
 //! cargo run -p connie-tools --bin pictures
@@ -9,14 +10,15 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use connie_tools::{benchmarks, regret};
+use connie_tools::{benchmarks, courtesy, regret};
 
 type Draw = fn(&str) -> Result<String, String>;
 
 /// From where to where, by what.
-const PICTURES: [(&str, &str, Draw); 2] = [
+const PICTURES: [(&str, &str, Draw); 3] = [
     ("benches/peers/visits.jsonl", "docs/regret.svg", regret::picture),
     ("docs/benchmarks.md", "docs/benchmarks.svg", benchmarks::picture),
+    ("docs/courtesy.md", "docs/courtesy.svg", courtesy::picture),
 ];
 
 fn main() -> ExitCode {

@@ -5,6 +5,7 @@ mod paths;
 mod service;
 
 pub use measured::Measured;
+pub use paths::picture;
 
 /// A part of the page, with a simulation of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod tables;
 use connie_sim::courtesy::{CourtesyPolicy, Rival, Setting};
 
 use super::measured::Measured;
+pub use picture::picture;
 use survey::{HAPPY_EYEBALLS, Row, survey};
 
 /// All policies, as tables and the picture have them.
@@ -26,8 +27,8 @@ pub(super) fn measure(seeds: u64) -> Measured {
     let twelve = all(&Setting::TWELVE, seeds);
     let few = all(&tables::few(), seeds);
     let text = tables::text(&twelve, &few, seeds);
-    let pictures = vec![("courtesy.svg", picture::picture(&twelve, &few))];
-    Measured { text, pictures }
+    // Its picture is drawn of the page.
+    Measured { text, pictures: Vec::new() }
 }
 
 /// What each policy costs in a setting.

@@ -1,26 +1,53 @@
-//! Regret against SYNs: a point for each policy, the oracle in the corner.
+//! Regret against SYNs: a point for each policy, the oracle in the corner. Drawn of the tables in
+//! `docs/courtesy.md`.
 
-use super::survey::Row;
 use crate::scatter::{self, Height, Point, Scatter};
 
-pub(super) fn picture(twelve: &[Row], few: &[Row]) -> String {
-    let charts = [
-        chart("Sites of twelve addresses", points(twelve)),
-        chart("Sites of 1.7 addresses on average", points(few)),
-    ];
+/// The tables that are drawn, and what is said over each.
+const TABLES: [(&str, &str); 2] = [
+    ("### Twelve addresses\n", "Sites of twelve addresses"),
+    ("### 1.7 addresses on average\n", "Sites of 1.7 addresses on average"),
+];
+
+/// A policy that cannot be told from another in a picture.
+const LEFT_OUT: &str = "connie, each delay 100 ms or more";
+
+/// The picture of this page.
+///
+/// # Errors
+///
+/// What the page lacks.
+pub fn picture(page: &str) -> Result<String, String> {
+    let mut charts = Vec::new();
+    for (head, title) in TABLES {
+        let (_, table) = page.split_once(head).ok_or_else(|| format!("there is no {head:?}"))?;
+        charts.push(chart(title, points(table)?));
+    }
     let description = "For each way to connect the mean time beyond the fastest handshake that there was, and how many SYNs it takes. \
                        The numbers are in courtesy.md.";
-    scatter::page("Courtesy: regret against SYNs", description, &charts)
+    Ok(scatter::page("Courtesy: regret against SYNs", description, &charts))
 }
 
-fn points(rows: &[Row]) -> Vec<Point> {
-    let oracle = Point { name: "the oracle".into(), class: "best", x: 1.0, y: Height::At(0.0) };
-    let policies = rows.iter().map(|(name, costs)| {
-        let class = if name.starts_with("connie") { "ours" } else { "rival" };
-        let later = &costs.later;
-        Point { name: name.replace('`', ""), class, x: later.syns(), y: Height::At(later.regret().max(0.0)) }
-    });
-    std::iter::once(oracle).chain(policies).collect()
+fn points(table: &str) -> Result<Vec<Point>, String> {
+    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let mut points = vec![Point { name: "the oracle".into(), class: "best", x: 1.0, y: Height::At(0.0) }];
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let figure = |at: usize| cells.get(at).and_then(|cell| cell.parse::<f64>().ok());
+        let (Some(name), Some(regret), Some(syns)) = (cells.first(), figure(1), figure(4)) else {
+            return Err(format!("a policy lacks its regret or its SYNs: {row}"));
+        };
+        if *name != LEFT_OUT {
+            let class = if name.starts_with("connie") { "ours" } else { "rival" };
+            points.push(Point {
+                name: name.replace('`', ""),
+                class,
+                x: syns,
+                y: Height::At(regret.max(0.0)),
+            });
+        }
+    }
+    Ok(points)
 }
 
 fn chart(title: &'static str, points: Vec<Point>) -> Scatter {
@@ -42,5 +69,20 @@ fn chart(title: &'static str, points: Vec<Point>) -> Scatter {
         rows: Vec::new(),
         rows_name: "",
         points,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_has_its_regret_and_its_syns_and_what_the_page_lacks_is_said() {
+        let table =
+            "\n| | mean | 95 % | 99 % | SYNs |\n|---|--:|--:|--:|--:|\n| connie | 8.3 | 4 | 1 | 1.20 |\n\n";
+        let points = points(table).unwrap();
+        assert_eq!((points[1].x, points[1].y, points.len()), (1.2, Height::At(8.3), 2));
+        assert!(super::points(&table.replace("8.3", "soon")).is_err());
+        assert_eq!(picture("").unwrap_err(), "there is no \"### Twelve addresses\\n\"");
     }
 }
