@@ -10,14 +10,15 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use connie_core::connect::{Connect, ConnectInput};
-use connie_core::memory::Finish;
+use connie_core::memory::{Finish, Network, Recall};
 use connie_core::race::Guide;
 use connie_core::resolution::QueryError;
 use connie_core::resolution::selection::Route;
-use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Instant};
+use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Family, Instant};
 
 use crate::error::{ConnectionError, MostTellingError, attempt_error};
 use crate::lookup::Lookup;
+use crate::sources::{SourceFate, Sources};
 
 /// What has become of the attempts of a connect.
 pub(crate) struct Attempts<'r, T, E, const SOCKETS: usize> {
@@ -25,12 +26,13 @@ pub(crate) struct Attempts<'r, T, E, const SOCKETS: usize> {
     most_telling: MostTellingError<E>,
     /// The connection that the race knows of.
     won: Option<T>,
+    sources: Sources,
 }
 
 impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E, SOCKETS> {
-    /// None has begun.
-    pub(crate) fn new(slots: &'r [AttemptSlot<T, E>; SOCKETS]) -> Self {
-        Attempts { slots, most_telling: MostTellingError::none(), won: None }
+    /// None has begun. This machine is on `network`.
+    pub(crate) fn new(slots: &'r [AttemptSlot<T, E>; SOCKETS], network: Network) -> Self {
+        Attempts { slots, most_telling: MostTellingError::none(), won: None, sources: Sources::new(network) }
     }
 
     /// Whether there is a result that the race does not know yet.
@@ -47,11 +49,14 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         now: Instant,
     ) {
         let slot = self.slots.iter().find(|slot| slot.order.get().is_none());
+        // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its few
+        // sockets.
+        let is_held = names.route(destination.ip()) == Route::Unreachable;
         let error = match slot {
-            // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its
-            // few sockets.
-            _ if names.route(destination.ip()) == Route::Unreachable => AttemptErrorKind::Unreachable,
-            Some(slot) => return slot.order.set(Some(AttemptOrder { id, destination })),
+            _ if is_held && !self.sources.is_awaited(Family::of(&destination)) => {
+                AttemptErrorKind::Unreachable
+            }
+            Some(slot) => return slot.order.set(Some(AttemptOrder { id, destination, is_held })),
             // The race has no more attempts in flight than there are slots, so there is one; and if there
             // were none, it would be this.
             None => AttemptErrorKind::OutOfSockets,
@@ -66,6 +71,51 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         if let Some(slot) = self.slots.iter().find(is) {
             slot.release();
         }
+    }
+
+    /// Looks from where this machine sends now: to be called before the results are reported, since a stack
+    /// ends the sockets of an address that goes. What was sent from there has no answer to hope for. The
+    /// attempts of a family without an address wait for another, and those of one that has another begin
+    /// anew.
+    pub(crate) fn follow_sources<L: Lookup, const A: usize, const N: usize, G: Guide>(
+        &mut self,
+        connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
+        memory: &mut impl Recall<A, Guide = G>,
+        names: &L,
+        now: Instant,
+    ) {
+        for (family, fate) in self.sources.look(names, now) {
+            match fate {
+                SourceFate::Stays => {}
+                SourceFate::Awaited => self.slots_of(family).for_each(|(slot, order)| {
+                    slot.release();
+                    slot.order.set(Some(AttemptOrder { is_held: true, ..order }));
+                }),
+                SourceFate::Replaced => {
+                    self.slots_of(family).for_each(|(slot, _)| slot.release());
+                    memory.move_to(self.sources.network());
+                    connect.handle_input(ConnectInput::SourceChanged { family }, now);
+                    connect.plan_by(memory, now);
+                }
+                SourceFate::Lost => {
+                    for (slot, AttemptOrder { id, .. }) in self.slots_of(family) {
+                        slot.release();
+                        let error = AttemptErrorKind::Unreachable.into();
+                        connect.handle_input(ConnectInput::AttemptFailed { id, error }, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn slots_of(&self, family: Family) -> impl Iterator<Item = (&'r AttemptSlot<T, E>, AttemptOrder)> {
+        let orders = self.slots.iter().filter_map(|slot| Some((slot, slot.order.get()?)));
+        orders.filter(move |(_, order)| Family::of(&order.destination) == family)
+    }
+
+    /// When to look at the clock and the sources again, `until` for the race.
+    pub(crate) fn look_by(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
+        until.into_iter().chain(self.sources.next(now)).min()
     }
 
     /// Tells the race of the attempts that have ended, those that began first before the others. A success
@@ -147,6 +197,8 @@ pub(crate) struct AttemptSlot<T, E> {
 struct AttemptOrder {
     id: AttemptId,
     destination: SocketAddr,
+    /// It waits for an address to send from.
+    is_held: bool,
 }
 
 impl<T, E> AttemptSlot<T, E> {
@@ -189,7 +241,7 @@ where
     let mut last = None;
     loop {
         let order = poll_fn(|_| match slot.order.get() {
-            Some(order) if last != Some(order.id) => Poll::Ready(order),
+            Some(order) if last != Some(order.id) && !order.is_held => Poll::Ready(order),
             _ => Poll::Pending,
         })
         .await;

@@ -7,15 +7,45 @@ use embedded_io_async::{ErrorType, Read, ReadReady, Write, WriteReady};
 use crate::error::ConnectionError;
 
 /// A connection of the stack's, and where it leads. Dropping it does what dropping the stack's own does.
+///
+/// One to port 443 that a client has by the traits takes nothing but TLS: see
+/// [`RaceConnect`](crate::RaceConnect#port-443).
 #[derive(Debug)]
 pub struct Connection<N> {
     pub(crate) inner: N,
     destination: SocketAddr,
+    /// Whether what is written first must be TLS.
+    wants_tls: bool,
 }
+
+/// The port of `https` (RFC 9110 section 4.2.2).
+const HTTPS: u16 = 443;
+
+/// What every TLS connection begins with: a record of a handshake (RFC 8446 section 5.1).
+const HANDSHAKE: u8 = 22;
 
 impl<N> Connection<N> {
     pub(crate) const fn new(inner: N, destination: SocketAddr) -> Self {
-        Connection { inner, destination }
+        Connection { inner, destination, wants_tls: false }
+    }
+
+    /// The same for a client that may write what belongs to an `https` URL as it stands.
+    pub(crate) const fn of_client(mut self) -> Self {
+        self.wants_tls = self.destination.port() == HTTPS;
+        self
+    }
+
+    /// The other half of this, which is written to from now on.
+    #[cfg(feature = "edge-nal")]
+    pub(crate) const fn hand_over(&mut self) -> bool {
+        core::mem::replace(&mut self.wants_tls, false)
+    }
+
+    /// The same, where `wants_tls` says whether what is written first must be TLS.
+    #[cfg(feature = "edge-nal")]
+    pub(crate) const fn wanting_tls(mut self, wants_tls: bool) -> Self {
+        self.wants_tls = wants_tls;
+        self
     }
 
     /// The address that won.
@@ -51,6 +81,12 @@ impl<N: Read> Read for Connection<N> {
 
 impl<N: Write> Write for Connection<N> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
+        if let Some(first) = buffer.first().filter(|_| self.wants_tls) {
+            if *first != HANDSHAKE {
+                return Err(ConnectionError::InTheClear);
+            }
+            self.wants_tls = false;
+        }
         self.inner.write(buffer).await.map_err(ConnectionError::Stack)
     }
 

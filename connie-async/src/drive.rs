@@ -8,7 +8,7 @@ use core::task::Poll;
 
 use connie_core::Instant;
 use connie_core::connect::ConnectOutput;
-use connie_core::memory::Recall;
+use connie_core::memory::{Network, Recall};
 use connie_core::resolution::{Query, QueryError};
 use embassy_futures::join::join_array;
 
@@ -40,7 +40,7 @@ pub(crate) struct ConnectTarget<'h, const ADDRESSES: usize> {
 /// the machine what is new, until there is nothing new.
 pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOCKETS: usize>(
     connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
-    memory: M,
+    (memory, network): (M, Network),
     clock: &C,
     names: &L,
     wanted: ConnectTarget<'_, ADDRESSES>,
@@ -71,11 +71,13 @@ where
     let timer = pin!(None);
     let mut alarm = Alarm::new(timer);
     connect.plan_by(&memory, clock.now());
-    let mut state = HostConnect { connect, memory, clock, names, wanted, attempts: Attempts::new(&slots) };
+    let attempts = Attempts::new(&slots, network);
+    let mut state = HostConnect { connect, memory, clock, names, wanted, attempts };
     poll_fn(|cx| {
         loop {
             run(workers.as_mut(), cx);
             let now = clock.now();
+            state.attempts.follow_sources(state.connect, &mut state.memory, names, now);
             while let Some((query, answer)) = pending.poll(cx) {
                 let answer = answer.as_deref().map_err(|error| names.query_error(error));
                 state.answered(query, answer, now);
@@ -97,6 +99,7 @@ where
             if asked || state.attempts.has_news() {
                 continue;
             }
+            let until = state.attempts.look_by(until, now);
             if alarm.poll(until, |at| clock.wait_until(at), cx).is_pending() {
                 return Poll::Pending;
             }

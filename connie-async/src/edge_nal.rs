@@ -182,7 +182,7 @@ where
         Self: 'a;
 
     fn connect(&self, remote: SocketAddr) -> impl Future<Output = Result<Self::Socket<'_>, Self::Error>> {
-        self.connect_by(remote, |remote| self.tcp().connect(remote))
+        self.connect_for_client(remote, |remote| self.tcp().connect(remote))
     }
 }
 
@@ -224,9 +224,10 @@ impl<N: TcpSplit> TcpSplit for Connection<N> {
         Self: 'a;
 
     fn split(&mut self) -> (Self::Read<'_>, Self::Write<'_>) {
-        let destination = self.destination();
+        let (destination, wants_tls) = (self.destination(), self.hand_over());
         let (read, write) = self.inner.split();
-        (Connection::new(read, destination), Connection::new(write, destination))
+        let write = Connection::new(write, destination).wanting_tls(wants_tls);
+        (Connection::new(read, destination), write)
     }
 }
 

@@ -32,6 +32,9 @@ pub enum ConnectionError<E> {
     InvalidHost(InvalidHost),
     /// A text that was to be a host and a port is not.
     InvalidTarget,
+    /// A client that has the connection by the traits was about to write to port 443, which is that of
+    /// `https`, what is no TLS. Nothing was sent: see [`RaceConnect`](crate::RaceConnect#port-443).
+    InTheClear,
 }
 
 impl<E: embedded_io_async::Error> embedded_io_async::Error for ConnectionError<E> {
@@ -45,6 +48,7 @@ impl<E: embedded_io_async::Error> embedded_io_async::Error for ConnectionError<E
             ConnectionError::NoAddress => ErrorKind::NotFound,
             ConnectionError::NotResolved(error) => kind(*error),
             ConnectionError::InvalidHost(_) | ConnectionError::InvalidTarget => ErrorKind::InvalidInput,
+            ConnectionError::InTheClear => ErrorKind::Unsupported,
         }
     }
 }
@@ -67,6 +71,10 @@ impl<E: fmt::Display> fmt::Display for ConnectionError<E> {
             ConnectionError::InvalidTarget => {
                 f.write_str("not HOST:PORT: add the port, and write an IPv6 address in brackets")
             }
+            ConnectionError::InTheClear => f.write_str(
+                "port 443 takes TLS, and this is none: give the client a TlsRaceConnect, or \
+                 allow it by RaceConnect::allow_plain_443",
+            ),
         }
     }
 }

@@ -25,7 +25,8 @@ use crate::error::ConnectionError;
 use crate::lookup::{Lookup, is_of};
 use crate::options::Options;
 use crate::queries::{empty_slot, look_up_query, poll_once};
-use crate::race_connect::{RaceConnect, network};
+use crate::race_connect::RaceConnect;
+use crate::sources::network;
 
 /// No NAT64's prefix is asked for.
 type HostsMachine<const ADDRESSES: usize, const SOCKETS: usize, G> =
@@ -79,14 +80,16 @@ where
         serving.set(Some(serve(())));
         let timer = pin!(None);
         let mut alarm = Alarm::new(timer);
-        let memory = self.memory().recall(hosts.iter().map(|(host, _)| *host), &network(names));
-        let attempts = Attempts::new(&slots);
+        let network = network(names);
+        let memory = self.memory().recall(hosts.iter().map(|(host, _)| *host), &network);
+        let attempts = Attempts::new(&slots, network);
         let mut state = HostsConnect { connect, memory, clock, names, hosts, known, attempts };
         state.connect.plan_by(&state.memory, clock.now());
         poll_fn(|cx| {
             loop {
                 run(workers.as_mut(), cx);
                 let now = clock.now();
+                state.attempts.follow_sources(&mut state.connect, &mut state.memory, names, now);
                 if poll_lookups(lookups.as_mut(), serving.as_mut(), cx) {
                     serving.set(None);
                 }
@@ -101,6 +104,7 @@ where
                 if state.attempts.has_news() {
                     continue;
                 }
+                let until = state.attempts.look_by(until, now);
                 if alarm.poll(until, |at| clock.wait_until(at), cx).is_pending() {
                     return Poll::Pending;
                 }

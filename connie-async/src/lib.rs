@@ -110,6 +110,7 @@ mod nal;
 mod options;
 mod queries;
 mod race_connect;
+mod sources;
 mod target;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -61,7 +61,7 @@ where
         &'a self,
         remote: SocketAddr,
     ) -> impl Future<Output = Result<Self::Connection<'a>, Self::Error>> {
-        self.connect_by(remote, |remote| self.tcp().connect(remote))
+        self.connect_for_client(remote, |remote| self.tcp().connect(remote))
     }
 }
 

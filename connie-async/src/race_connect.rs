@@ -3,15 +3,15 @@
 use core::cell::RefCell;
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
 use connie_core::connect::{Connect, ConnectInput, ConnectOutput, Facts, InvalidHost, Routes};
-use connie_core::memory::{Network, NoMemory, Recorded, Remember};
+use connie_core::memory::{NoMemory, Recorded, Remember};
 use connie_core::race::Guide;
-use connie_core::resolution::selection::{Route, Source};
+use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Host, Literal, Query, QueryError};
 use connie_core::timeline::LastRace;
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
@@ -29,6 +29,7 @@ use crate::queries::{
     ConnectMachine, PendingQueries, empty_slot, handle_answer, look_up_query, poll_once, query_failure,
     with_port,
 };
+use crate::sources::network;
 use crate::target::Target;
 
 /// A network stack `T`, names `L` and a clock `C`, over which every connect is a race.
@@ -40,6 +41,17 @@ use crate::target::Target;
 /// A name has up to `ADDRESSES` addresses (at most 255), those of both families in turn where it has more,
 /// and the last `NAMES` names are remembered, each in some 270 octets and 17 for each address. Capacities
 /// that cannot work do not compile.
+///
+/// # Port 443
+///
+/// A client that is given an `https` URL may connect to port 443 and write the request as it stands: reqwless
+/// 0.14 does with its default features. So a connection to port 443 that a client has by the traits takes
+/// nothing but TLS: unless the first octet that is written is that of a TLS handshake, writing fails with
+/// [`ConnectionError::InTheClear`], and nothing is sent. A client with a TLS of its own is served as before.
+/// [`allow_plain_443`](Self::allow_plain_443) is for those who speak something else there.
+///
+/// A URL with another port, such as `https://name.test:8443/`, looks to a stack as one of `http` does. Who
+/// gives such URLs to a client needs one whose connections are TLS: a `TlsRaceConnect` (feature `tls`).
 pub struct RaceConnect<
     T,
     L,
@@ -54,6 +66,8 @@ pub struct RaceConnect<
     clock: C,
     config: Config,
     resolution_delay: Duration,
+    /// Whether a client may write to port 443 what is no TLS.
+    plain_443: bool,
     /// Never borrowed over an `await`, nor while foreign code runs.
     known: RefCell<KnownNames<ADDRESSES, NAMES>>,
     memory: M,
@@ -79,7 +93,16 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
     pub const fn with_capacities(tcp: T, names: L, clock: C, options: Options) -> Self {
         let config = options.into_config();
         let known = RefCell::new(KnownNames::new());
-        RaceConnect { tcp, names, clock, config, resolution_delay: RESOLUTION_DELAY, known, memory: NoMemory }
+        RaceConnect {
+            tcp,
+            names,
+            clock,
+            config,
+            resolution_delay: RESOLUTION_DELAY,
+            plain_443: false,
+            known,
+            memory: NoMemory,
+        }
     }
 }
 
@@ -108,8 +131,8 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         self,
         memory: N,
     ) -> RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, N> {
-        let RaceConnect { tcp, names, clock, config, resolution_delay, known, memory: _ } = self;
-        RaceConnect { tcp, names, clock, config, resolution_delay, known, memory }
+        let RaceConnect { tcp, names, clock, config, resolution_delay, plain_443, known, memory: _ } = self;
+        RaceConnect { tcp, names, clock, config, resolution_delay, plain_443, known, memory }
     }
 
     /// The same, and the timeline of its last race is kept in `last`: what was tried, when, and how each
@@ -134,9 +157,9 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         self,
         last: &'l RefCell<LastRace<ADDRESSES, SOCKETS>>,
     ) -> RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, Recorded<'l, M, ADDRESSES, SOCKETS>> {
-        let RaceConnect { tcp, names, clock, config, resolution_delay, known, memory } = self;
+        let RaceConnect { tcp, names, clock, config, resolution_delay, plain_443, known, memory } = self;
         let memory = Recorded::new(memory, last);
-        RaceConnect { tcp, names, clock, config, resolution_delay, known, memory }
+        RaceConnect { tcp, names, clock, config, resolution_delay, plain_443, known, memory }
     }
 
     /// Its memory.
@@ -150,6 +173,14 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
     #[must_use]
     pub const fn with_resolution_delay(mut self, delay: Duration) -> Self {
         self.resolution_delay = delay;
+        self
+    }
+
+    /// Lets clients write to [port 443](Self#port-443) what is no TLS. Never with a client that takes `https`
+    /// URLs and has no TLS of its own.
+    #[must_use]
+    pub const fn allow_plain_443(mut self) -> Self {
+        self.plain_443 = true;
         self
     }
 
@@ -292,8 +323,9 @@ where
         .await
     }
 
-    /// Connects to `remote`, or to whatever name it stands for. `open` is the stack's connect.
-    pub(crate) async fn connect_by<O, F, N, E>(
+    /// Connects a client of the traits to `remote`, or to whatever name it stands for. `open` is the stack's
+    /// connect.
+    pub(crate) async fn connect_for_client<O, F, N, E>(
         &self,
         remote: SocketAddr,
         open: O,
@@ -305,7 +337,9 @@ where
     {
         let behind = self.behind(remote);
         let mut connect = self.begin(remote, behind.as_ref()).map_err(ConnectionError::InvalidHost)?;
-        self.run(&mut connect, Self::wanted(remote, behind.as_ref()), Opener::tcp(open)).await
+        let connected =
+            self.run(&mut connect, Self::wanted(remote, behind.as_ref()), Opener::tcp(open)).await;
+        connected.map(|connection| if self.plain_443 { connection } else { connection.of_client() })
     }
 
     /// What `remote` stands for.
@@ -396,25 +430,10 @@ where
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let memory = self.memory.recall_to(opener.finish, [wanted.host], &network(&self.names));
-        drive(connect, memory, &self.clock, &self.names, wanted, opener)
+        let network = network(&self.names);
+        let memory = self.memory.recall_to(opener.finish, [wanted.host], &network);
+        drive(connect, (memory, network), &self.clock, &self.names, wanted, opener)
     }
-}
-
-/// The network that the host is on, as far as its [`Lookup`] knows: by what it sends from to addresses that
-/// stand for the internet.
-pub(crate) fn network<L: Lookup>(names: &L) -> Network {
-    const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
-    let mut network = Network::default();
-    for route in [names.route(V4), names.route(V6)] {
-        match route {
-            Route::From(Source { address: IpAddr::V4(own), .. }) => network.v4 = Some(own),
-            Route::From(Source { address: IpAddr::V6(own), .. }) => network.v6 = Some(own),
-            _ => {}
-        }
-    }
-    network
 }
 
 /// Stands for no name: nobody can be at it.

@@ -103,3 +103,54 @@ fn without_addresses_each_says_what_it_wants() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("give one address or more"), "{program}");
     }
 }
+
+/// Three addresses of a name: the first takes TCP and is silent, the second has the certificate of another
+/// name, the third is nginx or `openssl s_server`.
+#[test]
+#[cfg(target_os = "linux")]
+fn https_parts() {
+    use connie_servers::{Authority, Nginx, OpensslServer, TlsServer, free_port, temporary_path};
+    use std::io;
+
+    let authority = Authority::new();
+    let good = authority.certify(&["many.test"]);
+    let der = temporary_path("der");
+    std::fs::write(&der, authority.der()).unwrap();
+    let port = free_port();
+    let long: Vec<u8> = (0..50_000).map(|n| b'a' + (n % 26) as u8).collect();
+    let files: [(&str, &[u8]); 4] = [
+        ("cert.pem", good.certificate_pem.as_bytes()),
+        ("key.pem", good.key_pem.as_bytes()),
+        ("page", b"the page\n"),
+        ("long", &long),
+    ];
+    let directives = format!(
+        "listen 127.0.19.3:{port} ssl; ssl_certificate {{files}}/cert.pem; \
+         ssl_certificate_key {{files}}/key.pem; ssl_protocols TLSv1.3;"
+    );
+    let Some(_nginx) = Nginx::configured(free_port(), &files, &directives) else { return };
+    let at = |last: u8| std::net::SocketAddr::from(([127, 0, 19, last], port));
+    let silent = TlsServer::raw_at(at(1), |mut tcp| io::copy(&mut tcp, &mut io::sink()).map(|_| ()));
+    let wrong = TlsServer::start_at(at(2), &authority.certify(&["other.test"]), |_| Ok(()));
+    let run = |port: u16, path: &str, lasts: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_https_parts"));
+        command.args(["many.test", &port.to_string(), path]).arg(&der);
+        command.args(lasts.iter().map(|last| format!("127.0.19.{last}")));
+        command.output().unwrap()
+    };
+    let output = run(port, "/page", &[1, 2, 3]);
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"the page\n"[..], &b"200\n"[..]));
+    // The others were tried, and more than a record comes whole.
+    assert!(silent.accepted() == 1 && wrong.accepted() == 1);
+    assert_eq!(run(port, "/long", &[1, 2, 3]).stdout, long);
+    let output = run(port, "/page", &[2]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty() && err.contains("certificate"), "{err}");
+
+    let other = free_port();
+    if let Some(_openssl) = OpensslServer::start(other, &good.certificate_pem, &good.key_pem, &[]) {
+        let output = run(other, "/", &[3]);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("TLS_AES_128_GCM_SHA256"), "{output:?}");
+    }
+    std::fs::remove_file(der).unwrap();
+}

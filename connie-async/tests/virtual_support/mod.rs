@@ -46,6 +46,10 @@ pub struct World {
     pub lacks: Cell<Option<Family>>,
     /// From which address IPv6 is sent, where that is known.
     pub source_v6: Cell<Option<IpAddr>>,
+    /// The same for IPv4. When it changes the stack ends the connects of the old one, with a reset.
+    pub source_v4: Cell<Option<IpAddr>>,
+    /// What IPv4 was sent from at each connect that was begun.
+    pub sent_from: RefCell<Vec<Option<IpAddr>>>,
     /// Sockets that the stack has.
     pub pool: Cell<usize>,
     /// Sockets in use, those of connections included.
@@ -68,6 +72,8 @@ impl World {
             early: Cell::new(0),
             lacks: Cell::new(None),
             source_v6: Cell::new(None),
+            source_v4: Cell::new(None),
+            sent_from: RefCell::default(),
             pool: Cell::new(usize::MAX),
             open: Cell::new(0),
             most_open: Cell::new(0),
@@ -303,15 +309,27 @@ impl TcpConnect for World {
         }
         let socket = Socket::open(self);
         self.started.borrow_mut().push((remote, self.now()));
+        let source = self.source_v4.get();
+        self.sent_from.borrow_mut().push(source);
         let behaviour = self.addresses.borrow().get(&remote.ip()).cloned();
-        match behaviour.unwrap_or(Behaviour::Silent) {
-            Behaviour::Accept(micros) => self.after(micros).await,
-            Behaviour::Fail(micros, kind) => {
-                self.after(micros).await;
-                return Err(Fault(kind));
+        let mut answer = pin!(async {
+            match behaviour.unwrap_or(Behaviour::Silent) {
+                Behaviour::Accept(micros) => self.after(micros).await,
+                Behaviour::Fail(micros, kind) => {
+                    self.after(micros).await;
+                    return Err(Fault(kind));
+                }
+                Behaviour::Silent => poll_fn(|_| Poll::<()>::Pending).await,
             }
-            Behaviour::Silent => poll_fn(|_| Poll::<()>::Pending).await,
-        }
+            Ok(())
+        });
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            _ if remote.is_ipv4() && self.source_v4.get() != source => {
+                Poll::Ready(Err(Fault(ErrorKind::ConnectionReset)))
+            }
+            answer => answer,
+        })
+        .await?;
         Ok(socket)
     }
 }
@@ -342,6 +360,7 @@ impl Lookup for World {
         match self.source_v6.get() {
             _ if lacks => Route::Unreachable,
             Some(source) if family == Family::V6 => Route::from_source(source),
+            _ if family == Family::V4 => self.source_v4.get().map_or(Route::Unknown, Route::from_source),
             _ => Route::Unknown,
         }
     }

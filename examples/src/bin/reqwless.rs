@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let net = RaceConnect::new(Stack::default(), Names, SystemClock::new(), Options::new());
         // From here on it is plain reqwless.
         let mut client = HttpClient::new(&net, &net);
-        // With reqwless's feature `embedded-tls` it would send https:// in the clear, and not say so.
+        // With reqwless's feature `embedded-tls` it would write https:// to any port in the clear.
         if !url.starts_with("http://") {
             return Err(format!("{url}: give an http:// URL; this program has no TLS").into());
         }

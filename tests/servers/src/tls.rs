@@ -150,6 +150,12 @@ impl Identity {
         config
     }
 
+    /// The certificate in DER.
+    #[must_use]
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.certificate
+    }
+
     fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         Self {
             certificate: certificate.der().clone(),
