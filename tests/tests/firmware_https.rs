@@ -108,6 +108,29 @@ fn https_comes_from_the_address_whose_certificate_is_good_past_silent_and_wrong_
     });
 }
 
+/// The figures of docs/tls-on-firmware.md, which are thousands of bytes. Another compiler has some other
+/// ones.
+#[track_caller]
+fn assert_page_says(firmware: &Firmware, stack: u64) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tls-on-firmware.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let (_, after) = page.split_once("The program above").expect("what it takes");
+    let words: Vec<_> = after.split_whitespace().map(|word| word.trim_end_matches([',', ';', '.'])).collect();
+    let (flash, ram) = firmware.sizes();
+    for (what, bytes) in [
+        ("KB of flash", flash),
+        ("KB of static RAM", ram),
+        ("KB of stack", stack),
+        ("KB of RAM", ram + stack),
+    ] {
+        let parts: Vec<_> = what.split(' ').collect();
+        let at = words.windows(parts.len()).position(|words| words == parts);
+        let said = at.and_then(|at| words.get(at.checked_sub(1)?)?.parse::<u64>().ok());
+        let said = said.unwrap_or_else(|| panic!("no {what}")) * 1000;
+        assert!(bytes.abs_diff(said) * 20 <= said, "{bytes} bytes, and the page says {said}: {what}");
+    }
+}
+
 #[test]
 fn what_went_wrong_is_told_and_openssl_is_served_as_well() {
     let Some(firmware) = Firmware::build("https") else { return };
@@ -125,6 +148,7 @@ fn what_went_wrong_is_told_and_openssl_is_served_as_well() {
         let found = run(Behaviour::accept(ms(5)).to_port(LIVE));
         assert_eq!(found.code, Some(0), "{found}");
         assert!(String::from_utf8_lossy(&found.page).contains("TLS_AES_128_GCM_SHA256"), "{found}");
+        assert_page_says(&firmware, found.stack().expect("it tells"));
         let wrong = run(Behaviour::accept(ms(5)).to_port(WRONG));
         assert_eq!((wrong.code, wrong.page.len()), (Some(60), 0), "{wrong}");
         let plain = run(Behaviour::accept(ms(5)).to_port(SILENT));

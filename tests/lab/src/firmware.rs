@@ -202,6 +202,32 @@ impl Firmware {
         Ok(Self { program, qemu, processor: None })
     }
 
+    /// What it takes, in bytes: flash, and RAM without the stack.
+    ///
+    /// # Panics
+    /// When the file is no ELF of 32 bits.
+    #[must_use]
+    #[track_caller]
+    pub fn sizes(&self) -> (u64, u64) {
+        const LOAD: u64 = 1;
+        const RAM: u64 = 0x2000_0000;
+        let file = std::fs::read(&self.program).expect("the firmware");
+        let number = |at: usize, length: usize| {
+            let octets = file.get(at..at + length).expect("an ELF of 32 bits");
+            octets.iter().rev().fold(0, |number, octet| number << 8 | u64::from(*octet))
+        };
+        // The program headers: where they begin, the size of one, and how many there are.
+        let (start, size, count) = (number(28, 4), number(42, 2), number(44, 2));
+        let headers = (0..count).map(|index| (start + index * size) as usize);
+        let (mut flash, mut ram) = (0, 0);
+        for header in headers.filter(|header| number(*header, 4) == LOAD) {
+            // What is not zero in RAM comes out of flash.
+            flash += number(header + 16, 4);
+            ram += if number(header + 8, 4) >= RAM { number(header + 20, 4) } else { 0 };
+        }
+        (flash, ram)
+    }
+
     /// Runs it to its end with this command line, on the link that [`link`] has made. Call it from a thread
     /// inside the laboratory.
     ///
