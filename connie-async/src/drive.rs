@@ -8,7 +8,7 @@ use core::task::Poll;
 
 use connie_core::Instant;
 use connie_core::connect::ConnectOutput;
-use connie_core::memory::{Network, Recall};
+use connie_core::memory::Recall;
 use connie_core::resolution::{Query, QueryError};
 use embassy_futures::join::join_array;
 
@@ -22,6 +22,7 @@ use crate::lookup::Lookup;
 use crate::queries::{
     ConnectMachine, PendingQueries, empty_slot, handle_answer, look_up_query, query_failure,
 };
+use crate::sources::network;
 
 /// What is connected to.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct ConnectTarget<'h, const ADDRESSES: usize> {
 /// the machine what is new, until there is nothing new.
 pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOCKETS: usize>(
     connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
-    (memory, network): (M, Network),
+    memory: M,
     clock: &C,
     names: &L,
     wanted: ConnectTarget<'_, ADDRESSES>,
@@ -71,7 +72,7 @@ where
     let timer = pin!(None);
     let mut alarm = Alarm::new(timer);
     connect.plan_by(&memory, clock.now());
-    let attempts = Attempts::new(&slots, network);
+    let attempts = Attempts::new(&slots, network(names));
     let mut state = HostConnect { connect, memory, clock, names, wanted, attempts };
     poll_fn(|cx| {
         loop {

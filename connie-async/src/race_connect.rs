@@ -430,9 +430,8 @@ where
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let network = network(&self.names);
-        let memory = self.memory.recall_to(opener.finish, [wanted.host], &network);
-        drive(connect, (memory, network), &self.clock, &self.names, wanted, opener)
+        let memory = self.memory.recall_to(opener.finish, [wanted.host], &network(&self.names));
+        drive(connect, memory, &self.clock, &self.names, wanted, opener)
     }
 }
 
