@@ -72,6 +72,8 @@ where
     let timer = pin!(None);
     let mut alarm = Alarm::new(timer);
     connect.plan_by(&memory, clock.now());
+    // Asked for here: where it was handed over beside the memory, firmware had this future on its stack a
+    // third time while it was made.
     let attempts = Attempts::new(&slots, network(names));
     let mut state = HostConnect { connect, memory, clock, names, wanted, attempts };
     poll_fn(|cx| {
