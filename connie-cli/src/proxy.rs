@@ -2,6 +2,7 @@
 
 mod limits;
 mod listeners;
+mod notify;
 mod signals;
 mod users;
 
@@ -56,6 +57,7 @@ async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>
     for address in status.iter().filter_map(|status| status.local_addr().ok()) {
         print(format_args!("status on http://{address}/\n"))?;
     }
+    notify::ready();
     let view = proxy.view();
     let showing = async {
         // It listens on loopback, as was looked at.
@@ -72,9 +74,8 @@ async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>
         loop {
             tokio::select! {
                 order = signals.next() => match (order, &memory) {
-                    (Order::Stop, _) => return,
-                    (Order::Forget, Some(memory)) => memory.forget(),
-                    (Order::Forget, None) => {}
+                    (Order::Stop, _) => return notify::stopping(),
+                    (Order::Forget, memory) => forget(memory.as_ref()),
                 },
                 _ = tick.tick() => {}
             }
@@ -88,6 +89,14 @@ async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>
         () = showing => {}
     }
     save(args, memory.as_ref())
+}
+
+fn forget(memory: Option<&Memory>) {
+    notify::reloading();
+    if let Some(memory) = memory {
+        memory.forget();
+    }
+    notify::ready();
 }
 
 /// What is wrong with listening there without a login.
@@ -135,6 +144,8 @@ fn config(args: &ProxyArgs, memory: Option<Memory>) -> Result<ProxyConfig, Error
     let default = ProxyLimits::default();
     let limits = &mut config.limits;
     limits.clients = descriptors.clients;
+    limits.clients_each = args.max_per_client.map_or(default.clients_each, |most| most as usize);
+    limits.pipes = descriptors.pipes;
     limits.handshake = seconds(args.handshake_timeout, default.handshake);
     limits.idle = seconds(args.idle_timeout, default.idle);
     limits.half_closed = limits.half_closed.min(limits.idle);

@@ -38,7 +38,8 @@ pub struct ProxyConfig {
     /// Whether the names of hosts are left out of what is kept of its races.
     pub private: bool,
     /// Whether requests of HTTP that are passed on, and their answers, name the proxy in a Via field. RFC
-    /// 9110 section 7.6.3 asks for that; many servers compress nothing for such requests. Default: no.
+    /// 9110 section 7.6.3 asks for that, and a request that comes back is known by it; many servers compress
+    /// nothing for such requests. Default: no.
     pub via: bool,
 }
 
@@ -60,6 +61,12 @@ pub enum Partition {
 pub struct ProxyLimits {
     /// How many clients it serves at once. What comes beyond is told that the proxy is busy. Default: 1,000.
     pub clients: usize,
+    /// How many of them may come from one address beyond this machine (of IPv6: one network of 64 bits), or
+    /// be one user. Default: no more than there are free places at the moment, which is half of all at most.
+    pub clients_each: usize,
+    /// How many pipes it may have open, of two descriptors each, for connections that carry much: what goes
+    /// through one is copied less. Linux only. Default: 64.
+    pub pipes: usize,
     /// How long a client may take to say what it wants. Default: 10 s.
     pub handshake: Duration,
     /// How long a connection may be silent in both directions. It ends after this time, and before twice
@@ -76,6 +83,8 @@ impl Default for ProxyLimits {
         let seconds = Duration::from_secs;
         ProxyLimits {
             clients: 1_000,
+            clients_each: usize::MAX,
+            pipes: 64,
             handshake: seconds(10),
             idle: seconds(7_200),
             half_closed: seconds(300),

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::moved::Moved;
 use crate::refusal::Refusal;
-use crate::relay::Moved;
 
 /// What a proxy has done since it began.
 #[derive(Debug, Default)]
@@ -51,8 +51,8 @@ impl Counters {
     }
 
     pub(crate) fn moved(&self, moved: &Moved) {
-        self.sent.fetch_add(moved.sent.load(Relaxed), Relaxed);
-        self.received.fetch_add(moved.received.load(Relaxed), Relaxed);
+        self.sent.fetch_add(moved.sent(), Relaxed);
+        self.received.fetch_add(moved.received(), Relaxed);
     }
 
     pub(crate) fn snapshot(&self) -> ProxyCounts {

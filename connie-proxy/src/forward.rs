@@ -1,15 +1,19 @@
 //! Passes one request of HTTP on to a server, and the answer back. Both connections end with it, so that no
 //! byte of one exchange can be taken for a part of another.
 
+use std::future::pending;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use connie_http::parts::{BodyDecoder, BodyFraming, BodyPart, HeadScanner, ParsedHead};
 use connie_http::{HttpError, ResponseHead, Version};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::sleep;
 
-use crate::http_request::{ForwardedRequest, MAX_HEAD, goes_on, named_by_connection, put, put_field};
-use crate::relay::Moved;
+use crate::http_request::{
+    ForwardedRequest, MAX_HEAD, goes_on, named_by_connection, put, put_field, put_via,
+};
+use crate::moved::Moved;
 
 /// How much is read at once.
 const PIECE: usize = 16 * 1024;
@@ -41,14 +45,15 @@ impl From<io::Error> for AnswerFault {
     }
 }
 
-/// Passes `request` on, whose body begins with `early` and goes on in `client`.
+/// Passes `request` on, whose body begins with `early` and goes on in `client`. A client that has closed its
+/// direction has this long for its answer.
 pub(crate) async fn forward<R, W, S, T>(
     request: &ForwardedRequest,
     early: Vec<u8>,
     (mut client_read, mut client_write): (R, W),
     (mut server_read, mut server_write): (S, T),
     moved: &Moved,
-    via: bool,
+    (via, half_closed): (Option<&str>, Duration),
 ) -> Forwarded
 where
     R: AsyncRead + Unpin,
@@ -59,10 +64,11 @@ where
     let sending = async {
         if server_write.write_all(&request.head).await.is_err() {
             // The answer may be there all the same.
-            return std::future::pending().await;
+            return client_lost(&mut client_read, moved, half_closed).await;
         }
+        moved.note_sent(request.head.len());
         match send_body(request.framing, early, &mut client_read, &mut server_write, moved).await {
-            SentBody::Whole | SentBody::ServerLost => std::future::pending().await,
+            SentBody::Whole | SentBody::ServerLost => client_lost(&mut client_read, moved, half_closed).await,
             SentBody::ClientLost => Forwarded::BrokenOff,
         }
     };
@@ -79,6 +85,28 @@ where
         end = sending => end,
         end = answering => end,
     }
+}
+
+/// Ends when the client's connection breaks, or a while after it has ended: whether the client still reads
+/// nobody knows. It has said what it wants; what it says besides is for nobody.
+async fn client_lost(
+    client: &mut (impl AsyncRead + Unpin),
+    moved: &Moved,
+    half_closed: Duration,
+) -> Forwarded {
+    let mut room = [0; 1024];
+    for _ in 0..MAX_HEAD {
+        match client.read(&mut room).await {
+            Ok(0) => {
+                moved.note_client_end();
+                sleep(half_closed).await;
+                return Forwarded::BrokenOff;
+            }
+            Ok(_) => {}
+            Err(_) => return Forwarded::BrokenOff,
+        }
+    }
+    pending().await
 }
 
 enum SentBody {
@@ -104,7 +132,7 @@ async fn send_body(
         if to.write_all(&framed).await.is_err() {
             return SentBody::ServerLost;
         }
-        moved.sent.fetch_add(framed.len() as u64, Ordering::Relaxed);
+        moved.note_sent(framed.len());
         input.clear();
         if !decoder.is_done() && !matches!(read_more(from, &mut input).await, Ok(1..)) {
             return SentBody::ClientLost;
@@ -140,7 +168,7 @@ async fn answer(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     moved: &Moved,
-    via: bool,
+    via: Option<&str>,
 ) -> Result<u16, AnswerFault> {
     let mut input = Vec::new();
     for interim in 0..=MAX_INTERIM {
@@ -158,7 +186,7 @@ async fn answer(
             continue;
         }
         to.write_all(&head.bytes).await?;
-        moved.received.fetch_add(head.bytes.len() as u64, Ordering::Relaxed);
+        moved.note_received(head.bytes.len());
         answer_body(head.framing, request.version, rest, from, to, moved).await?;
         return Ok(head.status);
     }
@@ -179,7 +207,7 @@ async fn answer_body(
     loop {
         let body = content(&mut decoder, &input, chunked).map_err(|_| AnswerFault::Partial)?;
         to.write_all(&body).await?;
-        moved.received.fetch_add(body.len() as u64, Ordering::Relaxed);
+        moved.note_received(body.len());
         if decoder.is_done() {
             return Ok(());
         }
@@ -222,7 +250,7 @@ struct AnswerHead {
     bytes: Vec<u8>,
 }
 
-fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: bool) -> Result<AnswerHead, HttpError> {
+fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: Option<&str>) -> Result<AnswerHead, HttpError> {
     let ParsedHead::Complete(head) = ResponseHead::parse(raw)? else {
         return Err(HttpError::MalformedHeader);
     };
@@ -250,7 +278,7 @@ fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: bool) -> Result<An
         }
         _ => {}
     }
-    put(&mut bytes, if via { "Via: 1.1 connie\r\n" } else { "" });
+    put_via(&mut bytes, via);
     put(&mut bytes, if status < 200 { "\r\n" } else { "Connection: close\r\n\r\n" });
     Ok(AnswerHead { status, framing, bytes })
 }
@@ -263,11 +291,11 @@ mod tests {
     /// What a server gets of `request`, and what a client gets of `answer`.
     async fn pass(request: &str, answer: &[u8]) -> (Forwarded, String, String) {
         let mut raw = request.as_bytes().to_vec();
-        let read = read_http_request(&mut raw, false).unwrap().unwrap();
+        let read = read_http_request(&mut raw, None).unwrap().unwrap();
         let HttpRequestKind::Forward(forwarded) = read.kind else { panic!("not a tunnel") };
         let early = raw[read.length..].to_vec();
         let (mut server, mut client) = (Vec::new(), Vec::new());
-        let moved = Moved::default();
+        let moved = Moved::new();
         // Nothing more comes of the client.
         let end = forward(
             &forwarded,
@@ -275,7 +303,7 @@ mod tests {
             (tokio::io::empty(), &mut client),
             (answer, &mut server),
             &moved,
-            false,
+            (None, Duration::from_secs(60)),
         )
         .await;
         (end, String::from_utf8(server).unwrap(), String::from_utf8(client).unwrap())

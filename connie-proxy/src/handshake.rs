@@ -23,8 +23,21 @@ pub(crate) struct Wanted {
     pub(crate) early: Vec<u8>,
 }
 
+impl Wanted {
+    /// Whether the client may have said all that it will ever say: a whole request, or something for the host
+    /// to come after the connection. One that closes its direction then may wait for the answer. Before that
+    /// only those close who are gone: no program that waits to be connected does so in between.
+    pub(crate) fn may_be_whole(&self) -> bool {
+        matches!(self.protocol, Protocol::Forward(_)) || !self.early.is_empty()
+    }
+}
+
 /// Reads what the client wants. `None` where it can have nothing: it has been told why.
-pub(crate) async fn read_wanted(stream: &mut TcpStream, config: &ProxyConfig) -> io::Result<Option<Wanted>> {
+pub(crate) async fn read_wanted(
+    stream: &mut TcpStream,
+    config: &ProxyConfig,
+    via: Option<&str>,
+) -> io::Result<Option<Wanted>> {
     let mut input = Vec::new();
     if !read_more(stream, &mut input, 1024).await? {
         return Ok(None);
@@ -32,7 +45,7 @@ pub(crate) async fn read_wanted(stream: &mut TcpStream, config: &ProxyConfig) ->
     match input.first() {
         Some(5) => read_socks5(stream, input, config).await,
         // A method of HTTP is a token; those in use begin with a letter.
-        Some(first) if first.is_ascii_alphabetic() => read_http(stream, input, config).await,
+        Some(first) if first.is_ascii_alphabetic() => read_http(stream, input, config, via).await,
         // What it would understand nobody knows.
         _ => Ok(None),
     }
@@ -93,12 +106,13 @@ async fn read_http(
     stream: &mut TcpStream,
     mut input: Vec<u8>,
     config: &ProxyConfig,
+    via: Option<&str>,
 ) -> io::Result<Option<Wanted>> {
     let mut seen = 0;
     let request = loop {
         // The head is read when it may be whole, and not for each byte of it.
         if has_end(&input, seen) || input.len() >= MAX_HEAD {
-            match read_http_request(&mut input, config.via) {
+            match read_http_request(&mut input, via) {
                 Ok(Some(request)) => break request,
                 Ok(None) => {}
                 Err(fault) => return refuse_http(stream, fault).await,

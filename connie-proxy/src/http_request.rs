@@ -59,6 +59,8 @@ pub enum HttpFault {
     Target,
     /// A CONNECT with a body.
     Body,
+    /// It has come through this proxy before.
+    Loop,
 }
 
 impl std::fmt::Display for HttpFault {
@@ -71,6 +73,7 @@ impl std::fmt::Display for HttpFault {
             }
             HttpFault::Target => "the target of the request is not a host and port, or not an http URL",
             HttpFault::Body => "a CONNECT request has no body",
+            HttpFault::Loop => "the request has come through this proxy before",
         })
     }
 }
@@ -79,22 +82,37 @@ impl HttpFault {
     /// The status that says so.
     #[must_use]
     pub fn status(self) -> u16 {
-        if self == HttpFault::TooLong { 431 } else { 400 }
+        match self {
+            HttpFault::TooLong => 431,
+            HttpFault::Loop => 502,
+            _ => 400,
+        }
+    }
+
+    /// What the field Proxy-Status says (RFC 9209 section 2.3).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        if self == HttpFault::Loop { "proxy_loop_detected" } else { "http_request_error" }
     }
 }
 
-/// Reads the request that `bytes` begin with. `None` where its head is not complete.
+/// Reads the request that `bytes` begin with. `None` where its head is not complete. Where there is a `via`
+/// it is this proxy's pseudonym (RFC 9110 section 7.6.3): it goes on in a Via field, and a request that has it
+/// already was here before.
 ///
 /// # Errors
 ///
 /// [`HttpFault`].
-pub fn read_http_request(bytes: &mut [u8], via: bool) -> Result<Option<HttpRequest>, HttpFault> {
+pub fn read_http_request(bytes: &mut [u8], via: Option<&str>) -> Result<Option<HttpRequest>, HttpFault> {
     let is_full = bytes.len() >= MAX_HEAD;
     let Some(request) = ReceivedRequest::parse(bytes).map_err(HttpFault::Invalid)? else {
         return if is_full { Err(HttpFault::TooLong) } else { Ok(None) };
     };
     if request.len() > MAX_HEAD {
         return Err(HttpFault::TooLong);
+    }
+    if via.is_some_and(|own| was_here(&request, own)) {
+        return Err(HttpFault::Loop);
     }
     let login = request.header("proxy-authorization").map(<[u8]>::to_vec);
     let length = request.len();
@@ -115,6 +133,14 @@ pub fn read_http_request(bytes: &mut [u8], via: bool) -> Result<Option<HttpReque
     Ok(Some(HttpRequest { host, port, login, length, kind: HttpRequestKind::Forward(forwarded) }))
 }
 
+/// Whether a Via field names this proxy: RFC 9110 section 7.6.3, `received-protocol RWS received-by`.
+fn was_here(request: &ReceivedRequest<'_>, own: &str) -> bool {
+    let hops = request.headers().all("via").flat_map(|value| value.split(|byte| *byte == b','));
+    let mut by =
+        hops.filter_map(|hop| hop.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1));
+    by.any(|by| by == own.as_bytes())
+}
+
 /// The authority of an `http` URL, and what follows it.
 fn absolute_form(target: &str) -> Result<(&str, &str), HttpFault> {
     if target.starts_with('/') || target == "*" {
@@ -129,7 +155,12 @@ fn absolute_form(target: &str) -> Result<(&str, &str), HttpFault> {
 }
 
 /// The request as the server is to have it. There is no other on its connection.
-fn forwarded(request: &ReceivedRequest<'_>, authority: &str, path: &str, via: bool) -> ForwardedRequest {
+fn forwarded(
+    request: &ReceivedRequest<'_>,
+    authority: &str,
+    path: &str,
+    via: Option<&str>,
+) -> ForwardedRequest {
     let mut head = Vec::with_capacity(request.len());
     let method = request.method();
     let path = match path {
@@ -155,7 +186,7 @@ fn forwarded(request: &ReceivedRequest<'_>, authority: &str, path: &str, via: bo
         BodyFraming::Chunked => put(&mut head, "Transfer-Encoding: chunked\r\n"),
         _ => {}
     }
-    put(&mut head, if via { "Via: 1.1 connie\r\n" } else { "" });
+    put_via(&mut head, via);
     put(&mut head, "Connection: close\r\n\r\n");
     let kind = if method == "HEAD" { RequestKind::Head } else { RequestKind::Other };
     ForwardedRequest { head, framing: request.framing(), kind, version: request.version() }
@@ -192,6 +223,12 @@ pub(crate) fn put_field(head: &mut Vec<u8>, field: &Header<'_>) {
     put(head, "\r\n");
 }
 
+pub(crate) fn put_via(head: &mut Vec<u8>, via: Option<&str>) {
+    if let Some(own) = via {
+        put(head, &format!("Via: 1.1 {own}\r\n"));
+    }
+}
+
 pub(crate) fn put(head: &mut Vec<u8>, text: &str) {
     head.extend_from_slice(text.as_bytes());
 }
@@ -201,7 +238,7 @@ mod tests {
     use super::*;
 
     fn read(raw: &str) -> Result<Option<HttpRequest>, HttpFault> {
-        read_http_request(&mut raw.as_bytes().to_vec(), false)
+        read_http_request(&mut raw.as_bytes().to_vec(), None)
     }
 
     #[track_caller]
@@ -275,6 +312,33 @@ mod tests {
             let raw = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(read(&raw).unwrap_err(), fault, "{target}");
         }
+    }
+
+    #[test]
+    fn a_request_that_was_here_before_is_a_loop() {
+        let with = |fields: &str, target: &str| {
+            let raw = format!("{target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            read_http_request(&mut raw.into_bytes(), Some("connie-7f")).map(|read| read.unwrap())
+        };
+        for target in ["GET http://a/", "CONNECT a:80"] {
+            for fields in [
+                "Via: 1.1 connie-7f\r\n",
+                "Via: 1.0 x, 1.1\tconnie-7f (y)\r\n",
+                "via: 1.1 x\r\nVIA: 1.1  connie-7f\r\n",
+            ] {
+                let read = with(fields, target);
+                assert!(matches!(read, Err(HttpFault::Loop)), "{fields} {read:?}");
+            }
+            for fields in ["", "Via: 1.1 connie-80\r\n", "Via: connie-7f 1.1\r\n", "X: 1.1 connie-7f\r\n"] {
+                assert!(with(fields, target).is_ok(), "{fields}");
+            }
+        }
+        let HttpRequestKind::Forward(request) = with("Via: 1.0 x\r\n", "GET http://a/").unwrap().kind else {
+            panic!()
+        };
+        let head = String::from_utf8(request.head).unwrap();
+        assert!(head.contains("\r\nVia: 1.0 x\r\nVia: 1.1 connie-7f\r\n"), "{head}");
+        assert_eq!((HttpFault::Loop.status(), HttpFault::Loop.name()), (502, "proxy_loop_detected"));
     }
 
     #[test]

@@ -27,15 +27,22 @@ mod client;
 mod comparison;
 mod config;
 mod counters;
+mod exchange;
 mod forward;
 mod handshake;
 mod http_request;
+mod moved;
+#[cfg(target_os = "linux")]
+mod pipes;
+mod places;
 mod protocol;
 mod race_log;
 mod refusal;
 mod relay;
 mod reply;
 mod server;
+mod shared;
+mod shortcut;
 mod socks5;
 mod status;
 

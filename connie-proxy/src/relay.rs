@@ -1,19 +1,21 @@
 //! Moves bytes between two connections until both directions have ended.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::time::sleep;
 
-/// How much is moved at once.
-const PIECE: usize = 32 * 1024;
+use crate::moved::Moved;
+use crate::shortcut::{Lost, Moving, Shortcut};
+
+/// How much is moved at once through memory.
+const PIECE: usize = 64 * 1024;
+/// What a direction has moved so before it may take a pipe: small connections hold none.
+const SMALL: u64 = 128 * 1024;
 
 thread_local! {
     /// A buffer of this thread's that nobody uses. A connection has one only while bytes are in it, so that
@@ -37,49 +39,38 @@ pub(crate) enum RelayEnd {
     ServerLost,
 }
 
-/// What was moved so far.
-#[derive(Debug, Default)]
-pub(crate) struct Moved {
-    /// To the server.
-    pub(crate) sent: AtomicU64,
-    /// From the server.
-    pub(crate) received: AtomicU64,
-}
-
-impl Moved {
-    /// Whether the server was sent something, and has sent nothing.
-    pub(crate) fn has_no_answer(&self) -> bool {
-        self.sent.load(Ordering::Relaxed) > 0 && self.received.load(Ordering::Relaxed) == 0
-    }
-
-    fn total(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed).wrapping_add(self.received.load(Ordering::Relaxed))
-    }
-}
-
-/// Which side a direction has failed on.
-enum Lost {
-    Source,
-    Sink,
-}
-
-/// Moves bytes in both directions. Where one is closed the other goes on. Neither direction reads more than
-/// the other side has taken. `on_answer` is called when the server's first bytes have come.
+/// Moves bytes in both directions, `early` to the server first. Where one is closed the other goes on.
+/// Neither direction reads more than the other side has taken. `on_answer` is called when the server's first
+/// bytes have come.
 pub(crate) async fn relay(
-    client: &mut TcpStream,
+    (client, early): (&mut TcpStream, &[u8]),
     server: &mut TcpStream,
-    moved: &Moved,
+    (moved, shortcut): (&Moved, &Shortcut),
     (idle, half_closed): (Duration, Duration),
     on_answer: impl FnOnce(),
 ) -> RelayEnd {
     let (client_read, client_write) = client.split();
-    let (server_read, server_write) = server.split();
-    let mut up = pin!(one_way(client_read, server_write, &moved.sent, || ()));
-    let mut down = pin!(one_way(server_read, client_write, &moved.received, on_answer));
+    let (server_read, mut server_write) = server.split();
+    let mut up = pin!(async {
+        server_write.write_all(early).await.map_err(|_| Lost::Sink)?;
+        if !early.is_empty() {
+            moved.note_sent(early.len());
+        }
+        let ended = one_way(client_read, server_write, shortcut, |count| moved.note_sent(count)).await;
+        moved.note_client_end();
+        ended
+    });
+    let mut on_answer = Some(on_answer);
+    let mut down = pin!(one_way(server_read, client_write, shortcut, |count| {
+        moved.note_received(count);
+        if let Some(on_answer) = on_answer.take() {
+            on_answer();
+        }
+    }));
     let (up_ended, first) = tokio::select! {
         result = &mut up => (true, result),
         result = &mut down => (false, result),
-        () = silence(moved, idle) => return RelayEnd::Idle,
+        () = moved.silent(idle) => return RelayEnd::Idle,
     };
     let end = |is_up, result| match (is_up, result) {
         (_, Ok(())) => None,
@@ -92,62 +83,57 @@ pub(crate) async fn relay(
     let second = tokio::select! {
         result = &mut up, if !up_ended => result,
         result = &mut down, if up_ended => result,
-        () = silence(moved, half_closed) => return RelayEnd::Idle,
+        () = moved.silent(half_closed) => return RelayEnd::Idle,
     };
     end(!up_ended, second).unwrap_or(RelayEnd::Closed { by_server: !up_ended })
 }
 
-/// Ends when nothing has moved for this time, and before twice that.
-pub(crate) async fn silence(moved: &Moved, time: Duration) {
-    loop {
-        let before = moved.total();
-        sleep(time).await;
-        if moved.total() == before {
-            return;
-        }
-    }
-}
-
-/// Whichever ends first; `None` where it is the silence.
-pub(crate) async fn unless_silent<T>(
-    moved: &Moved,
-    time: Duration,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    tokio::select! {
-        done = work => Some(done),
-        () = silence(moved, time) => None,
-    }
-}
-
-/// Moves bytes until `from` has ended, which it passes on.
+/// Moves bytes until `from` has ended, which it passes on. `note` is told of what is on its way: of what was
+/// read into memory, and of what left a pipe.
 async fn one_way(
     from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    count: &AtomicU64,
-    on_first: impl FnOnce(),
+    shortcut: &Shortcut,
+    mut note: impl FnMut(usize),
 ) -> Result<(), Lost> {
-    let mut on_first = Some(on_first);
+    let mut copied = 0_u64;
     loop {
         from.readable().await.map_err(|_| Lost::Source)?;
-        let mut buffer = SPARE.take();
-        buffer.clear();
-        buffer.reserve_exact(PIECE);
-        match from.try_read_buf(&mut buffer) {
-            Ok(0) => {
-                SPARE.set(buffer);
-                return to.shutdown().await.map_err(|_| Lost::Sink);
-            }
-            Ok(length) => {
-                if let Some(on_first) = on_first.take() {
-                    on_first();
-                }
-                to.write_all(&buffer).await.map_err(|_| Lost::Sink)?;
-                count.fetch_add(length as u64, Ordering::Relaxed);
-                SPARE.set(buffer);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => SPARE.set(buffer),
-            Err(_) => return Err(Lost::Source),
+        let moving = match copied {
+            SMALL.. => shortcut.carry(from.as_ref(), to.as_ref(), &mut note).await?,
+            _ => Moving::Unsuitable,
+        };
+        let count = match moving {
+            Moving::Ended => None,
+            Moving::GoesOn => continue,
+            Moving::Unsuitable => copy(&from, &mut to, &mut note).await?,
+        };
+        match count {
+            Some(count) => copied = copied.saturating_add(count as u64),
+            None => return to.shutdown().await.map_err(|_| Lost::Sink),
         }
     }
+}
+
+/// Moves a piece through memory, if there is one. `None` where `from` has ended.
+async fn copy(
+    from: &ReadHalf<'_>,
+    to: &mut WriteHalf<'_>,
+    note: &mut impl FnMut(usize),
+) -> Result<Option<usize>, Lost> {
+    let mut buffer = SPARE.take();
+    buffer.clear();
+    buffer.reserve_exact(PIECE);
+    let count = match from.try_read_buf(&mut buffer) {
+        Ok(0) => None,
+        Ok(count) => {
+            note(count);
+            to.write_all(&buffer).await.map_err(|_| Lost::Sink)?;
+            Some(count)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(0),
+        Err(_) => return Err(Lost::Source),
+    };
+    SPARE.set(buffer);
+    Ok(count)
 }

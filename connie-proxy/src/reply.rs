@@ -41,7 +41,8 @@ pub(crate) fn refused(protocol: &Protocol, refusal: Refusal, why: &str) -> Vec<u
 
 /// What is told of a request that is none.
 pub(crate) fn http_fault(fault: HttpFault) -> Vec<u8> {
-    answer(fault.status(), "Proxy-Status: connie; error=http_request_error\r\n", &fault.to_string())
+    let fields = format!("Proxy-Status: connie; error={}\r\n", fault.name());
+    answer(fault.status(), &fields, &fault.to_string())
 }
 
 fn answer(status: u16, fields: &str, text: &str) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! Listens, and serves clients until it is to stop.
 
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -9,17 +10,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{Shared, serve};
+use crate::client::serve;
 use crate::config::ProxyConfig;
 use crate::counters::{Counters, ProxyCounts};
+use crate::places::{Holder, Places};
 use crate::race_log::{FamilyCounts, RaceLog};
+use crate::shared::Shared;
+use crate::shortcut::Shortcut;
 
-/// How many clients beyond those that it serves are told at once that it is busy. Others are closed.
-const TOLD_AT_ONCE: usize = 64;
 /// How long it waits where the system has no descriptor for a client.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -85,10 +86,13 @@ impl Proxy {
         for address in &own {
             config.check(*address).map_err(|open| io::Error::new(io::ErrorKind::PermissionDenied, open))?;
         }
-        let races = RaceLog::new(config.races);
-        let shared =
-            Arc::new(Shared { config, own, counters: Counters::default(), races, began: Instant::now() });
-        Ok(Proxy { shared, listeners })
+        // Two proxies have two names, or neither could tell a loop from a chain.
+        let via = config.via.then(|| format!("connie-{:08x}", RandomState::new().hash_one(()) >> 32));
+        let shortcut = Shortcut::new(config.limits.pipes);
+        let (counters, races) = (Counters::default(), RaceLog::new(config.races));
+        let began = Instant::now();
+        let shared = Shared { config, own, counters, races, began, shortcut, via };
+        Ok(Proxy { shared: Arc::new(shared), listeners })
     }
 
     /// Where it listens.
@@ -109,7 +113,7 @@ impl Proxy {
         let Proxy { shared, listeners } = self;
         let mut clients = JoinSet::new();
         let mut stop = pin!(stop);
-        let places = Places::new(shared.config.limits.clients);
+        let places = Places::new(shared.config.limits.clients, shared.config.limits.clients_each);
         let mut turn = 0;
         loop {
             tokio::select! {
@@ -132,23 +136,10 @@ impl Proxy {
     }
 }
 
-/// Room for clients.
-struct Places {
-    served: Arc<Semaphore>,
-    told: Arc<Semaphore>,
-}
-
-impl Places {
-    fn new(clients: usize) -> Self {
-        let served = clients.clamp(1, Semaphore::MAX_PERMITS);
-        Places { served: Arc::new(Semaphore::new(served)), told: Arc::new(Semaphore::new(TOLD_AT_ONCE)) }
-    }
-}
-
 /// Begins to serve a client, if it may use the proxy and there is a place for it.
 fn begin(
     shared: &Arc<Shared>,
-    places: &Places,
+    places: &Arc<Places>,
     clients: &mut JoinSet<()>,
     (stream, client, port): (TcpStream, SocketAddr, u16),
 ) {
@@ -156,17 +147,17 @@ fn begin(
         shared.counters.turned_away();
         return;
     }
-    let served = Arc::clone(&places.served).try_acquire_owned().map(|place| (place, false));
-    let place = served.or_else(|_| Arc::clone(&places.told).try_acquire_owned().map(|place| (place, true)));
-    let Ok((place, busy)) = place else {
+    let place = places.take(Holder::of_address(client.ip()));
+    let told = if place.is_err() { places.take_told() } else { None };
+    if place.is_err() && told.is_none() {
         shared.counters.turned_away();
         return;
-    };
+    }
     let shared = Arc::clone(shared);
     clients.spawn(async move {
         let _open = shared.counters.open();
-        serve(&shared, stream, port, busy).await;
-        drop(place);
+        serve(&shared, stream, port, place).await;
+        drop(told);
     });
 }
 

@@ -70,6 +70,10 @@ pub struct ProxyArgs {
     /// The most clients at the same time [default: what the limit of open files has room for]
     #[arg(long, value_name = "N", value_parser = whole::<u32>(1, 1_000_000))]
     pub max_clients: Option<u32>,
+    /// The most of them from one address beyond this machine, or of one user [default: as many as there are
+    /// free places at the moment]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1, 1_000_000))]
+    pub max_per_client: Option<u32>,
     /// How long a client may take to say what it wants [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(1, 3_600))]
     pub handshake_timeout: Option<u32>,

@@ -7,12 +7,16 @@ pub struct Descriptors {
     pub clients: usize,
     /// Those for connections to hosts, for races and for lookups.
     pub sockets: usize,
+    /// Pipes for connections that carry much, each of which is two.
+    pub pipes: usize,
 }
 
 /// For the runtime, the listeners, clients that are refused, and the file of the memory.
 const RESERVE: usize = 128;
 /// More clients than that have to be asked for.
 const MOST_CLIENTS: usize = 20_000;
+/// More than that have less room each: the system lets a user have 64 MiB of them.
+const MOST_PIPES: usize = 64;
 
 impl Descriptors {
     /// Raises the limit as far as the system lets it, and shares what there is.
@@ -22,9 +26,11 @@ impl Descriptors {
 
     fn shared_out(all: usize, clients: Option<usize>) -> Self {
         let there = all.saturating_sub(RESERVE).max(8);
+        let pipes = (there / 32).min(MOST_PIPES);
+        let there = there - 2 * pipes;
         // Each client has one connection in the end, and more while it races.
         let clients = clients.unwrap_or(MOST_CLIENTS).min(there / 5 * 2).max(1);
-        Descriptors { clients, sockets: (there - clients).min(clients.saturating_mul(2).max(64)) }
+        Descriptors { clients, sockets: (there - clients).min(clients.saturating_mul(2).max(64)), pipes }
     }
 }
 
@@ -60,12 +66,18 @@ mod tests {
     fn no_more_is_shared_out_than_there_is() {
         for all in [0, 64, 128, 256, 1_024, 65_536] {
             for asked in [None, Some(1), Some(100), Some(1_000_000)] {
-                let Descriptors { clients, sockets } = Descriptors::shared_out(all, asked);
+                let Descriptors { clients, sockets, pipes } = Descriptors::shared_out(all, asked);
                 assert!(clients >= 1 && sockets > 0, "{all} {asked:?}");
-                assert!(clients + sockets <= all.saturating_sub(RESERVE).max(8), "{all} {asked:?}");
+                assert!(
+                    clients + sockets + 2 * pipes <= all.saturating_sub(RESERVE).max(8),
+                    "{all} {asked:?}"
+                );
                 assert!(asked.is_none_or(|asked| clients <= asked));
             }
         }
-        assert_eq!(Descriptors::shared_out(1_024, None), Descriptors { clients: 358, sockets: 538 });
+        assert_eq!(
+            Descriptors::shared_out(1_024, None),
+            Descriptors { clients: 336, sockets: 504, pipes: 28 }
+        );
     }
 }

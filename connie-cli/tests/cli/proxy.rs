@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -197,6 +198,38 @@ os.execv(sys.argv[1], sys.argv[1:])";
     assert_ne!(proxy.address.port(), 1080);
     assert!(proxy.ask(&request).ends_with("the page\n"));
     assert_eq!(proxy.stop().0, Some(0));
+}
+
+#[test]
+fn systemd_is_told_how_it_is() {
+    use std::os::linux::net::SocketAddrExt as _;
+    let path = fresh_path("notify");
+    let name = format!("connie-proxy-test-{}", std::process::id());
+    let abstract_name = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    for (socket, name) in [
+        (UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned()),
+        (UnixDatagram::bind_addr(&abstract_name).unwrap(), format!("@{name}")),
+    ] {
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        let told = || {
+            let mut room = [0; 256];
+            let length = socket.recv(&mut room).unwrap();
+            String::from_utf8(room[..length].to_vec()).unwrap()
+        };
+        let mut command = program();
+        command.args(["proxy", "--listen", "127.0.0.1:0", "--stop-timeout", "1"]).env("NOTIFY_SOCKET", name);
+        let proxy = Running::started(&mut command);
+        assert_eq!(told(), "READY=1");
+        proxy.signal(Signal::HUP);
+        let reloading = told();
+        let micros = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+        assert!(micros.is_some_and(|it| it.parse::<u64>().is_ok_and(|it| it > 0)), "{reloading}");
+        assert_eq!(told(), "READY=1");
+        let end = proxy.stop();
+        assert_eq!(told(), "STOPPING=1");
+        assert_eq!(end, (Some(0), String::new()));
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

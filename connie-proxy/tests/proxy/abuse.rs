@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use connie_proxy::Credentials;
 use connie_servers::clock::{poll_until, timed};
 
-use crate::support::{LIMIT, Running, Server, ask, config, read, read_all, socks5};
+use crate::support::{LIMIT, Running, Server, ask, config, read, read_all, socks5, socks5_name};
 
 #[test]
 fn a_slow_handshake_ends() {
@@ -69,4 +70,85 @@ fn a_budget_that_connections_hold_is_said_to_be_busy() {
     assert_eq!(socks5(&mut proxy.client(), server.address), 1);
     drop(held);
     assert!(poll_until(LIMIT, || socks5(&mut proxy.client(), server.address) == 0));
+}
+
+/// Everything in one segment, and everything an octet at a time, with what is for the host behind it.
+#[test]
+fn how_a_handshake_is_cut_makes_no_difference() {
+    let server = Server::echo();
+    let mut config = config();
+    config.users = vec![Credentials { user: "u".repeat(255), password: "p".repeat(255) }];
+    let proxy = Running::start(config);
+    let port = server.address.port().to_be_bytes();
+    let login = [&[1, 255][..], &[b'u'; 255], &[255], &[b'p'; 255]].concat();
+    let methods = [&[5, 255][..], &[2; 255]].concat();
+    let whole = [&methods[..], &login, &[5, 1, 0, 1, 127, 0, 0, 1], &port, b"hello"].concat();
+    for piece in [whole.len(), 7, 1] {
+        let mut client = proxy.client();
+        client.set_nodelay(true).unwrap();
+        for piece in whole.chunks(piece) {
+            client.write_all(piece).unwrap();
+        }
+        assert_eq!(read::<14>(&mut client), [5, 2, 1, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0], "{piece}");
+        assert_eq!(&read::<5>(&mut client), b"hello", "{piece}");
+    }
+}
+
+#[test]
+fn names_that_are_none_reach_no_resolver() {
+    let mut config = config();
+    config.options.deadline = Some(Duration::from_secs(2));
+    let proxy = Running::start(config);
+    let long = "x".repeat(255);
+    let labels = "a.".repeat(127);
+    for name in [
+        &long[..],
+        &labels,
+        "..",
+        ".",
+        "a..b",
+        "a b",
+        "a\0b",
+        "\x1b[2J",
+        "127.1",
+        "0x7f.1",
+        "1.2.3.4.5",
+        "[::1",
+        "::1]",
+        "a/b",
+        "a:80",
+        "u@a",
+        "%00",
+    ] {
+        let mut client = proxy.client();
+        let (code, time) = timed(|| socks5_name(&mut client, name, 80));
+        assert!(matches!(code, 1 | 2 | 4 | 5 | 6), "{name:?}: {code}");
+        assert!(time < LIMIT / 2, "{name:?} took {time:?}");
+    }
+    for target in
+        [&format!("{long}.{long}:80"), "a b:80", "\x1b[2J:80", "a%0d%0aX:80", "[::1]x:80", "a:0", "a:65536"]
+    {
+        let answer = ask(&proxy, &format!("CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 400 ") && !answer.contains('\x1b'), "{target:?}: {answer}");
+    }
+}
+
+/// Many clients that never end a request, one octet at a time, beside one that is served.
+#[test]
+fn slow_clients_hold_up_nobody() {
+    let server = Server::echo();
+    let mut config = config();
+    config.limits.handshake = Duration::from_secs(1);
+    let proxy = Running::start(config);
+    let mut slow: Vec<_> = (0..200).map(|_| proxy.client()).collect();
+    for octet in b"GET http://" {
+        for client in &mut slow {
+            let _ = client.write_all(&[*octet]);
+        }
+        let mut client = proxy.client();
+        assert_eq!(socks5(&mut client, server.address), 0);
+        client.write_all(b"x").unwrap();
+        assert_eq!(&read::<1>(&mut client), b"x");
+    }
+    assert!(poll_until(LIMIT, || proxy.view.counts().open == 0), "their time has an end");
 }

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use connie_servers::clock::poll_until;
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::AddressFilter;
 
-use crate::support::{Running, Server, ask, config, config_with_name, read, read_all};
+use crate::support::{LIMIT, Running, Server, ask, config, config_with_name, read, read_all};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -154,4 +155,44 @@ fn an_answer_that_is_none_is_told() {
     let end = client.read_to_end(&mut got);
     assert!(end.is_err() || got.ends_with(b"abc"), "{end:?}");
     assert!(!read_all(&mut client).contains("abc"));
+}
+
+#[test]
+fn a_request_that_comes_back_is_a_loop() {
+    let (server, seen) = recorder("HTTP/1.1 204 No\r\n\r\n");
+    let mut config = config();
+    config.via = true;
+    let (proxy, other) = (Running::start(config.clone()), Running::start(config));
+    let get = |via: &str| format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n{via}\r\n", server.address);
+    let answer = ask(&proxy, &get(""));
+    assert!(answer.starts_with("HTTP/1.1 204 ") && answer.contains("\r\nVia: 1.1 connie-"), "{answer}");
+    let request = seen.lock().unwrap().pop().unwrap();
+    let via = request.lines().find(|line| line.starts_with("Via: ")).unwrap();
+    let via = format!("{via}, 1.0 another\r\n");
+    let connect = format!("CONNECT {} HTTP/1.1\r\nHost: x\r\n{via}\r\n", server.address);
+    for request in [get(&via), connect] {
+        let answer = ask(&proxy, &request);
+        assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+        assert!(answer.contains("Proxy-Status: connie; error=proxy_loop_detected\r\n"), "{answer}");
+    }
+    assert!(seen.lock().unwrap().is_empty());
+    assert!(ask(&other, &get(&via)).starts_with("HTTP/1.1 204 "), "another proxy is none");
+    let request = seen.lock().unwrap().pop().unwrap();
+    assert_eq!(request.matches("1.1 connie-").count(), 2, "{request}");
+}
+
+#[test]
+fn who_waits_for_an_answer_and_leaves_is_not_waited_for() {
+    let server = Server::start(|stream| {
+        let _ = read_request(&stream);
+        let _ = stream.peek(&mut [0; 1]);
+    });
+    let mut config = config();
+    config.limits.half_closed = Duration::from_millis(200);
+    let proxy = Running::start(config);
+    let mut client = proxy.client();
+    write!(client, "GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", server.address).unwrap();
+    assert!(poll_until(LIMIT, || proxy.view.counts().connected == 1));
+    drop(client);
+    assert!(poll_until(LIMIT / 2, || proxy.view.counts().open == 0));
 }

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 
 use connie_proxy::{Credentials, Proxy, ProxyConfig};
 use connie_servers::Live;
+use connie_servers::clock::poll_until;
 
-use crate::support::{Running, ask, config, read, read_all};
+use crate::support::{LIMIT, Running, Server, ask, config, read, read_all};
 
 fn with_user() -> ProxyConfig {
     let mut config = config();
@@ -67,4 +68,42 @@ async fn nothing_is_open_by_accident() {
     assert!(error.to_string().contains("anyone could use the proxy"), "{error}");
     let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
     assert!(Proxy::new(with_user(), vec![listener]).is_ok());
+}
+
+#[test]
+fn a_user_leaves_room_for_others() {
+    let server = Server::echo();
+    let mut config = with_user();
+    config.users.push(Credentials { user: "you".to_owned(), password: String::new() });
+    config.limits.clients = 6;
+    let proxy = Running::start(config);
+    // `you:` is eW91Og== in base64.
+    let connect = |login: &str| {
+        let mut client = proxy.client();
+        write!(
+            client,
+            "CONNECT {} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic {login}\r\n\r\n",
+            server.address
+        )
+        .unwrap();
+        let status = read::<12>(&mut client);
+        (client, String::from_utf8(status.to_vec()).unwrap())
+    };
+    let mut held = Vec::new();
+    let (refused, _) = loop {
+        match connect("bWU6c2VjcmV0") {
+            (client, status) if status.ends_with(" 200") => held.push(client),
+            refused => break refused,
+        }
+        assert!(held.len() <= 6);
+    };
+    assert_eq!(held.len(), 3, "half of all");
+    let mut refused = refused;
+    assert!(read_all(&mut refused).contains("as many connections as this proxy has for one client"));
+    assert!(poll_until(LIMIT, || connect("eW91Og==").1.ends_with(" 200")), "there is one for somebody else");
+    held.pop();
+    assert!(
+        poll_until(LIMIT, || connect("bWU6c2VjcmV0").1.ends_with(" 200")),
+        "and again when one has ended"
+    );
 }

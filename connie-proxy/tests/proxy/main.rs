@@ -4,7 +4,9 @@
 mod abuse;
 mod curl;
 mod dead_addresses;
+mod fate;
 mod http;
+mod leaving;
 mod login;
 mod picture;
 mod relaying;

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use connie_servers::clock::poll_until;
+
 use crate::support::{LIMIT, Running, Server, config, read, read_all, socks5};
 
 fn tunnel(proxy: &Running, server: &Server) -> TcpStream {
@@ -104,17 +106,75 @@ fn a_connection_that_is_silent_ends() {
 fn many_bytes_arrive_as_they_were() {
     const LENGTH: usize = 20 << 20;
     let server = Server::echo();
+    let pattern = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+    let bytes: Vec<u8> = (0..LENGTH).map(pattern).collect();
+    // Through pipes, through memory, and by turns.
+    for pipes in [64, 0, 1] {
+        let mut config = config();
+        config.limits.pipes = pipes;
+        let proxy = Running::start(config);
+        let mut client = tunnel(&proxy, &server);
+        let mut writer = client.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                writer.write_all(&bytes).unwrap();
+                writer.shutdown(Shutdown::Write).unwrap();
+            });
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).unwrap();
+            assert!(got == bytes, "{pipes} pipes");
+        });
+        assert!(poll_until(LIMIT, || proxy.view.counts().open == 0));
+        let counts = proxy.view.counts();
+        assert_eq!((counts.sent, counts.received), (LENGTH as u64, LENGTH as u64), "{pipes} pipes");
+    }
+}
+
+/// Far more than goes through memory before a pipe is taken.
+const MUCH: usize = 8 << 20;
+
+#[test]
+fn a_reset_amid_much_is_one_on_the_other_side() {
+    let server = Server::start(|mut stream| {
+        let mut room = vec![0; MUCH / 2];
+        stream.read_exact(&mut room).unwrap();
+        // What was not read makes the close a reset.
+        stream.peek(&mut [0; 1]).unwrap();
+    });
     let proxy = Running::start(config());
     let mut client = tunnel(&proxy, &server);
-    let mut writer = client.try_clone().unwrap();
-    let pattern = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
-    let sender = std::thread::spawn(move || {
-        let bytes: Vec<u8> = (0..LENGTH).map(pattern).collect();
-        writer.write_all(&bytes).unwrap();
-        writer.shutdown(Shutdown::Write).unwrap();
+    let end = (0..LIMIT.as_secs() as usize * 100).find_map(|_| client.write_all(&[b'x'; 64 * 1024]).err());
+    let kind = end.expect("nothing was broken off").kind();
+    assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind:?}");
+    assert!(poll_until(LIMIT, || proxy.view.counts().open == 0));
+    // And the other way.
+    let (told, heard) = mpsc::channel();
+    let server = Server::start(move |mut stream| {
+        let end = (0..LIMIT.as_secs() * 100).find_map(|_| stream.write_all(&[b'x'; 64 * 1024]).err());
+        told.send(end.map(|end| end.kind())).unwrap();
     });
-    let mut got = Vec::new();
-    client.read_to_end(&mut got).unwrap();
-    sender.join().unwrap();
-    assert!(got.len() == LENGTH && got.iter().enumerate().all(|(at, byte)| *byte == pattern(at)));
+    let mut client = tunnel(&proxy, &server);
+    client.read_exact(&mut vec![0; MUCH / 2]).unwrap();
+    client.peek(&mut [0; 1]).unwrap();
+    drop(client);
+    let kind = heard.recv_timeout(LIMIT).unwrap();
+    assert!(matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{kind:?}");
+}
+
+#[test]
+fn a_side_that_is_closed_after_much_leaves_the_other_open() {
+    let server = Server::start(|mut stream| {
+        stream.write_all(&vec![b'x'; MUCH]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let said = read_all(&mut stream).len();
+        assert_eq!(said, MUCH + 4);
+    });
+    let proxy = Running::start(config());
+    let mut client = tunnel(&proxy, &server);
+    assert_eq!(read_all(&mut client).len(), MUCH);
+    client.write_all(&vec![b'y'; MUCH]).unwrap();
+    client.write_all(b"last").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert!(poll_until(LIMIT, || proxy.view.counts().open == 0));
+    assert_eq!(proxy.view.counts().sent, MUCH as u64 + 4);
 }

@@ -35,7 +35,7 @@ pub fn proxy_request(data: &[u8]) {
 
 fn read(input: &[u8], via: bool) -> Result<Option<HttpRequest>, HttpFault> {
     let mut bytes = input.to_vec();
-    let read = read_http_request(&mut bytes, via);
+    let read = read_http_request(&mut bytes, via.then_some("connie"));
     assert_eq!(bytes, input, "it is left as it is");
     read
 }

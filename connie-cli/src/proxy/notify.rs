@@ -1,0 +1,54 @@
+//! Tells systemd how the proxy is (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names, if one is.
+
+#[cfg(unix)]
+use std::ffi::OsStr;
+#[cfg(unix)]
+use std::os::unix::net::UnixDatagram;
+
+/// It listens.
+pub fn ready() {
+    tell("READY=1");
+}
+
+/// It forgets; `ready` says when it has.
+pub fn reloading() {
+    // For Type=notify-reload, which compares it with when the signal was sent.
+    #[cfg(target_os = "linux")]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000);
+        tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+    }
+}
+
+/// It lets connections end.
+pub fn stopping() {
+    tell("STOPPING=1");
+}
+
+/// Nothing depends on it here: where nobody listens it serves all the same.
+#[cfg(unix)]
+fn tell(state: &str) {
+    if let Some(name) = std::env::var_os("NOTIFY_SOCKET") {
+        let _ = send(&name, state.as_bytes());
+    }
+}
+
+#[cfg(not(unix))]
+fn tell(_state: &str) {}
+
+#[cfg(unix)]
+fn send(name: &OsStr, state: &[u8]) -> std::io::Result<usize> {
+    let socket = UnixDatagram::unbound()?;
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::linux::net::SocketAddrExt as _;
+        use std::os::unix::ffi::OsStrExt as _;
+        use std::os::unix::net::SocketAddr;
+        // "@" stands for the null byte that the name of an abstract socket begins with.
+        if let Some(name) = name.as_bytes().strip_prefix(b"@") {
+            return socket.send_to_addr(state, &SocketAddr::from_abstract_name(name)?);
+        }
+    }
+    socket.send_to(state, name)
+}

@@ -1,0 +1,182 @@
+//! What goes between a client and its server, and what the memory is told of the server by it.
+
+use std::future::pending;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use connie_std::Report;
+use connie_std::memory::Verdict;
+use connie_std::tokio_net::Connected;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::forward::{Forwarded, forward};
+use crate::handshake::Wanted;
+use crate::http_request::ForwardedRequest;
+use crate::moved::Moved;
+use crate::protocol::Protocol;
+use crate::refusal::Refusal;
+use crate::relay::{RelayEnd, relay};
+use crate::reply;
+use crate::shared::Shared;
+
+/// How long a client may take to read why it is refused.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
+/// A server that owes an answer for this long has stalled, whatever the client thinks of it. Of connie's own
+/// requests it is the longest patience.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
+/// A client that gives up sooner says nothing of the server. Of connie's own requests it is the patience with
+/// a server of which nothing is known.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Moves what there is to be moved, and reports to the memory how the server fares.
+pub(crate) async fn exchange(shared: &Shared, wanted: Wanted, client: TcpStream, server: Connected) {
+    let moved = Moved::new();
+    let fate = Fate { moved: &moved, report: server.report().clone(), is_stalled: AtomicBool::new(false) };
+    let work = async {
+        match &wanted.protocol {
+            Protocol::Forward(request) => {
+                let sides = (client, server);
+                pass_on(shared, &wanted.protocol, (request, wanted.early), sides, &fate).await;
+            }
+            protocol => tunnel(shared, protocol, &wanted.early, (client, server), &fate).await,
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = fate.watch() => {}
+    }
+    shared.counters.moved(&moved);
+}
+
+/// What becomes of a server after its handshake.
+struct Fate<'a> {
+    moved: &'a Moved,
+    report: Report,
+    is_stalled: AtomicBool,
+}
+
+impl Fate<'_> {
+    /// Tells the memory, once, where the server has owed an answer for this long.
+    fn look(&self, patience: Duration) {
+        let has_stalled = self.moved.owed_for().is_some_and(|time| time >= patience);
+        if has_stalled && !self.is_stalled.swap(true, Ordering::Relaxed) {
+            self.tell(Verdict::Stalled);
+        }
+    }
+
+    fn tell(&self, verdict: Verdict) {
+        self.report.report_to_memory(verdict);
+    }
+
+    /// Looks when the client waits no longer, which may have gone without a word of that, and after the
+    /// longest patience: the next one need not wait until this one has given up. An answer that comes all the
+    /// same takes it back. Without an end.
+    async fn watch(&self) {
+        let late = async {
+            self.moved.owed(LONGEST_PATIENCE).await;
+            self.look(PATIENCE);
+            pending::<()>().await;
+        };
+        let left = async {
+            self.moved.client_end().await;
+            self.look(PATIENCE);
+            pending::<()>().await;
+        };
+        tokio::join!(late, left);
+    }
+}
+
+/// One request of HTTP, and its answer.
+async fn pass_on(
+    shared: &Shared,
+    protocol: &Protocol,
+    (request, early): (&ForwardedRequest, Vec<u8>),
+    (mut client, mut server): (TcpStream, Connected),
+    fate: &Fate<'_>,
+) {
+    let (limits, moved) = (&shared.config.limits, fate.moved);
+    let how = (shared.via.as_deref(), limits.half_closed);
+    let end = tokio::select! {
+        end = forward(request, early, client.split(), server.split(), moved, how) => Some(end),
+        () = moved.silent(limits.idle) => None,
+    };
+    match end {
+        // As an HTTP client of connie's has it: one that is overloaded is no good answer.
+        Some(Forwarded::Answered { status }) if status != 503 => fate.tell(Verdict::Good),
+        Some(Forwarded::NoAnswer) => fate.tell(Verdict::Refused),
+        Some(Forwarded::BrokenOff) | None => fate.look(PATIENCE),
+        Some(Forwarded::Answered { .. }) => {}
+    }
+    match end {
+        Some(Forwarded::Answered { .. }) => farewell(client).await,
+        Some(Forwarded::NoAnswer) => no_answer(shared, client, protocol).await,
+        _ => reset(&client, &server),
+    }
+}
+
+/// Whatever goes through a tunnel.
+async fn tunnel(
+    shared: &Shared,
+    protocol: &Protocol,
+    early: &[u8],
+    (mut client, mut server): (TcpStream, Connected),
+    fate: &Fate<'_>,
+) {
+    // A few bytes, for which there is room.
+    if client.write_all(&reply::connected(protocol)).await.is_err() {
+        return reset(&client, &server);
+    }
+    let (limits, moved) = (&shared.config.limits, fate.moved);
+    let good = || fate.tell(Verdict::Good);
+    let times = (limits.idle, limits.half_closed);
+    let end = relay((&mut client, early), &mut server, (moved, &shared.shortcut), times, good).await;
+    match end {
+        // The service behind it is not there, whether it was asked for something or not.
+        RelayEnd::ServerLost if moved.received() == 0 => fate.tell(Verdict::Refused),
+        // It took what the client said, and said nothing.
+        RelayEnd::Closed { by_server: true } if moved.owed_for().is_some() => {
+            fate.tell(Verdict::Refused);
+        }
+        _ => fate.look(PATIENCE),
+    }
+    if !matches!(end, RelayEnd::Closed { .. }) {
+        reset(&client, &server);
+    }
+}
+
+/// What broke on one side, or was silent for too long, is broken off on the other: nobody takes it for a
+/// whole.
+fn reset(client: &TcpStream, server: &TcpStream) {
+    for stream in [client, server] {
+        let _ = stream.set_zero_linger();
+    }
+}
+
+async fn no_answer(shared: &Shared, mut client: TcpStream, protocol: &Protocol) {
+    shared.counters.refused(Refusal::Failed);
+    let text = "the server gave no answer that can be passed on";
+    if client.write_all(&reply::refused(protocol, Refusal::Failed, text)).await.is_ok() {
+        farewell(client).await;
+    }
+}
+
+/// Closes in order: what the client has still sent is read, so that no reset overtakes the answer (RFC 9112
+/// section 9.6).
+pub(crate) async fn farewell(mut client: TcpStream) {
+    const MOST: usize = 64 * 1024;
+    let rest = async {
+        client.shutdown().await?;
+        let (mut room, mut seen) = ([0; 1024], 0);
+        while seen < MOST {
+            match client.read(&mut room).await? {
+                0 => break,
+                count => seen += count,
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(FAREWELL, rest).await;
+}

@@ -1,0 +1,179 @@
+//! Pipes that bytes go through from one socket to another without leaving the kernel (splice). Linux alone.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+/// How much a pipe is to hold. It has 64 KiB where the system grants no more.
+const SIZE: usize = 1024 * 1024;
+/// How many are kept for the next one who needs one.
+const MOST_IDLE: usize = 16;
+
+/// The pipes of a proxy. Each is two descriptors.
+#[derive(Debug)]
+pub(crate) struct PipePool {
+    most: usize,
+    state: Mutex<PoolState>,
+}
+
+#[derive(Debug, Default)]
+struct PoolState {
+    idle: Vec<Pipe>,
+    /// All that are open.
+    open: usize,
+}
+
+/// An empty pipe, or one with what was taken from one socket and has not gone to the other.
+#[derive(Debug)]
+struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+/// A pipe that somebody uses.
+#[derive(Debug)]
+pub(crate) struct TakenPipe<'a> {
+    pool: &'a PipePool,
+    /// There until it is dropped.
+    pipe: Option<Pipe>,
+    /// How many bytes are in it.
+    held: usize,
+}
+
+impl PipePool {
+    pub(crate) fn new(most: usize) -> Self {
+        PipePool { most, state: Mutex::default() }
+    }
+
+    /// An empty pipe, where one may be had.
+    pub(crate) fn take(&self) -> Option<TakenPipe<'_>> {
+        let pipe = {
+            let mut state = self.state();
+            match state.idle.pop() {
+                Some(pipe) => pipe,
+                None if state.open < self.most => {
+                    let pipe = Pipe::open().ok()?;
+                    state.open += 1;
+                    pipe
+                }
+                None => return None,
+            }
+        };
+        Some(TakenPipe { pool: self, pipe: Some(pipe), held: 0 })
+    }
+
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pipe {
+    fn open() -> io::Result<Self> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // It is worth a try: who has many pipes may not have large ones.
+        let _ = fcntl_setpipe_size(&writer, SIZE);
+        Ok(Pipe { reader, writer })
+    }
+}
+
+impl TakenPipe<'_> {
+    /// How many bytes are in it.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes what `from` has, into an empty pipe. 0 is its end.
+    pub(crate) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
+        let Some(pipe) = &self.pipe else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        let count = again(|| splice(&from, None, &pipe.writer, None, SIZE, flags()))?;
+        self.held += count;
+        Ok(count)
+    }
+
+    /// Gives `to` what it takes of what is in it.
+    pub(crate) fn drain(&mut self, to: impl AsFd) -> io::Result<usize> {
+        let Some(pipe) = &self.pipe else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        let count = again(|| splice(&pipe.reader, None, &to, None, self.held, flags()))?;
+        self.held = self.held.saturating_sub(count);
+        Ok(count)
+    }
+}
+
+fn flags() -> SpliceFlags {
+    SpliceFlags::NONBLOCK | SpliceFlags::MOVE
+}
+
+fn again(mut call: impl FnMut() -> Result<usize, Errno>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Whether splice does not work there at all, as under a filter of system calls.
+pub(crate) fn is_unsuitable(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP))
+}
+
+impl Drop for TakenPipe<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        match self.pipe.take() {
+            Some(pipe) if self.held == 0 && state.idle.len() < MOST_IDLE => state.idle.push(pipe),
+            // What is still in it is nobody else's.
+            _ => state.open = state.open.saturating_sub(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    /// How many are open, and how many of those nobody uses.
+    fn counts(pool: &PipePool) -> (usize, usize) {
+        let state = pool.state();
+        (state.open, state.idle.len())
+    }
+
+    #[test]
+    fn there_are_no_more_than_so_many() {
+        let pool = PipePool::new(2);
+        let (one, two) = (pool.take().unwrap(), pool.take());
+        assert!(two.is_some() && pool.take().is_none());
+        drop(one);
+        assert!(pool.take().is_some(), "the one that is free is taken again");
+        assert_eq!(counts(&pool), (2, 1));
+        assert!(PipePool::new(0).take().is_none());
+    }
+
+    #[test]
+    fn what_is_left_in_one_comes_to_nobody() {
+        let pool = PipePool::new(1);
+        let ((mut write, read), (out, mut seen)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        write.write_all(b"secret").unwrap();
+        let mut pipe = pool.take().unwrap();
+        assert_eq!((pipe.fill(&read).unwrap(), pipe.held()), (6, 6));
+        drop(pipe);
+        assert_eq!(counts(&pool), (0, 0), "it is closed");
+        write.write_all(b"mine").unwrap();
+        let mut pipe = pool.take().unwrap();
+        pipe.fill(&read).unwrap();
+        assert_eq!((pipe.drain(&out).unwrap(), pipe.held()), (4, 0));
+        let mut room = [0; 8];
+        assert_eq!(seen.read(&mut room).unwrap(), 4);
+        assert_eq!(&room[..4], b"mine");
+        read.set_nonblocking(true).unwrap();
+        assert_eq!(pipe.fill(&read).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(write);
+        assert_eq!(pipe.fill(&read).unwrap(), 0, "the end");
+        assert!(is_unsuitable(&pipe.fill(&std::fs::File::open("/proc/self/fd").unwrap()).unwrap_err()));
+    }
+}

@@ -1,0 +1,135 @@
+//! What the memory learns of a server that shakes hands and does no more: the next visit goes elsewhere.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use connie_servers::clock::pause;
+
+use crate::support::{LIMIT, Running, config_with_name, socks5_name};
+
+/// What the bad one does when it has been asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Silent,
+    Closes,
+    Resets,
+}
+
+const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
+const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+
+/// Two servers of one port, of which the one that is asked first is bad from then on.
+fn servers(fate: Fate) -> u16 {
+    let (listeners, port) = loop {
+        let first = TcpListener::bind((ADDRESSES[0], 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        if let Ok(second) = TcpListener::bind((ADDRESSES[1], port)) {
+            break ([first, second], port);
+        }
+    };
+    let bad = Arc::new(Mutex::new(None));
+    for (at, listener) in listeners.into_iter().enumerate() {
+        let bad = Arc::clone(&bad);
+        // It ends with the test's process.
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                // One that another address has won against says nothing.
+                if !matches!(stream.peek(&mut [0]), Ok(1)) {
+                    continue;
+                }
+                let is_bad = *bad.lock().unwrap().get_or_insert(at) == at;
+                match fate {
+                    _ if !is_bad => {
+                        let _ = stream.read(&mut [0; 1024]);
+                        let _ = stream.write_all(ANSWER);
+                    }
+                    Fate::Silent => held.push(stream),
+                    Fate::Closes => drop(stream.read(&mut [0; 1024])),
+                    // What was not read makes the close a reset.
+                    Fate::Resets => {}
+                }
+            }
+        });
+    }
+    port
+}
+
+/// How a client asks.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Socks5,
+    Connect,
+    Forward,
+}
+
+/// A client that asks, and has `patience` for the answer.
+fn visit(proxy: &Running, port: u16, by: By, patience: Duration) -> Vec<u8> {
+    let mut client = proxy.client();
+    match by {
+        By::Socks5 => assert_eq!(socks5_name(&mut client, "name.test", port), 0),
+        By::Connect => {
+            write!(client, "CONNECT name.test:{port} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            client.read_exact(&mut [0; 26]).unwrap();
+        }
+        By::Forward => write!(client, "GET http://name.test:{port}/ HTTP/1.1\r\nHost: x\r\n\r\n").unwrap(),
+    }
+    if !matches!(by, By::Forward) {
+        client.write_all(b"hello").unwrap();
+    }
+    answer(&mut client, patience)
+}
+
+fn answer(client: &mut TcpStream, patience: Duration) -> Vec<u8> {
+    client.set_read_timeout(Some(patience)).unwrap();
+    let mut answer = vec![0; 1024];
+    let count = client.read(&mut answer).unwrap_or(0);
+    answer.truncate(count);
+    answer
+}
+
+#[track_caller]
+fn next_goes_elsewhere(fate: Fate, by: By) {
+    let port = servers(fate);
+    let addresses = ADDRESSES.map(IpAddr::V4);
+    let proxy = Running::start(config_with_name("name.test", port, &addresses));
+    let patience = Duration::from_millis(1_500);
+    let told = String::from_utf8(visit(&proxy, port, by, patience)).unwrap();
+    assert!(told.is_empty() || told.starts_with("HTTP/1.1 502 "), "{by:?} {fate:?}: {told}");
+    // The proxy notices a moment after the client has gone.
+    pause(Duration::from_millis(300));
+    for visit_number in 2..4 {
+        let told = visit(&proxy, port, by, LIMIT / 4);
+        assert!(told.starts_with(b"HTTP/1.1 204 "), "{by:?} {fate:?}: nothing on visit {visit_number}");
+    }
+}
+
+#[test]
+fn one_that_is_silent_is_not_asked_again() {
+    std::thread::scope(|scope| {
+        for by in [By::Socks5, By::Connect, By::Forward] {
+            scope.spawn(move || next_goes_elsewhere(Fate::Silent, by));
+        }
+    });
+}
+
+#[test]
+fn one_that_breaks_off_is_not_asked_again() {
+    for by in [By::Socks5, By::Connect, By::Forward] {
+        next_goes_elsewhere(Fate::Closes, by);
+        next_goes_elsewhere(Fate::Resets, by);
+    }
+}
+
+#[test]
+fn who_leaves_at_once_says_nothing_of_a_server() {
+    let port = servers(Fate::Silent);
+    let proxy = Running::start(config_with_name("name.test", port, &ADDRESSES.map(IpAddr::V4)));
+    for _ in 0..3 {
+        let told = visit(&proxy, port, By::Socks5, Duration::from_millis(100));
+        assert!(told.is_empty(), "the one that has led leads on");
+        pause(Duration::from_millis(100));
+    }
+}

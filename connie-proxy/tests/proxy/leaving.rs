@@ -1,0 +1,83 @@
+//! Clients that leave before they are connected.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+
+use connie_servers::clock::{poll_until, timed};
+use connie_servers::{BlackHole, Live};
+
+use crate::support::{LIMIT, Running, config};
+
+/// What asks for a connection to this address, and what else comes with it.
+fn requests(to: SocketAddr, early: &str) -> [Vec<u8>; 2] {
+    let SocketAddr::V4(to) = to else { panic!("an IPv4 address") };
+    let socks5 =
+        [&[5, 1, 0, 5, 1, 0, 1][..], &to.ip().octets(), &to.port().to_be_bytes(), early.as_bytes()].concat();
+    [socks5, format!("CONNECT {to} HTTP/1.1\r\nHost: x\r\n\r\n{early}").into_bytes()]
+}
+
+/// A client whose race has begun and cannot end.
+fn racing(proxy: &Running, request: &[u8]) -> TcpStream {
+    let mut client = proxy.client();
+    client.write_all(request).unwrap();
+    assert!(poll_until(LIMIT, || proxy.view.counts().open == 1));
+    if request[0] == 5 {
+        let mut greeting = [0; 2];
+        client.read_exact(&mut greeting).unwrap();
+    }
+    client
+}
+
+/// The race would go on for longer than that.
+fn ends(proxy: &Running) -> bool {
+    let (has_ended, time) = timed(|| poll_until(LIMIT / 4, || proxy.view.counts().open == 0));
+    println!("{time:?}");
+    has_ended
+}
+
+#[test]
+fn one_that_closes_ends_its_race() {
+    let silent = BlackHole::open((Ipv4Addr::LOCALHOST, 0));
+    let proxy = Running::start(config());
+    for request in requests(silent.address(), "") {
+        drop(racing(&proxy, &request));
+        assert!(ends(&proxy), "closed");
+        let half = racing(&proxy, &request);
+        half.shutdown(Shutdown::Write).unwrap();
+        assert!(ends(&proxy), "nobody closes a direction before the reply who waits for it");
+        drop(half);
+    }
+    assert_eq!(proxy.view.counts().connected, 0);
+}
+
+#[test]
+fn a_reset_ends_a_race_behind_what_was_sent() {
+    let silent = BlackHole::open((Ipv4Addr::LOCALHOST, 0));
+    let proxy = Running::start(config());
+    let get = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", silent.address());
+    for request in requests(silent.address(), "").into_iter().chain([get.into_bytes()]) {
+        let mut client = racing(&proxy, &request);
+        // It is not read before there is a connection.
+        client.write_all(&[b'x'; 1000]).unwrap();
+        connie_servers::clock::pause(connie_servers::clock::ms(20));
+        rustix::net::sockopt::set_socket_linger(&client, Some(std::time::Duration::ZERO)).unwrap();
+        drop(client);
+        assert!(ends(&proxy));
+    }
+}
+
+#[test]
+fn one_that_has_said_all_and_closes_its_direction_is_served() {
+    let live = Live::http((Ipv4Addr::LOCALHOST, 0), "the page");
+    let proxy = Running::start(config());
+    let get = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let forwarded = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", live.address());
+    for request in requests(live.address(), get).into_iter().chain([forwarded.into_bytes()]) {
+        let mut client = proxy.client();
+        client.write_all(&request).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.ends_with(b"the page"), "{}", String::from_utf8_lossy(&answer));
+    }
+}
