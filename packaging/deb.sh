@@ -99,6 +99,7 @@ Description: fetch pages over the address that answers first
  of them at once, keeps the first that completes its handshake, closes the rest
  and goes on with the winner. Options and exit codes are curl's.
 END
+install -m 755 packaging/deb/postinst packaging/deb/prerm packaging/deb/postrm "$tree/DEBIAN/"
 # A program without needs leaves an empty line.
 sed -i '/^$/d' "$tree/DEBIAN/control"
 

@@ -27,6 +27,11 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 ! command -v connie >/dev/null || say "there is a connie on this system already"
 files() { find /usr/bin /usr/share /etc /var/lib -xdev \( -name "*connie*" -o -newer /connie.deb -type f \) ! -path "/var/lib/dpkg/*" | sort; }
 files >/before
+# A systemd that writes down what it is told.
+mkdir -p /run/systemd/system /stub
+printf '#!/bin/sh\necho "$*" >>/told\n' >/stub/systemctl
+chmod 755 /stub/systemctl
+export PATH="/stub:$PATH"
 # Pages of the manual are left out where a system says so, as a container's does.
 dpkg --no-act -i /connie.deb >/dev/null
 dpkg --force-unsafe-io -D0 --path-include='/usr/share/man/*' --path-include='/usr/share/doc/*' -i /connie.deb >/dev/null
@@ -52,6 +57,14 @@ completed() {
         _connie connie --max-r get
         printf "%s\n" "${COMPREPLY[@]}"'
 }
+[ "$(cat /told)" = "--system daemon-reload" ] || say "systemd was told at first: $(cat /told)"
+dpkg --force-unsafe-io -i /connie.deb >/dev/null
+grep -qx 'try-restart connie-proxy.service' /told || say "a proxy that runs stays the old program"
+grep -q '^Type=notify$' /usr/lib/systemd/system/connie-proxy.service || say "the unit does not wait for the proxy"
+# As systemd makes them for a service with a user of its own.
+mkdir -p /var/lib/private/connie-proxy
+ln -s private/connie-proxy /var/lib/connie-proxy
+touch /var/lib/private/connie-proxy/memory
 [ "$(completed)" = --max-redirs ] || say "bash completes --max-r to $(completed)"
 if command -v fish >/dev/null; then
     fish --no-config -c 'source /usr/share/fish/vendor_completions.d/connie.fish; complete -C "connie get --max-r"' \
@@ -60,6 +73,10 @@ fi
 if command -v zsh >/dev/null; then
     zsh -n /usr/share/zsh/vendor-completions/_connie || say "zsh does not read its completions"
 fi
+: >/told
+dpkg --remove connie >/dev/null
+grep -qx 'disable --now connie-proxy.socket connie-proxy.service' /told || say "the proxy outlives its program"
+[ -e /var/lib/connie-proxy/memory ] || say "its memory goes before the package is purged"
 dpkg --purge connie >/dev/null
 [ ! -e /usr/bin/connie ] || say "connie is still there"
 files >/after
