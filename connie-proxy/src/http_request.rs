@@ -97,8 +97,8 @@ impl HttpFault {
 }
 
 /// Reads the request that `bytes` begin with. `None` where its head is not complete. Where there is a `via`
-/// it is this proxy's pseudonym (RFC 9110 section 7.6.3): it goes on in a Via field, and a request that has it
-/// already was here before.
+/// it is this proxy's pseudonym (RFC 9110 section 7.6.3): it goes on in a Via field, and a request that has
+/// it already was here before.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Tells systemd how the proxy is (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names, if one is.
+//! Tells systemd how the proxy is (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names, if one
+//! is.
 
 #[cfg(unix)]
 use std::ffi::OsStr;
