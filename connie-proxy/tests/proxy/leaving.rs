@@ -3,10 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
+use connie_servers::BlackHole;
 use connie_servers::clock::{poll_until, timed};
-use connie_servers::{BlackHole, Live};
 
-use crate::support::{LIMIT, Running, config};
+use crate::support::{LIMIT, Running, Server, config};
 
 /// What asks for a connection to this address, and what else comes with it.
 fn requests(to: SocketAddr, early: &str) -> [Vec<u8>; 2] {
@@ -68,11 +68,20 @@ fn a_reset_ends_a_race_behind_what_was_sent() {
 
 #[test]
 fn one_that_has_said_all_and_closes_its_direction_is_served() {
-    let live = Live::http((Ipv4Addr::LOCALHOST, 0), "the page");
+    // It reads to the end of the head and answers, whether more will come or not.
+    let server = Server::start(|mut stream| {
+        let (mut head, mut octet) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut octet).unwrap_or(0) > 0 {
+            head.push(octet[0]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nthe page");
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut head);
+    });
     let proxy = Running::start(config());
     let get = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let forwarded = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", live.address());
-    for request in requests(live.address(), get).into_iter().chain([forwarded.into_bytes()]) {
+    let forwarded = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", server.address);
+    for request in requests(server.address, get).into_iter().chain([forwarded.into_bytes()]) {
         let mut client = proxy.client();
         client.write_all(&request).unwrap();
         client.shutdown(Shutdown::Write).unwrap();
