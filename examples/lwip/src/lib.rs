@@ -33,7 +33,7 @@ impl State {
         // One that runs backwards a little stands still.
         if passed <= u32::MAX / 2 {
             self.last_ms = now_ms;
-            self.now = self.now + Duration::from_millis(u64::from(passed));
+            self.now += Duration::from_millis(u64::from(passed));
         }
         self.now
     }
