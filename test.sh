@@ -20,6 +20,8 @@ skipped=0
 # With --list, steps are told and not taken.
 listing=""
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+# How long the test of connie-proxy goes on that looks what connections leave behind.
+export CONNIE_SOAK_SECONDS="${CONNIE_SOAK_SECONDS:-20}"
 # A build that differs from the committed Cargo.lock is not the one that was tested.
 readonly LOCKED="--locked"
 
