@@ -263,8 +263,8 @@ mod tests {
         let addresses = ["127.0.0.1:1".parse().unwrap(), live.local_addr().unwrap()];
         // One at a time, so that the one that refuses has done so before the other answers.
         let options = Options::new().memory(Memory::new()).max_in_flight(1);
-        let first = connie_std::connect(&addresses, &options).unwrap().report().clone();
-        let later = connie_std::connect(&addresses, &options).unwrap().report().clone();
+        let first = connie_std::connect(addresses, &options).unwrap().report().clone();
+        let later = connie_std::connect(addresses, &options).unwrap().report().clone();
         assert_eq!(later.timeline().summary().attempts, 1);
         let refused = fate(addresses[0], &later, [&first].into_iter());
         assert!(matches!(refused, Some(Fate::Fails(_, AttemptErrorKind::Refused))), "{refused:?}");
@@ -287,7 +287,7 @@ mod tests {
         while let Output::StartAttempt { id, .. } = race.poll_output(now) {
             winner = Some(id);
         }
-        now = now + MS * after;
+        now += MS * after;
         race.handle_input(Input::AttemptSucceeded { id: winner.unwrap() }, now);
         while !race.poll_output(now).ends_drain() {}
         race.timeline().into()
