@@ -24,10 +24,17 @@ pub use embassy::{Driver, FrameWaker};
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-/// The longest Ethernet frame without its check sequence: 1500 bytes behind a header of 14.
-pub const MAX_FRAME: usize = 1514;
-
 const HEADER: usize = 14;
+
+/// The longest frame that is taken in, without its check sequence. RFC 8200 section 5: "IPv6 requires that
+/// every link in the Internet have an MTU of 1280 octets or greater." Nobody has cause to send more: what
+/// TCP, DNS and DHCP announce of us is less.
+pub const LONGEST_RECEIVED: usize = HEADER + 1280;
+/// The longest frame that is sent, without its check sequence. From this smoltcp makes what it announces:
+/// segments of 584 octets and more, where a socket has room for 512; and DHCP messages of 576, which is the
+/// least that may be said (RFC 2132 section 9.10).
+pub const LONGEST_SENT: usize = HEADER + 644;
+
 /// The length that begins a frame in the receive FIFO.
 const LENGTH: usize = 2;
 /// The frame check sequence, which the controller has verified and leaves at the end of a frame.
@@ -88,16 +95,19 @@ pub trait Registers {
     fn write(&mut self, register: Register, value: u32);
 }
 
-/// Room for one frame in each direction.
+/// Room for one frame, and for the answer to it behind it. A frame that answers none takes its place.
 #[derive(Debug)]
-pub struct Frames {
-    received: [u8; MAX_FRAME],
-    to_send: [u8; MAX_FRAME],
-}
+pub struct Frames([u8; LONGEST_RECEIVED + LONGEST_SENT]);
 
 impl Frames {
     /// Room without a frame in it.
-    pub const EMPTY: Frames = Frames { received: [0; MAX_FRAME], to_send: [0; MAX_FRAME] };
+    pub const EMPTY: Frames = Frames([0; LONGEST_RECEIVED + LONGEST_SENT]);
+
+    /// A frame of this length that was received, and room for the answer.
+    fn received(&mut self, length: usize) -> Option<(&mut [u8], &mut [u8])> {
+        // No more than `LONGEST_RECEIVED`, so that there is room.
+        self.0.split_at_mut_checked(length)
+    }
 }
 
 /// The controller.
@@ -190,7 +200,8 @@ impl<'f, R: Registers> Ethernet<'f, R> {
     fn drain(&mut self, first: u32, length: usize) -> Option<usize> {
         // The frame begins in the middle of the first word.
         let [.., a, b] = first.to_le_bytes();
-        let (head, rest) = self.frames.received.split_at_mut(LENGTH);
+        let (room, _) = self.frames.received(LONGEST_RECEIVED)?;
+        let (head, rest) = room.split_at_mut(LENGTH);
         head.copy_from_slice(&[a, b]);
         let mut places = rest.chunks_mut(4);
         for _ in 1..length.div_ceil(4) {
@@ -201,7 +212,7 @@ impl<'f, R: Registers> Ethernet<'f, R> {
             }
         }
         let length = length - LENGTH - CHECK;
-        (HEADER..=MAX_FRAME).contains(&length).then_some(length)
+        (HEADER..=LONGEST_RECEIVED).contains(&length).then_some(length)
     }
 
     /// Empties the receive FIFO. The frames in it are lost; they would be unreadable.
@@ -250,14 +261,9 @@ impl<R: Registers> phy::Device for Ethernet<'_, R> {
         }
         let length = self.take()?;
         self.counts.received = self.counts.received.wrapping_add(1);
-        Some((
-            Received(self.frames.received.get(..length)?),
-            ToSend {
-                registers: &mut self.registers,
-                frame: &mut self.frames.to_send,
-                sent: &mut self.counts.sent,
-            },
-        ))
+        let (received, room) = self.frames.received(length)?;
+        let answer = ToSend { registers: &mut self.registers, room, sent: &mut self.counts.sent };
+        Some((Received(received), answer))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<ToSend<'_, R>> {
@@ -266,7 +272,7 @@ impl<R: Registers> phy::Device for Ethernet<'_, R> {
         }
         Some(ToSend {
             registers: &mut self.registers,
-            frame: &mut self.frames.to_send,
+            room: &mut self.frames.0,
             sent: &mut self.counts.sent,
         })
     }
@@ -274,7 +280,7 @@ impl<R: Registers> phy::Device for Ethernet<'_, R> {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = MAX_FRAME;
+        capabilities.max_transmission_unit = LONGEST_SENT;
         // Sockets have windows of a kibibyte, and the FIFO holds one full frame and some small ones.
         capabilities.max_burst_size = Some(1);
         // The controller knows nothing of IP. Every checksum is ours to make and to verify.
@@ -297,7 +303,7 @@ impl phy::RxToken for Received<'_> {
 #[derive(Debug)]
 pub struct ToSend<'a, R> {
     registers: &'a mut R,
-    frame: &'a mut [u8; MAX_FRAME],
+    room: &'a mut [u8],
     sent: &'a mut u32,
 }
 
@@ -305,9 +311,9 @@ impl<R: Registers> phy::TxToken for ToSend<'_, R> {
     fn consume<T, F: FnOnce(&mut [u8]) -> T>(self, length: usize, write: F) -> T {
         // smoltcp asks for no more than `max_transmission_unit`. Were it to, the frame would be cut short,
         // and the peer drop it.
-        let frame = match self.frame.get_mut(..length) {
+        let frame = match self.room.get_mut(..length) {
             Some(frame) => frame,
-            None => &mut self.frame[..],
+            None => self.room,
         };
         let result = write(frame);
         send(self.registers, frame);

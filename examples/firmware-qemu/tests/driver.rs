@@ -2,7 +2,7 @@
 
 mod model;
 
-use connie_firmware_qemu::stellaris::{Counts, Ethernet, Frames, MAX_FRAME};
+use connie_firmware_qemu::stellaris::{Counts, Ethernet, Frames, LONGEST_RECEIVED, LONGEST_SENT};
 use model::{Controller, HARDWARE_ADDRESS};
 use smoltcp::phy::{Device, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -46,21 +46,21 @@ fn a_start_empties_the_queue_and_lets_no_interrupt_through() {
 #[test]
 fn frames_of_every_length_are_received_whole_and_one_by_one() {
     started(|controller, driver| {
-        for length in 14..=MAX_FRAME {
+        for length in 14..=LONGEST_RECEIVED {
             controller.deliver(&frame(length));
             controller.deliver(&frame(60));
             assert_eq!(receive(driver), Some(frame(length)), "{length}");
             assert_eq!(receive(driver), Some(frame(60)), "after {length}");
         }
         assert_eq!(receive(driver), None);
-        assert_eq!(driver.counts().received as usize, 2 * (MAX_FRAME - 13));
+        assert_eq!(driver.counts().received as usize, 2 * (LONGEST_RECEIVED - 13));
     });
 }
 
 #[test]
 fn what_is_no_frame_is_read_to_its_end_and_dropped() {
     started(|controller, driver| {
-        for length in [0, 13, MAX_FRAME + 1, 2042] {
+        for length in [0, 13, LONGEST_RECEIVED + 1, 2042] {
             controller.deliver(&frame(length));
             controller.deliver(&frame(100));
             assert_eq!(receive(driver), Some(frame(100)), "after {length}");
@@ -99,7 +99,7 @@ fn an_overrun_empties_the_queue_once() {
 #[test]
 fn frames_of_every_length_are_sent_whole() {
     started(|controller, driver| {
-        for length in 14..=MAX_FRAME {
+        for length in 14..=LONGEST_SENT {
             assert!(send(driver, &frame(length)));
         }
         for (sent, length) in controller.sent().iter().zip(14..) {
@@ -108,7 +108,7 @@ fn frames_of_every_length_are_sent_whole() {
             assert_eq!(rest[..length], frame(length));
             assert_eq!(sent.len(), (length + 2).next_multiple_of(4), "whole words");
         }
-        assert_eq!(controller.sent().len(), MAX_FRAME - 13);
+        assert_eq!(controller.sent().len(), LONGEST_SENT - 13);
     });
 }
 
@@ -132,13 +132,19 @@ fn no_frame_is_taken_while_another_is_on_its_way_out_and_none_is_lost() {
     });
 }
 
+/// Both lie in one memory. The longest leaves room for the longest answer.
 #[test]
 fn a_frame_is_answered_while_it_is_read() {
     started(|controller, driver| {
-        controller.deliver(&frame(77));
-        let (received, answer) = driver.receive(Instant::ZERO).unwrap();
-        received.consume(|frame| answer.consume(frame.len(), |room| room.copy_from_slice(frame)));
-        assert_eq!(controller.sent()[0][2..79], frame(77));
+        for (length, answered) in [(77, 77), (LONGEST_SENT, LONGEST_SENT), (LONGEST_RECEIVED, LONGEST_SENT)] {
+            controller.deliver(&frame(length));
+            let (received, answer) = driver.receive(Instant::ZERO).unwrap();
+            received.consume(|read| {
+                answer.consume(answered, |room| room.copy_from_slice(&read[..answered]));
+                assert_eq!(read, frame(length), "as it was received");
+            });
+            assert_eq!(controller.sent().last().unwrap()[2..][..answered], frame(length)[..answered]);
+        }
     });
 }
 

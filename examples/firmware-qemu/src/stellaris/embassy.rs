@@ -5,7 +5,7 @@ use core::task::Context;
 use embassy_net_driver::{Capabilities, HardwareAddress, LinkState};
 use embassy_sync::waitqueue::AtomicWaker;
 
-use super::{Ethernet, MAX_FRAME, Registers, ToSend};
+use super::{Ethernet, LONGEST_SENT, Registers, ToSend};
 
 /// Who waits for a frame. Whoever sees the controller's interrupt wakes it.
 pub struct FrameWaker(AtomicWaker);
@@ -69,8 +69,8 @@ impl<R: Registers> embassy_net_driver::Driver for Driver<'_, R> {
         let length = self.ethernet.take()?;
         let Ethernet { registers, frames, counts } = &mut self.ethernet;
         counts.received = counts.received.wrapping_add(1);
-        let received = Received(frames.received.get_mut(..length)?);
-        Some((received, ToSend { registers, frame: &mut frames.to_send, sent: &mut counts.sent }))
+        let (received, room) = frames.received(length)?;
+        Some((Received(received), ToSend { registers, room, sent: &mut counts.sent }))
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<ToSend<'_, R>> {
@@ -78,7 +78,7 @@ impl<R: Registers> embassy_net_driver::Driver for Driver<'_, R> {
             return None;
         }
         let Ethernet { registers, frames, counts } = &mut self.ethernet;
-        Some(ToSend { registers, frame: &mut frames.to_send, sent: &mut counts.sent })
+        Some(ToSend { registers, room: &mut frames.0, sent: &mut counts.sent })
     }
 
     /// The controller has no word of it: up.
@@ -88,7 +88,7 @@ impl<R: Registers> embassy_net_driver::Driver for Driver<'_, R> {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = MAX_FRAME;
+        capabilities.max_transmission_unit = LONGEST_SENT;
         // Sockets have windows of half a kibibyte, and the FIFO holds one full frame and some small ones.
         capabilities.max_burst_size = Some(1);
         capabilities
