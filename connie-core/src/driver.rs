@@ -599,6 +599,8 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     }
 
     /// Does what the race says until there is nothing more to do now.
+    // Not part of its callers, which would keep room for outputs while they wait.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn drain(
         &mut self,
         stack: &mut S,

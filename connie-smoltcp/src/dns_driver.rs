@@ -473,6 +473,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         result
     }
 
+    // Not part of its callers, which would keep room for names.
+    #[inline(never)]
     fn try_ask<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,

@@ -23,14 +23,25 @@ impl<B: Platform> PlatformPoller<B> {
     ) -> PollResult {
         let received = stack.poll();
         if !done(stack) && !received && !self.0.is_canceled() {
-            let next = sooner(until, stack.poll_at());
-            if next.is_none_or(|next| self.0.now() < next) {
-                self.0.idle_until(next);
-            }
+            self.idle(stack, until);
             stack.poll();
             done(stack);
         }
         if self.0.is_canceled() { PollResult::Canceled } else { PollResult::Look }
+    }
+
+    /// Idles until `until`, or until the interface has something to do.
+    // Not part of its caller, which would keep room for it while the interface is served.
+    #[inline(never)]
+    fn idle<D: Device, C: Platform, const TCP: usize, const UDP: usize>(
+        &self,
+        stack: &mut Stack<'_, D, C, TCP, UDP>,
+        until: Option<Instant>,
+    ) {
+        let next = sooner(until, stack.poll_at());
+        if next.is_none_or(|next| self.0.now() < next) {
+            self.0.idle_until(next);
+        }
     }
 }
 

@@ -65,6 +65,8 @@ impl Tap<'_> {
         }
     }
 
+    // Not part of its caller, which would keep room for it while smoltcp reads the frame.
+    #[inline(never)]
     pub(crate) fn received(&self, octets: &[u8]) {
         if let Some(error) = frame::icmp_error(octets, self.medium, &self.checksums) {
             self.each(|slot| slot.note_unreachable(&error));

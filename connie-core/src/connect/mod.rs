@@ -234,6 +234,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     /// Begins with what the text stands for.
     #[doc(hidden)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn set_out(&mut self, start: Start<'_>, now: Instant) {
         match start.0 {
             HostKind::Known(addresses) => self.begin_with_known(addresses, now),

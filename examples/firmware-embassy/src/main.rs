@@ -144,7 +144,7 @@ mod start {
     fn main() -> ! {
         let Some(board) = Board::take() else { finish(101) };
         let wanted = match command_line().map(parse) {
-            Some(Ok(wanted)) if wanted.addresses.is_empty() => wanted,
+            Some(Ok(wanted)) if !wanted.has_addresses() => wanted,
             Some(Ok(_)) => {
                 say(format_args!("embassy: --addresses: not for this firmware, which asks a name server"));
                 finish(2)

@@ -179,7 +179,7 @@ mod start {
         cortex_m::interrupt::disable();
         driver.start();
         let wanted = match command_line().map(parse) {
-            Some(Ok(wanted)) if wanted.addresses.is_empty() => wanted,
+            Some(Ok(wanted)) if !wanted.has_addresses() => wanted,
             Some(Ok(_)) => {
                 say(format_args!("https: --addresses: not for this firmware, which asks a name server"));
                 finish(2)

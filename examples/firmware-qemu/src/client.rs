@@ -10,9 +10,9 @@ use connie_smoltcp::{PlatformPoller, TcpSocket};
 use heapless::Vec;
 
 use crate::board::clock::Clock;
-use crate::board::console::{Output, command_line, explain};
+use crate::board::console::{Output, command_line_in_room, explain};
 use crate::board::{Board, Mapped};
-use crate::command_line::{CommandLine, Url, parse};
+use crate::command_line::{CommandLine, Url, keep_url, parse};
 use crate::exit_code;
 use crate::net::{self, PATIENCE, Trouble};
 use crate::stellaris::Ethernet;
@@ -47,34 +47,80 @@ impl From<HttpError> for Failed {
     }
 }
 
-/// Does it all, under the program's `name`, and answers the exit code.
-pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), Failed>) -> u8 {
-    let Some(board) = Board::take() else { return Trouble::Bug.code() };
-    // Looked at where it lies: it is some 700 bytes.
-    let parsed = command_line().map(parse);
-    let wanted = match &parsed {
-        Some(Ok(wanted)) => wanted,
-        Some(Err(error)) => {
-            explain(format_args!("{}: {error}", Text(name)));
-            return 2;
-        }
-        None => {
-            explain(format_args!("{}: the command line is too long, or no text; give less", Text(name)));
-            return 2;
-        }
+/// A connection to ask for the page over.
+pub struct Connected<const SOCKETS: usize> {
+    /// The stack that it is on.
+    pub stack: &'static mut Stack<SOCKETS>,
+    /// How to wait for it.
+    pub poller: Poller,
+    /// The connection.
+    pub connection: Connection<TcpSocket>,
+    /// When all must be done.
+    pub deadline: Instant,
+}
+
+/// Does it all, under the program's `name`, once `connect` has connected; and answers the exit code.
+pub fn run<const SOCKETS: usize>(
+    name: &str,
+    connect: impl FnOnce(Board, &CommandLine<'_>) -> Result<Connected<SOCKETS>, Failed>,
+) -> u8 {
+    let Some((room, length)) = command_line_in_room() else { return unreadable(name) };
+    let connected = match run_line(name, room.get(..length).unwrap_or_default(), connect) {
+        Ok(connected) => connected,
+        Err(code) => return code,
     };
-    let host = Text(wanted.url.host);
-    match page(board, wanted) {
+    // Of the line, the URL alone is wanted from here on. HTTP has the rest of its memory.
+    let Some((url, buffer)) = keep_url(room, length) else { return Trouble::Bug.code() };
+    let Connected { stack, mut poller, connection, deadline } = connected;
+    match fetch(stack, &mut poller, connection, (&url, buffer), deadline) {
         Ok(()) => 0,
-        Err(Failed::Http(error)) => {
-            explain(format_args!("{}: {host}: {error}", Text(name)));
-            exit_code::of_http(&error)
+        Err(failed) => tell(name, url.host, &failed),
+    }
+}
+
+/// Does what the command line says, and answers what came of it, or the exit code.
+///
+/// # Errors
+///
+/// The exit code, once it is told what is wrong.
+// Not part of its caller, which would keep room for what the line says.
+#[inline(never)]
+pub fn run_line<T>(
+    name: &str,
+    line: &[u8],
+    act: impl FnOnce(Board, &CommandLine<'_>) -> Result<T, Failed>,
+) -> Result<T, u8> {
+    let board = Board::take().ok_or(Trouble::Bug.code())?;
+    let Ok(line) = core::str::from_utf8(line) else { return Err(unreadable(name)) };
+    // Looked at where it lies.
+    match &parse(line) {
+        Ok(wanted) => act(board, wanted).map_err(|failed| tell(name, wanted.url.host, &failed)),
+        Err(error) => {
+            explain(format_args!("{}: {error}", Text(name)));
+            Err(2)
         }
-        Err(Failed::Trouble(trouble)) => {
+    }
+}
+
+fn unreadable(name: &str) -> u8 {
+    explain(format_args!("{}: the command line is too long, or no text; give less", Text(name)));
+    2
+}
+
+/// Says why there is no page, and answers the exit code.
+#[inline(never)]
+fn tell(name: &str, host: &str, failed: &Failed) -> u8 {
+    let host = Text(host);
+    match failed {
+        Failed::Http(error) => {
+            explain(format_args!("{}: {host}: {error}", Text(name)));
+            exit_code::of_http(error)
+        }
+        Failed::Trouble(trouble) => {
             explain(format_args!("{}: {host}: {trouble}", Text(name)));
             trouble.code()
         }
-        Err(Failed::Race(failure)) => {
+        Failed::Race(failure) => {
             let trouble = match failure {
                 Failure::NoDestinations => Trouble::NoAddress,
                 Failure::DeadlineExceeded => Trouble::TimedOut,
@@ -136,7 +182,8 @@ pub fn configure<const SOCKETS: usize>(
     }
 }
 
-/// Asks for the page over the connection and writes its body to the host's standard output.
+/// Asks for the page over the connection, with a buffer for the heads of request and response, and writes its
+/// body to the host's standard output.
 ///
 /// # Errors
 ///
@@ -146,12 +193,11 @@ pub fn fetch<const SOCKETS: usize>(
     stack: &mut Stack<SOCKETS>,
     poller: &mut Poller,
     connection: Connection<TcpSocket>,
-    url: &Url<'_>,
+    (url, buffer): (&Url<'_>, &mut [u8]),
     deadline: Instant,
 ) -> Result<(), Failed> {
-    let mut buffer = [0; 1024];
     let host = Authority::http(url.host, url.port);
-    let mut http = HttpConnection::new(stack, poller, connection.socket, host, &mut buffer)?;
+    let mut http = HttpConnection::new(stack, poller, connection.socket, host, buffer)?;
     http.set_deadline(Some(deadline));
     http.request("GET", url.path, &[("Connection", "close")], b"")?;
     let mut response = http.response()?;

@@ -14,6 +14,9 @@ use heapless::Vec;
 /// The most addresses that `--addresses` takes.
 pub const MAX_ADDRESSES: usize = 16;
 
+/// The option that gives the host's addresses.
+const ADDRESSES: &str = "--addresses";
+
 /// How to call the firmware, in one line.
 pub const USAGE: &str = "usage: [--ip dhcp|slaac|ADDRESS/PREFIX[,...]] [--gateway ADDRESS[,ADDRESS]] [--dns ADDRESS] \
     [--addresses ADDRESS[,...]] [--max-time SECONDS] http://HOST[:PORT][/PATH]";
@@ -33,11 +36,57 @@ pub struct CommandLine<'a> {
     pub gateway_v6: Option<Ipv6Addr>,
     /// The name server, where DHCP does not say, or in its place.
     pub dns: Option<IpAddr>,
-    /// The host's addresses with the URL's port: those given, or the one that the URL names. Empty where a
-    /// name server is to be asked.
-    pub addresses: Vec<SocketAddr, MAX_ADDRESSES>,
+    /// The line itself. The addresses that stand in it are read [again](CommandLine::addresses) when they are
+    /// wanted: they would take half a kilobyte for as long as this is there.
+    pub line: &'a str,
+    /// How many stand in it.
+    pub listed: usize,
     /// How long all of it may take, from the start.
     pub max_time: Duration,
+}
+
+impl CommandLine<'_> {
+    /// The host's addresses with the URL's port: those given, or the one that the URL names. Empty where a
+    /// name server is to be asked.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr, MAX_ADDRESSES> {
+        let mut addresses = Vec::new();
+        self.read_addresses(&mut addresses);
+        addresses
+    }
+
+    /// The same into memory of the caller's.
+    pub fn read_addresses(&self, addresses: &mut Vec<SocketAddr, MAX_ADDRESSES>) {
+        let mut words = self.line.split_ascii_whitespace();
+        while let Some(word) = words.next() {
+            if word != ADDRESSES {
+                continue;
+            }
+            // All were read before, and are no more than there is room for.
+            let _ = for_each(words.next().unwrap_or_default(), &mut |one| {
+                addresses.extend(ip(one).map(|ip| SocketAddr::new(ip, self.url.port)));
+                Ok(())
+            });
+        }
+        if let (true, Some(ip)) = (addresses.is_empty(), self.url.address()) {
+            // It is the first.
+            let _ = addresses.push(SocketAddr::new(ip, self.url.port));
+        }
+    }
+
+    /// Whether there are any: none are where the name is to be looked up.
+    #[must_use]
+    pub fn has_addresses(&self) -> bool {
+        self.listed > 0 || self.url.address().is_some()
+    }
+
+    /// The first of them.
+    // Not part of its caller, which would keep room for all.
+    #[must_use]
+    #[inline(never)]
+    pub fn first_address(&self) -> Option<SocketAddr> {
+        self.addresses().first().copied()
+    }
 }
 
 /// How we come by an address of our own.
@@ -149,7 +198,22 @@ pub fn parse(text: &str) -> Result<CommandLine<'_>, Error<'_>> {
             parsed.url = Some(url(word)?);
         }
     }
-    parsed.check()
+    parsed.check(text)
+}
+
+/// Moves the URL of a line that was read to the front of `room`, which holds the line in its first `length`
+/// bytes, and answers it with what is free behind it.
+pub fn keep_url(room: &mut [u8], length: usize) -> Option<(Url<'_>, &mut [u8])> {
+    let line = room.get(..length)?;
+    // The first word may be any, and behind it the URL alone has a scheme.
+    let first = line.iter().position(u8::is_ascii_whitespace)?;
+    let scheme = SCHEME.0.as_bytes();
+    let start = first + line.get(first..)?.windows(scheme.len()).position(|at| at == scheme)?;
+    let word = line.get(start..)?;
+    let length = word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len());
+    room.copy_within(start..start + length, 0);
+    let (word, free) = room.split_at_mut_checked(length)?;
+    Some((read_url(core::str::from_utf8(word).ok()?)?, free))
 }
 
 /// What was read so far.
@@ -161,14 +225,14 @@ struct Parsed<'a> {
     gateway_v4: Option<Ipv4Addr>,
     gateway_v6: Option<Ipv6Addr>,
     dns: Option<IpAddr>,
-    /// With any port.
-    addresses: Vec<SocketAddr, MAX_ADDRESSES>,
+    /// How many are given.
+    addresses: usize,
     max_time: Option<Duration>,
 }
 
 impl<'a> Parsed<'a> {
     fn option(&mut self, option: &'a str, words: &mut SplitAsciiWhitespace<'a>) -> Result<(), Error<'a>> {
-        let known = ["--ip", "--gateway", "--dns", "--addresses", "--max-time"];
+        let known = ["--ip", "--gateway", "--dns", ADDRESSES, "--max-time"];
         if !known.contains(&option) {
             return Err(Error::UnknownOption(option));
         }
@@ -177,9 +241,10 @@ impl<'a> Parsed<'a> {
             "--ip" => for_each(value, &mut |one| self.own(option, one)),
             "--gateway" => for_each(value, &mut |one| self.gateway(option, one)),
             "--dns" => set(&mut self.dns, option, address(option, value)?),
-            "--addresses" => for_each(value, &mut |one| {
-                let address = SocketAddr::new(address(option, one)?, 0);
-                self.addresses.push(address).map_err(|_| Error::TooManyAddresses)
+            ADDRESSES => for_each(value, &mut |one| {
+                address(option, one)?;
+                self.addresses += 1;
+                if self.addresses > MAX_ADDRESSES { Err(Error::TooManyAddresses) } else { Ok(()) }
             }),
             _ => {
                 let seconds = value.parse::<u16>().ok().filter(|seconds| (1..=3600).contains(seconds));
@@ -226,20 +291,14 @@ impl<'a> Parsed<'a> {
     }
 
     /// The whole, with what was not said filled in.
-    fn check(self) -> Result<CommandLine<'a>, Error<'a>> {
+    fn check(self, line: &'a str) -> Result<CommandLine<'a>, Error<'a>> {
         let url = self.url.ok_or(Error::NoUrl)?;
         let (v4, v6) = match (self.v4, self.v6) {
             (None, None) if cfg!(feature = "dhcp") => (Some(Own::Automatic), None),
             (None, None) => return Err(Error::NoValue("--ip")),
             own => own,
         };
-        let mut addresses = self.addresses;
-        if let (true, Some(address)) = (addresses.is_empty(), url.address()) {
-            // It is the first.
-            let _ = addresses.push(SocketAddr::new(address, url.port));
-        }
-        addresses.iter_mut().for_each(|address| address.set_port(url.port));
-        let is_name = addresses.is_empty();
+        let is_name = self.addresses == 0 && url.address().is_none();
         if is_name && !cfg!(any(feature = "dns", feature = "smoltcp-dns")) {
             return Err(Error::NotBuilt("looking up a name", "dns"));
         }
@@ -253,7 +312,8 @@ impl<'a> Parsed<'a> {
             gateway_v4: self.gateway_v4,
             gateway_v6: self.gateway_v6,
             dns: self.dns,
-            addresses,
+            line,
+            listed: self.addresses,
             max_time: self.max_time.unwrap_or(Duration::from_secs(30)),
         })
     }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_firmware_qemu::command_line::{CommandLine, Error, Own, Url, parse};
+use connie_firmware_qemu::command_line::{CommandLine, Error, Own, Url, keep_url, parse};
 
 const V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 2);
@@ -84,16 +84,45 @@ fn options_stand_anywhere() {
     assert_eq!(line.gateway_v6, Some(Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 1)));
     assert_eq!(line.dns, Some(Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 0x53).into()));
     let wanted: [SocketAddr; 2] = ["10.9.0.1:80", "[fd00:9::1]:80"].map(|address| address.parse().unwrap());
-    assert_eq!((&line.addresses[..], line.max_time), (&wanted[..], Duration::from_secs(5)));
+    assert_eq!((&line.addresses()[..], line.max_time), (&wanted[..], Duration::from_secs(5)));
 }
 
 #[test]
 fn the_addresses_have_the_port_of_the_url() {
-    let given = |text: &str| taken(Box::leak(format!("elf {text}").into_boxed_str())).addresses.to_vec();
+    let given = |text: &str| taken(Box::leak(format!("elf {text}").into_boxed_str())).addresses().to_vec();
     assert_eq!(given("--addresses 10.9.0.1 http://name.test:81/"), [SocketAddr::from(([10, 9, 0, 1], 81))]);
     assert_eq!(given("http://[fd00:4d::2]:82/"), [SocketAddr::from((V6, 82))]);
     assert_eq!(given("--addresses 10.9.0.1 http://10.77.0.2/"), [SocketAddr::from(([10, 9, 0, 1], 80))]);
     assert_eq!(given("http://name.test/"), []);
+}
+
+#[test]
+fn addresses_of_several_options_are_one_list() {
+    let line = taken("--addresses --addresses 10.9.0.2,10.9.0.1 http://name.test/ --addresses fd00:9::1");
+    let wanted: [SocketAddr; 3] = ["10.9.0.2:80", "10.9.0.1:80", "[fd00:9::1]:80"].map(|one| one.parse().unwrap());
+    assert_eq!((line.addresses().to_vec(), line.first_address()), (wanted.to_vec(), Some(wanted[0])));
+}
+
+/// The rest of the memory is for what follows.
+#[test]
+fn the_url_is_kept_at_the_front() {
+    for (text, kept) in [
+        ("elf --dns 10.77.0.1 http://name.test:81/a?b=http://c --max-time 5", "http://name.test:81/a?b=http://c"),
+        ("http://elf/ --dns 10.77.0.1 http://name.test", "http://name.test"),
+        ("elf http://[fd00:4d::2]/", "http://[fd00:4d::2]/"),
+    ] {
+        let mut room = [0; 100];
+        room[..text.len()].copy_from_slice(text.as_bytes());
+        let (url, free) = keep_url(&mut room, text.len()).unwrap();
+        assert_eq!((url, free.len()), (taken(text).url, 100 - kept.len()));
+        free.fill(b'x');
+        assert_eq!(&room[..kept.len()], kept.as_bytes());
+    }
+    for text in ["", "elf", "elf --ip dhcp", "elf https:/"] {
+        let mut room = text.as_bytes().to_vec();
+        assert_eq!(keep_url(&mut room, text.len()), None, "{text}");
+        assert_eq!(keep_url(&mut room, 1000), None, "longer than the room");
+    }
 }
 
 #[test]
@@ -152,7 +181,7 @@ fn values_that_are_none() {
         refused(&format!("--addresses {value} http://name.test/"), "--addresses ");
     }
     let sixteen = vec!["10.9.0.1"; 16].join(",");
-    assert_eq!(taken(&format!("elf --addresses {sixteen} http://name.test/")).addresses.len(), 16);
+    assert_eq!(taken(&format!("elf --addresses {sixteen} http://name.test/")).addresses().len(), 16);
     refused(&format!("--addresses {sixteen},10.9.0.1 http://name.test/"), "--addresses: give at most 16");
 }
 

@@ -101,8 +101,8 @@ mod firmware {
         let deadline = clock.now() + wanted.max_time;
         let mut net = Net { ethernet, clock, interface, sockets: SocketSet::new(&mut slots[..]), deadline };
         let server = configure(&mut net, wanted)?;
-        let remote = match wanted.addresses.first() {
-            Some(address) => *address,
+        let remote = match wanted.first_address() {
+            Some(address) => address,
             None => SocketAddr::new(look_up(&mut net, wanted, server)?, wanted.url.port),
         };
         // One of the dynamic ports (RFC 6335 section 6).

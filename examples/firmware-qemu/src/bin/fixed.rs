@@ -23,7 +23,6 @@ mod firmware {
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers};
-    use heapless::Vec;
     use static_cell::{ConstStaticCell, StaticCell};
 
     /// Each with 1 KiB of buffers.
@@ -65,7 +64,8 @@ mod firmware {
             gateway_v4: Some(V4),
             gateway_v6: Some(V6),
             dns: None,
-            addresses: Vec::new(),
+            line: "",
+            listed: 0,
             max_time: Duration::from_secs(30),
         };
         let interface = net::interface(&mut board, &wanted);
@@ -77,7 +77,7 @@ mod firmware {
         driver.handle_addresses(&ADDRESSES.map(|address| SocketAddr::new(address, URL.port)), stack.now());
         let connection = driver.run(stack, &mut poller).map_err(Failed::Race)?;
         let deadline = clock.now() + wanted.max_time;
-        fetch(stack, &mut poller, connection, &URL, deadline)
+        fetch(stack, &mut poller, connection, (&URL, &mut [0; 1024]), deadline)
     }
 
     /// Not part of its caller, which would keep room for what it needs on the way.

@@ -19,7 +19,7 @@ mod firmware {
     use connie_core::resolution::Query;
     use connie_core::{Config, Families, Family, Poller as _, Progress};
     use connie_firmware_qemu::board::Board;
-    use connie_firmware_qemu::board::console::{Stream, finish, say};
+    use connie_firmware_qemu::board::console::{Stream, command_line, finish, say};
     use connie_firmware_qemu::client::{self, Failed, Poller};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
@@ -36,7 +36,8 @@ mod firmware {
 
     #[cortex_m_rt::entry]
     fn main() -> ! {
-        finish(client::run("names", all))
+        let line = command_line().unwrap_or_default();
+        finish(client::run_line("names", line.as_bytes(), all).err().unwrap_or(0))
     }
 
     fn all(mut board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {

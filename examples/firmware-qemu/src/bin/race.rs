@@ -23,9 +23,11 @@ mod firmware {
     #[cfg(not(feature = "waterfall"))]
     use connie_firmware_qemu::board::console::say_connected;
     use connie_firmware_qemu::board::{Board, in_place};
-    use connie_firmware_qemu::client::{self, Failed, Poller, Servers, configure, fetch};
+    use connie_firmware_qemu::client::{self, Connected, Failed, Poller, Servers, configure};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
+    #[cfg(feature = "dns")]
+    use connie_smoltcp::StartError;
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
@@ -35,25 +37,29 @@ mod firmware {
     const SLOTS: usize = SOCKETS + QUESTIONS + 1;
     const QUESTIONS: usize = if cfg!(feature = "dns") { 2 } else { 0 };
 
+    /// Attempts that have ended are kept for the picture alone.
+    const RECORDS: usize = if cfg!(feature = "waterfall") { 16 } else { SOCKETS };
+
     type Stack = client::Stack<SOCKETS>;
+    #[cfg(feature = "dns")]
+    type Driver<'d> = connie_smoltcp::DnsDriver<'d, Stack, 16, SOCKETS, RECORDS>;
 
     #[cortex_m_rt::entry]
     fn main() -> ! {
-        finish(client::run("race", page))
+        finish(client::run("race", connect))
     }
 
     /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
     #[inline(never)]
-    fn page(board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
+    fn connect(board: Board, wanted: &CommandLine<'_>) -> Result<Connected<SOCKETS>, Failed> {
         let clock = board.clock;
         let stack = make_stack(board, wanted)?;
         let mut poller = PlatformPoller(clock);
         let deadline = clock.now() + wanted.max_time;
-        let servers = configure(stack, &mut poller, wanted)?;
         // Before the race has its room on the stack: it is a kilobyte that is moved.
-        let names = start_names(stack, &servers)?;
+        let names = find_names(stack, &mut poller, wanted)?;
         let connection = race(stack, &mut poller, wanted, &names, deadline)?;
-        fetch(stack, &mut poller, connection, &wanted.url, deadline)
+        Ok(Connected { stack, poller, connection, deadline })
     }
 
     #[inline(never)]
@@ -69,6 +75,13 @@ mod firmware {
         let Board { ethernet, clock, seed } = board;
         let stack = STACK.try_init_with(|| Stack::new(interface, ethernet, slots, buffers, clock, seed));
         stack.ok_or(Trouble::Bug)
+    }
+
+    /// Waits for the addresses that the network gives, and makes a DNS client of the servers that it names.
+    #[inline(never)]
+    fn find_names(stack: &mut Stack, poller: &mut Poller, wanted: &CommandLine<'_>) -> Result<Names, Trouble> {
+        let servers = configure(stack, poller, wanted)?;
+        start_names(stack, &servers)
     }
 
     /// Tells what the race did.
@@ -96,22 +109,33 @@ mod firmware {
         names: &Names,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
-        use connie_smoltcp::DnsDriver;
-
-        let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
-        if known.is_none() && names.are_unknown {
+        if names.are_unknown && !wanted.has_addresses() {
             return Err(Trouble::NoNameServer.into());
         }
-        let config = Config::all_at_once().deadline(Some(deadline.duration_since(stack.now())));
-        let (facts, url) = (stack.facts().hosts(known), &wanted.url);
-        let mut driver = DnsDriver::<_, 16, SOCKETS, 16>::with_facts(
-            names.dns, stack, url.host, url.port, &config, &facts,
-        );
+        let mut driver = start_race(stack, wanted, names, deadline);
         // Where it lies: it takes a kilobyte.
         let driver = driver.as_mut().map_err(|_| Trouble::NoAddress)?;
         let raced = driver.run(stack, poller);
         tell(&driver.timeline(), &raced);
         raced.map_err(Failed::Race)
+    }
+
+    /// Begins the race.
+    // Not part of its caller, which would keep room for the addresses.
+    #[cfg(feature = "dns")]
+    #[inline(never)]
+    fn start_race<'d>(
+        stack: &mut Stack,
+        wanted: &CommandLine<'_>,
+        names: &'d Names,
+        deadline: Instant,
+    ) -> Result<Driver<'d>, StartError> {
+        let mut addresses = heapless::Vec::new();
+        wanted.read_addresses(&mut addresses);
+        let known = Some(&*addresses).filter(|addresses| !addresses.is_empty());
+        let config = Config::all_at_once().deadline(Some(deadline.duration_since(stack.now())));
+        let (facts, url) = (stack.facts().hosts(known), &wanted.url);
+        Driver::with_facts(names.dns, stack, url.host, url.port, &config, &facts)
     }
 
     /// A DNS client.
@@ -146,6 +170,17 @@ mod firmware {
         Ok(Names { dns, are_unknown: servers.is_empty() })
     }
 
+    // Not part of its caller, which would keep room for the addresses.
+    #[cfg(not(feature = "dns"))]
+    #[inline(never)]
+    fn give_addresses(
+        driver: &mut RaceDriver<Stack, 16, SOCKETS, RECORDS>,
+        wanted: &CommandLine<'_>,
+        now: Instant,
+    ) {
+        driver.handle_addresses(&wanted.addresses(), now);
+    }
+
     /// Connects to the address that answers first of those on the command line.
     #[cfg(not(feature = "dns"))]
     #[inline(never)]
@@ -156,13 +191,10 @@ mod firmware {
         _: &Names,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
-        if wanted.addresses.is_empty() {
-            return Err(Trouble::NoNameServer.into());
-        }
         let now = stack.now();
         let config = Config::all_at_once().deadline(Some(deadline.duration_since(now)));
-        let mut driver = RaceDriver::<_, 16, SOCKETS, 16>::new(&config, now);
-        driver.handle_addresses(&wanted.addresses, now);
+        let mut driver = RaceDriver::<Stack, 16, SOCKETS, RECORDS>::new(&config, now);
+        give_addresses(&mut driver, wanted, now);
         let raced = driver.run(stack, poller);
         tell(&driver.timeline(), &raced);
         raced.map_err(Failed::Race)

@@ -19,7 +19,7 @@ mod firmware {
     use connie_core::{Connection, Instant, Interest, PollEntry, Poller as _, RaceStack as _};
     use connie_firmware_qemu::board::console::{finish, say_connected};
     use connie_firmware_qemu::board::{Board, in_place};
-    use connie_firmware_qemu::client::{self, Failed, Poller, configure, fetch};
+    use connie_firmware_qemu::client::{self, Connected, Failed, Poller, configure};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
@@ -34,12 +34,12 @@ mod firmware {
 
     #[cortex_m_rt::entry]
     fn main() -> ! {
-        finish(client::run("single", page))
+        finish(client::run("single", connected))
     }
 
     /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
     #[inline(never)]
-    fn page(board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
+    fn connected(board: Board, wanted: &CommandLine<'_>) -> Result<Connected<SOCKETS>, Failed> {
         let clock = board.clock;
         let stack = make_stack(board, wanted)?;
         let mut poller = PlatformPoller(clock);
@@ -47,7 +47,7 @@ mod firmware {
         let server = configure(stack, &mut poller, wanted)?.first().copied();
         let connection = connect(stack, &mut poller, wanted, server, deadline)?;
         say_connected(connection.destination);
-        fetch(stack, &mut poller, connection, &wanted.url, deadline)
+        Ok(Connected { stack, poller, connection, deadline })
     }
 
     #[inline(never)]
@@ -74,8 +74,8 @@ mod firmware {
         server: Option<IpAddr>,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Trouble> {
-        let destination = match wanted.addresses.first() {
-            Some(address) => *address,
+        let destination = match wanted.first_address() {
+            Some(address) => address,
             None => SocketAddr::new(look_up(stack, poller, wanted, server, deadline)?, wanted.url.port),
         };
         let mut socket = stack.socket().map_err(|_| Trouble::Bug)?;

@@ -115,6 +115,13 @@ pub fn say_connected(to: SocketAddr) {
 /// was taken before.
 #[must_use]
 pub fn command_line() -> Option<&'static str> {
+    let (room, length) = command_line_in_room()?;
+    core::str::from_utf8(room.get(..length)?).ok()
+}
+
+/// The same as bytes, whatever they are: the memory that it lies in, from the start, and how long it is.
+#[must_use]
+pub fn command_line_in_room() -> Option<(&'static mut [u8], usize)> {
     static ROOM: ConstStaticCell<[u8; LONGEST]> = ConstStaticCell::new([0; LONGEST]);
 
     let room = ROOM.try_take()?;
@@ -128,8 +135,8 @@ pub fn command_line() -> Option<&'static str> {
     }
     // Written by the host behind the compiler's back; a zero ends the text for certain.
     let [_, length] = unsafe { (&raw const block).read_volatile() };
-    let text = room.get(..length)?;
-    core::str::from_utf8(text.split(|byte| *byte == 0).next()?).ok()
+    let length = room.get(..length)?.iter().position(|byte| *byte == 0).unwrap_or(length);
+    Some((room, length))
 }
 
 /// Ticks of the host since it started the machine: `SYS_ELAPSED`. The only number here that is another one at
