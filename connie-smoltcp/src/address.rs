@@ -28,6 +28,20 @@ pub(crate) fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
 
+/// A hash of addresses (FNV-1a), on top of that of others.
+pub(crate) fn hash(others: u32, address: core::net::IpAddr) -> u32 {
+    let fold = |octets: &[u8]| {
+        octets.iter().fold(others, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
+    };
+    match address {
+        core::net::IpAddr::V4(v4) => fold(&v4.octets()),
+        core::net::IpAddr::V6(v6) => fold(&v6.octets()),
+    }
+}
+
+/// The hash of no address.
+pub(crate) const NO_HASH: u32 = 0x811c_9dc5;
+
 /// smoltcp counts microseconds in an `i64` and adds time spans of up to 584,000 years to it. Half of its
 /// range (146,000 years) is held here, so that none of its sums of a moment and an interval of days
 /// overflows.

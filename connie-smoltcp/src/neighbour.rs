@@ -20,6 +20,8 @@ use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv6Packet, Ipv6Repr, NdiscRepr};
 
+use crate::address::{NO_HASH, hash};
+
 /// The least time between two questions for the same neighbour, in ticks: a second and a part of one, since
 /// both ends are cut to ticks.
 const PAUSE: u32 = 1_000_000 / (1 << TICK) + 2;
@@ -36,13 +38,15 @@ const REMEMBERED: usize = 16;
 /// comes back must not ask again too soon.
 #[derive(Debug, Default)]
 pub(crate) struct RecentSolicitations {
-    /// The newest last.
-    list: Vec<(IpAddress, u32), REMEMBERED>,
+    /// A hash of the address, and the moment; the newest last. One that has the hash of another is asked for up
+    /// to a second late, as one in 200 million is.
+    list: Vec<(u32, u32), REMEMBERED>,
 }
 
 impl RecentSolicitations {
     /// Takes note that somebody has asked for `target`.
     pub(crate) fn note(&mut self, target: IpAddress, now: Instant) {
+        let target = hash(NO_HASH, target.into());
         self.list.retain(|(each, _)| *each != target);
         if self.list.is_full() {
             self.list.remove(0);
@@ -59,6 +63,7 @@ impl RecentSolicitations {
 
     /// When `target` may be asked for; `None`: now.
     pub(crate) fn next(&self, target: IpAddress, now: Instant) -> Option<Instant> {
+        let target = hash(NO_HASH, target.into());
         let (_, at) = self.list.iter().find(|(each, _)| *each == target)?;
         let left = PAUSE.checked_sub(ticks(now).wrapping_sub(*at)).filter(|left| *left > 0)?;
         Some(now + Duration::from_micros(u64::from(left) << TICK))

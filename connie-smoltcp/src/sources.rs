@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use connie_core::{Family, Instant};
 
+use crate::address::{NO_HASH, hash};
+
 /// How long attempts of a family wait that has lost its address, for another: a DHCP client that was refused
 /// its old one asks for a new one at once, and repeats that after 10 s (smoltcp's `discover_timeout`). The
 /// answer to that has two round trips more: one question or offer may be lost.
@@ -35,12 +37,8 @@ impl Sources {
         now: Instant,
     ) {
         let source = self.of(family);
-        let hash = |hash, ip| match ip {
-            Some(IpAddr::V4(v4)) => fold(hash, &v4.octets()),
-            Some(IpAddr::V6(v6)) => fold(hash, &v6.octets()),
-            None => fold(hash, &[0]),
-        };
-        let tag = if address.is_some() { hash(hash(0x811c_9dc5, address), router).max(1) } else { 0 };
+        let own = address.map(|address| hash(NO_HASH, address));
+        let tag = own.map_or(0, |own| router.map_or(own, |router| hash(own, router)).max(1));
         if tag == source.tag {
             return;
         }
@@ -75,9 +73,4 @@ impl Sources {
         let Sources([v6, v4]) = self;
         if family == Family::V6 { v6 } else { v4 }
     }
-}
-
-/// FNV-1a.
-fn fold(hash: u32, octets: &[u8]) -> u32 {
-    octets.iter().fold(hash, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
 }

@@ -83,8 +83,6 @@ pub fn run<const SOCKETS: usize>(
 /// # Errors
 ///
 /// The exit code, once it is told what is wrong.
-// Not part of its caller, which would keep room for what the line says.
-#[inline(never)]
 pub fn run_line<T>(
     name: &str,
     line: &[u8],

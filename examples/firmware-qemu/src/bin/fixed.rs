@@ -25,7 +25,7 @@ mod firmware {
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers};
     use static_cell::{ConstStaticCell, StaticCell};
 
-    /// Each with 1 KiB of buffers.
+    /// Each with buffers as in `race`.
     const SOCKETS: usize = 4;
 
     type Stack = client::Stack<SOCKETS>;
@@ -85,7 +85,7 @@ mod firmware {
     fn make_stack(board: Board, interface: Interface) -> Result<&'static mut Stack, Trouble> {
         static STACK: StaticCell<Stack> = StaticCell::new();
         static SLOT: StaticCell<[SocketStorage<'static>; SOCKETS]> = StaticCell::new();
-        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
+        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 256>; SOCKETS]> =
             ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
 
         let slots = SLOT.try_init_with(|| [SocketStorage::EMPTY; SOCKETS]).ok_or(Trouble::Bug)?;

@@ -31,7 +31,8 @@ mod firmware {
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
-    /// Sockets, each with 1 KiB of buffers.
+    /// Sockets, each with 512 octets for what is received, and 256 for what is sent: a request longer than that
+    /// goes out in pieces.
     const SOCKETS: usize = if cfg!(feature = "three-sockets") { 3 } else { 4 };
     /// For these, a question for each family, and DHCP.
     const SLOTS: usize = SOCKETS + QUESTIONS + 1;
@@ -66,7 +67,7 @@ mod firmware {
     fn make_stack(mut board: Board, wanted: &CommandLine<'_>) -> Result<&'static mut Stack, Trouble> {
         static STACK: StaticCell<Stack> = StaticCell::new();
         static SLOT: StaticCell<[SocketStorage<'static>; SLOTS]> = StaticCell::new();
-        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
+        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 256>; SOCKETS]> =
             ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
 
         let slots = in_place::array(SLOT.try_uninit().ok_or(Trouble::Bug)?, || SocketStorage::EMPTY);

@@ -25,7 +25,7 @@ mod firmware {
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
-    /// With 1 KiB of buffers.
+    /// With buffers as in `race`.
     const SOCKETS: usize = 1;
     /// For this, DNS and DHCP.
     const SLOTS: usize = SOCKETS + 2;
@@ -54,7 +54,7 @@ mod firmware {
     fn make_stack(mut board: Board, wanted: &CommandLine<'_>) -> Result<&'static mut Stack, Trouble> {
         static STACK: StaticCell<Stack> = StaticCell::new();
         static SLOT: StaticCell<[SocketStorage<'static>; SLOTS]> = StaticCell::new();
-        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
+        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 256>; SOCKETS]> =
             ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
 
         let slots = in_place::array(SLOT.try_uninit().ok_or(Trouble::Bug)?, || SocketStorage::EMPTY);
