@@ -270,11 +270,7 @@ impl<R: Registers> phy::Device for Ethernet<'_, R> {
         if self.is_sending() {
             return None;
         }
-        Some(ToSend {
-            registers: &mut self.registers,
-            room: &mut self.frames.0,
-            sent: &mut self.counts.sent,
-        })
+        Some(ToSend { registers: &mut self.registers, room: &mut self.frames.0, sent: &mut self.counts.sent })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

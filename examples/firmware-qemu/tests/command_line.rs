@@ -98,8 +98,9 @@ fn the_addresses_have_the_port_of_the_url() {
 
 #[test]
 fn addresses_of_several_options_are_one_list() {
-    let line = taken("--addresses --addresses 10.9.0.2,10.9.0.1 http://name.test/ --addresses fd00:9::1");
-    let wanted: [SocketAddr; 3] = ["10.9.0.2:80", "10.9.0.1:80", "[fd00:9::1]:80"].map(|one| one.parse().unwrap());
+    let line = taken("elf --addresses 10.9.0.2,10.9.0.1 http://name.test/ --addresses fd00:9::1");
+    let wanted: [SocketAddr; 3] =
+        ["10.9.0.2:80", "10.9.0.1:80", "[fd00:9::1]:80"].map(|one| one.parse().unwrap());
     assert_eq!((line.addresses().to_vec(), line.first_address()), (wanted.to_vec(), Some(wanted[0])));
 }
 
@@ -107,7 +108,10 @@ fn addresses_of_several_options_are_one_list() {
 #[test]
 fn the_url_is_kept_at_the_front() {
     for (text, kept) in [
-        ("elf --dns 10.77.0.1 http://name.test:81/a?b=http://c --max-time 5", "http://name.test:81/a?b=http://c"),
+        (
+            "elf --dns 10.77.0.1 http://name.test:81/a?b=http://c --max-time 5",
+            "http://name.test:81/a?b=http://c",
+        ),
         ("http://elf/ --dns 10.77.0.1 http://name.test", "http://name.test"),
         ("elf http://[fd00:4d::2]/", "http://[fd00:4d::2]/"),
     ] {

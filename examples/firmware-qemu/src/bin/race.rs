@@ -80,7 +80,11 @@ mod firmware {
 
     /// Waits for the addresses that the network gives, and makes a DNS client of the servers that it names.
     #[inline(never)]
-    fn find_names(stack: &mut Stack, poller: &mut Poller, wanted: &CommandLine<'_>) -> Result<Names, Trouble> {
+    fn find_names(
+        stack: &mut Stack,
+        poller: &mut Poller,
+        wanted: &CommandLine<'_>,
+    ) -> Result<Names, Trouble> {
         let servers = configure(stack, poller, wanted)?;
         start_names(stack, &servers)
     }
