@@ -27,13 +27,13 @@ const CODE: [(&str, &[&str]); 7] = [
 
 /// What the static RAM is: a part of the name of each that is large, and what it is called.
 const RAM: [(&str, &str); 7] = [
-    ("7BUFFERS", "four sockets' buffers, 512 octets each way"),
-    ("6FRAMES", "a frame in each direction, for the driver"),
+    ("7BUFFERS", "four sockets' buffers, 512 octets for what is received and 256 for what is sent"),
+    ("6FRAMES", "a frame and the answer to it, for the driver"),
     ("4SLOT", "smoltcp's own of each socket: the race's, DNS's and DHCP's"),
     ("5STACK", "smoltcp's interface, and connie-smoltcp's own"),
     ("9DATAGRAMS", "datagrams of two questions to name servers"),
     ("11start_names3DNS", "the DNS client"),
-    ("4ROOM", "the command line"),
+    ("4ROOM", "the command line, and later HTTP's buffer"),
 ];
 
 /// Writes the table of one firmware, without a picture of the race and with it. `stack` is what it has in
