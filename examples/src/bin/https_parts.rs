@@ -27,7 +27,8 @@ fn main() -> Result<(), Failure> {
         let clock = SystemClock::new();
         let net = RaceConnect::new(Stack::default(), Names(addresses), clock, Options::new());
         // Whom it trusts, what time it is, and a pair of buffers for each of three handshakes at a time.
-        let authority = CertificateDer::from(std::fs::read(authority)?);
+        let authority = std::fs::read(authority)?;
+        let authority = CertificateDer::from(&authority[..]);
         let anchors = [trust_anchor(&authority)?];
         let now = || Some(std::time::SystemTime::UNIX_EPOCH.elapsed().ok()?.as_secs());
         let tls = EmbeddedTls::new(OsRng, &anchors, CertificateTime::Clock(&now));
