@@ -31,8 +31,8 @@ mod firmware {
     use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
-    /// Sockets, each with 512 octets for what is received, and 256 for what is sent: a request longer than that
-    /// goes out in pieces.
+    /// Sockets, each with 512 octets for what is received, and 256 for what is sent: a request longer than
+    /// that goes out in pieces.
     const SOCKETS: usize = if cfg!(feature = "three-sockets") { 3 } else { 4 };
     /// For these, a question for each family, and DHCP.
     const SLOTS: usize = SOCKETS + QUESTIONS + 1;
