@@ -103,12 +103,10 @@ async fn one_way(
             SMALL.. => shortcut.carry(from.as_ref(), to.as_ref(), &mut note).await?,
             _ => Moving::Unsuitable,
         };
-        let count = match moving {
-            Moving::Ended => None,
-            Moving::GoesOn => continue,
-            Moving::Unsuitable => copy(&from, &mut to, &mut note).await?,
-        };
-        match count {
+        if matches!(moving, Moving::GoesOn) {
+            continue;
+        }
+        match copy(&from, &mut to, &mut note).await? {
             Some(count) => copied = copied.saturating_add(count as u64),
             None => return to.shutdown().await.map_err(|_| Lost::Sink),
         }

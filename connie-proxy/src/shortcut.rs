@@ -10,11 +10,9 @@ pub(crate) enum Lost {
 
 /// What came of moving what a socket had.
 pub(crate) enum Moving {
-    /// All that there was, or a good deal of it, has moved.
+    /// A good deal has moved, and there may be more.
     GoesOn,
-    /// The source has ended.
-    Ended,
-    /// There is no such way, or not now. Nothing has moved.
+    /// Nothing more goes this way, or nothing goes this way now. A plain read says what there is.
     Unsuitable,
 }
 
@@ -22,7 +20,7 @@ pub(crate) use system::Shortcut;
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::io;
+    use std::io::{self, ErrorKind::WouldBlock};
 
     use tokio::io::Interest;
     use tokio::task::yield_now;
@@ -50,17 +48,28 @@ mod system {
         ) -> Result<Moving, Lost> {
             let Some(mut pipe) = self.0.take() else { return Ok(Moving::Unsuitable) };
             for _ in 0..TURNS {
-                match from.try_io(Interest::READABLE, || pipe.fill(from)) {
-                    Ok(0) => return Ok(Moving::Ended),
-                    Ok(_) => empty(&mut pipe, to, note).await?,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Moving::GoesOn),
+                match from.try_io(Interest::READABLE, || filled(pipe.fill(from))) {
+                    // Neither is the end, nor a lack of bytes: splice stops so before an urgent one (RFC 9293
+                    // section 3.8.5), too, and recv goes past that.
+                    Ok(None | Some(0)) => return Ok(Moving::Unsuitable),
+                    Ok(Some(_)) => empty(&mut pipe, to, note).await?,
                     Err(error) if is_unsuitable(&error) => return Ok(Moving::Unsuitable),
+                    // It was known already that there is nothing.
+                    Err(error) if error.kind() == WouldBlock => return Ok(Moving::GoesOn),
                     Err(_) => return Err(Lost::Source),
                 }
             }
             drop(pipe);
             yield_now().await;
             Ok(Moving::GoesOn)
+        }
+    }
+
+    /// `None` where it would block. As an error that would count as a proof that there is nothing to be read.
+    fn filled(result: io::Result<usize>) -> io::Result<Option<usize>> {
+        match result {
+            Err(error) if error.kind() == WouldBlock => Ok(None),
+            other => other.map(Some),
         }
     }
 
@@ -74,7 +83,7 @@ mod system {
                 // It would come to no end.
                 Ok(0) => return Err(Lost::Sink),
                 Ok(count) => note(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(error) if error.kind() == WouldBlock => {
                     to.writable().await.map_err(|_| Lost::Sink)?;
                 }
                 Err(_) => return Err(Lost::Sink),

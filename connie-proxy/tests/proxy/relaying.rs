@@ -178,3 +178,39 @@ fn a_side_that_is_closed_after_much_leaves_the_other_open() {
     assert!(poll_until(LIMIT, || proxy.view.counts().open == 0));
     assert_eq!(proxy.view.counts().sent, MUCH as u64 + 4);
 }
+
+#[test]
+fn what_is_behind_urgent_data_arrives() {
+    for closes in [true, false] {
+        // More than goes through memory before a pipe is taken; the rest is there before it is read.
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let server = Server::start(move |mut stream| {
+            stream.write_all(&vec![b'x'; MUCH]).unwrap();
+            for _ in 0..3 {
+                wait.lock().unwrap().recv_timeout(LIMIT).unwrap();
+                stream.write_all(b"abc").unwrap();
+                rustix::net::send(&stream, b"!", rustix::net::SendFlags::OOB).unwrap();
+                stream.write_all(b"defgh").unwrap();
+            }
+            if !closes {
+                let _ = stream.read(&mut [0]);
+            }
+        });
+        let mut config = config();
+        config.limits.half_closed = LIMIT;
+        let proxy = Running::start(config);
+        let mut client = tunnel(&proxy, &server);
+        client.set_read_timeout(Some(LIMIT / 4)).unwrap();
+        client.read_exact(&mut vec![0; MUCH]).unwrap();
+        for round in 0..3 {
+            go.send(()).unwrap();
+            let mut got = [0; 8];
+            client.read_exact(&mut got).unwrap_or_else(|error| panic!("{round}, {closes}: {error}"));
+            assert_eq!(&got, b"abcdefgh", "{round}, {closes}");
+        }
+        if closes {
+            assert_eq!(read_all(&mut client), "", "and then it ends");
+        }
+    }
+}
