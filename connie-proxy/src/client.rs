@@ -27,7 +27,7 @@ pub(crate) async fn serve(shared: &Shared, mut stream: TcpStream, port: u16, pla
     let reading = read_wanted(&mut stream, &shared.config, shared.via.as_deref());
     let wanted = match timeout(time, reading).await {
         Ok(Ok(Some(wanted))) => wanted,
-        Ok(Ok(None)) => return farewell(stream).await,
+        Ok(Ok(None)) => return farewell(&mut stream).await,
         Ok(Err(_)) | Err(_) => return,
     };
     let place = place.and_then(|place| of_user(shared, place, &wanted));
@@ -48,7 +48,7 @@ pub(crate) async fn serve(shared: &Shared, mut stream: TcpStream, port: u16, pla
             shared.counters.refused(refusal);
             let told = stream.write_all(&reply::refused(&wanted.protocol, refusal, &why)).await;
             if told.is_ok() {
-                farewell(stream).await;
+                farewell(&mut stream).await;
             }
         }
     }

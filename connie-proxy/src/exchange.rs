@@ -35,13 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) async fn exchange(shared: &Shared, wanted: Wanted, client: TcpStream, server: Connected) {
     let moved = Moved::new();
     let fate = Fate { moved: &moved, report: server.report().clone(), is_stalled: AtomicBool::new(false) };
+    let mut sides = Sides { client, server, is_whole: false };
     let work = async {
         match &wanted.protocol {
             Protocol::Forward(request) => {
-                let sides = (client, server);
-                pass_on(shared, &wanted.protocol, (request, wanted.early), sides, &fate).await;
+                pass_on(shared, &wanted.protocol, (request, wanted.early), &mut sides, &fate).await;
             }
-            protocol => tunnel(shared, protocol, &wanted.early, (client, server), &fate).await,
+            protocol => tunnel(shared, protocol, &wanted.early, &mut sides, &fate).await,
         }
     };
     tokio::select! {
@@ -49,6 +49,25 @@ pub(crate) async fn exchange(shared: &Shared, wanted: Wanted, client: TcpStream,
         () = fate.watch() => {}
     }
     shared.counters.moved(&moved);
+}
+
+/// Both connections. What broke on one side, was silent for too long, or had no more time when the proxy was
+/// to stop, is broken off on both: nobody takes it for a whole.
+struct Sides {
+    client: TcpStream,
+    server: Connected,
+    /// Whether what there was to say has been said, so that they may be closed in order.
+    is_whole: bool,
+}
+
+impl Drop for Sides {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            for stream in [&self.client, &*self.server] {
+                let _ = stream.set_zero_linger();
+            }
+        }
+    }
 }
 
 /// What becomes of a server after its handshake.
@@ -94,13 +113,13 @@ async fn pass_on(
     shared: &Shared,
     protocol: &Protocol,
     (request, early): (&ForwardedRequest, Vec<u8>),
-    (mut client, mut server): (TcpStream, Connected),
+    sides: &mut Sides,
     fate: &Fate<'_>,
 ) {
     let (limits, moved) = (&shared.config.limits, fate.moved);
     let how = (shared.via.as_deref(), limits.half_closed);
     let end = tokio::select! {
-        end = forward(request, early, client.split(), server.split(), moved, how) => Some(end),
+        end = forward(request, early, sides.client.split(), sides.server.split(), moved, how) => Some(end),
         () = moved.silent(limits.idle) => None,
     };
     match end {
@@ -110,29 +129,25 @@ async fn pass_on(
         Some(Forwarded::BrokenOff) | None => fate.look(PATIENCE),
         Some(Forwarded::Answered { .. }) => {}
     }
+    sides.is_whole = matches!(end, Some(Forwarded::Answered { .. } | Forwarded::NoAnswer));
     match end {
-        Some(Forwarded::Answered { .. }) => farewell(client).await,
-        Some(Forwarded::NoAnswer) => no_answer(shared, client, protocol).await,
-        _ => reset(&client, &server),
+        Some(Forwarded::Answered { .. }) => farewell(&mut sides.client).await,
+        Some(Forwarded::NoAnswer) => no_answer(shared, &mut sides.client, protocol).await,
+        _ => {}
     }
 }
 
 /// Whatever goes through a tunnel.
-async fn tunnel(
-    shared: &Shared,
-    protocol: &Protocol,
-    early: &[u8],
-    (mut client, mut server): (TcpStream, Connected),
-    fate: &Fate<'_>,
-) {
+async fn tunnel(shared: &Shared, protocol: &Protocol, early: &[u8], sides: &mut Sides, fate: &Fate<'_>) {
     // A few bytes, for which there is room.
-    if client.write_all(&reply::connected(protocol)).await.is_err() {
-        return reset(&client, &server);
+    if sides.client.write_all(&reply::connected(protocol)).await.is_err() {
+        return;
     }
     let (limits, moved) = (&shared.config.limits, fate.moved);
     let good = || fate.tell(Verdict::Good);
     let times = (limits.idle, limits.half_closed);
-    let end = relay((&mut client, early), &mut server, (moved, &shared.shortcut), times, good).await;
+    let Sides { client, server, .. } = sides;
+    let end = relay((client, early), server, (moved, &shared.shortcut), times, good).await;
     match end {
         // The service behind it is not there, whether it was asked for something or not.
         RelayEnd::ServerLost if moved.received() == 0 => fate.tell(Verdict::Refused),
@@ -142,20 +157,10 @@ async fn tunnel(
         }
         _ => fate.look(PATIENCE),
     }
-    if !matches!(end, RelayEnd::Closed { .. }) {
-        reset(&client, &server);
-    }
+    sides.is_whole = matches!(end, RelayEnd::Closed { .. });
 }
 
-/// What broke on one side, or was silent for too long, is broken off on the other: nobody takes it for a
-/// whole.
-fn reset(client: &TcpStream, server: &TcpStream) {
-    for stream in [client, server] {
-        let _ = stream.set_zero_linger();
-    }
-}
-
-async fn no_answer(shared: &Shared, mut client: TcpStream, protocol: &Protocol) {
+async fn no_answer(shared: &Shared, client: &mut TcpStream, protocol: &Protocol) {
     shared.counters.refused(Refusal::Failed);
     let text = "the server gave no answer that can be passed on";
     if client.write_all(&reply::refused(protocol, Refusal::Failed, text)).await.is_ok() {
@@ -165,7 +170,7 @@ async fn no_answer(shared: &Shared, mut client: TcpStream, protocol: &Protocol) 
 
 /// Closes in order: what the client has still sent is read, so that no reset overtakes the answer (RFC 9112
 /// section 9.6).
-pub(crate) async fn farewell(mut client: TcpStream) {
+pub(crate) async fn farewell(client: &mut TcpStream) {
     const MOST: usize = 64 * 1024;
     let rest = async {
         client.shutdown().await?;

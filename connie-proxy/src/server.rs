@@ -108,7 +108,8 @@ impl Proxy {
     }
 
     /// Serves clients until `stop` ends. Then it listens no longer, and ends when its connections have, or
-    /// have had their [time](crate::ProxyLimits::stop). Dropping the future ends all at once.
+    /// have had their [time](crate::ProxyLimits::stop): what is not at an end then is reset on both sides.
+    /// Dropping the future ends all at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Proxy { shared, listeners } = self;
         let mut clients = JoinSet::new();
@@ -133,6 +134,8 @@ impl Proxy {
         drop(listeners);
         let rest = async { while clients.join_next().await.is_some() {} };
         let _ = timeout(shared.config.limits.stop, rest).await;
+        // Those that are left are broken off before the program ends, which would close them as if in order.
+        clients.shutdown().await;
     }
 }
 
