@@ -104,16 +104,12 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
             memory: NoMemory,
         }
     }
-}
 
-impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
-    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
-{
     /// The same with a memory: a [`Memory`](connie_core::memory::Memory) in a [`RefCell`], or a reference to
     /// one. From the second visit to a host on one SYN is enough, mostly. Where the [`Lookup`] says from
     /// which addresses the stack [sends](Lookup::route) what was learnt on one network is not used on
     /// another; where it does not, [forget](connie_core::memory::Memory::forget) all when the network
-    /// changes.
+    /// changes. [`with_record`](Self::with_record) comes after it.
     ///
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
@@ -134,7 +130,11 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         let RaceConnect { tcp, names, clock, config, resolution_delay, plain_443, known, memory: _ } = self;
         RaceConnect { tcp, names, clock, config, resolution_delay, plain_443, known, memory }
     }
+}
 
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
+    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+{
     /// The same, and the timeline of its last race is kept in `last`: what was tried, when, and how each
     /// ended. Without one nothing of a race is kept. `last` has room for `ADDRESSES` addresses, and 40 octets
     /// for each of them and each of `SOCKETS` attempts. After [`with_memory`](Self::with_memory), where both

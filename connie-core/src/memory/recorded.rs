@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 
 use super::recall::sealed;
 use super::{Finish, Network, Recall, Remember};
-use crate::race::Race;
+use crate::race::{Input, Output, Race};
 use crate::time::Instant;
 use crate::timeline::{LastRace, Timeline};
 
@@ -85,6 +85,11 @@ where
 
     fn stop<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, M::Guide>, now: Instant) {
         self.memory.stop(race, now);
+        if !self.is_kept.get() {
+            // Without a memory nothing has ended it.
+            race.handle_input(Input::Cancel, now);
+            while let Output::CancelAttempt { .. } = race.poll_output(now) {}
+        }
         self.keep(&race.timeline());
     }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::Vec;
 
 use super::{AttemptRecord, Summary, Timeline};
-use crate::race::Destination;
+use crate::race::{AttemptOutcome, Destination};
 use crate::time::Instant;
 
 /// What the last race did, kept when the race is gone: up to `DESTINATIONS` addresses and `RECORDS` attempts.
@@ -37,24 +37,43 @@ impl<const DESTINATIONS: usize, const RECORDS: usize> LastRace<DESTINATIONS, REC
         LastRace { summary: NOTHING, destinations: Vec::new(), records: Vec::new() }
     }
 
-    /// Keeps `timeline` in place of the one before. Of more attempts than there is room for the last are
-    /// kept, since one of them may have won.
+    /// Keeps `timeline` in place of the one before. Where there is too little room the winner is kept, and of
+    /// the others the first addresses and the last attempts.
     pub fn keep(&mut self, timeline: &Timeline<'_>) {
         let (summary, destinations, records) = timeline.parts();
-        self.summary = summary;
+        let has_won = |record: &&AttemptRecord| record.outcome == Some(AttemptOutcome::Established);
+        let winner = records.iter().find(has_won);
+        let kept = destinations.len().min(DESTINATIONS);
+        // Where the winner's address is beyond the room it has the last place.
+        let last = kept.saturating_sub(1);
+        let beyond = winner.map(|record| usize::from(record.place)).filter(|place| *place >= kept);
+        let is_here = |record: &&AttemptRecord| match usize::from(record.place) {
+            place if beyond.is_some() => place < last || Some(place) == beyond,
+            place => place < kept,
+        };
         self.destinations.clear();
-        self.destinations.extend(destinations.iter().take(DESTINATIONS).copied());
-        let kept = self.destinations.len();
-        let beyond = destinations.len().saturating_sub(kept);
-        self.summary.omitted_destinations = summary.omitted_destinations.saturating_add(beyond);
+        self.destinations.extend(destinations.iter().take(kept).copied());
+        let winning = beyond.and_then(|place| destinations.get(place));
+        if let (Some(place), Some(winning)) = (self.destinations.get_mut(last), winning) {
+            *place = *winning;
+        }
+        let mut spare = records.iter().filter(is_here).count().saturating_sub(RECORDS);
         self.records.clear();
-        // An attempt belongs to an address that is here.
-        let here = records.iter().filter(|record| usize::from(record.place) < kept);
-        let beyond = here.clone().count().saturating_sub(RECORDS);
-        self.records.extend(here.skip(beyond).copied());
+        for record in records.iter().filter(is_here) {
+            if spare > 0 && !has_won(&record) {
+                spare -= 1;
+                continue;
+            }
+            let place = if Some(usize::from(record.place)) == beyond { last as u8 } else { record.place };
+            // No more than there is room for, but for a winner where there is room for none.
+            let _ = self.records.push(AttemptRecord { place, ..*record });
+        }
         let omitted = records.len().saturating_sub(self.records.len());
-        self.summary.omitted_attempts =
-            self.summary.omitted_attempts.saturating_add(u32::try_from(omitted).unwrap_or(u32::MAX));
+        let omitted = u32::try_from(omitted).unwrap_or(u32::MAX);
+        self.summary = summary;
+        self.summary.omitted_attempts = summary.omitted_attempts.saturating_add(omitted);
+        self.summary.omitted_destinations =
+            summary.omitted_destinations.saturating_add(destinations.len().saturating_sub(kept));
     }
 
     /// The view of it.
@@ -115,14 +134,34 @@ mod tests {
 
     #[test]
     fn what_has_no_room_is_counted() {
-        let (mut last, race) = (LastRace::<2, 1>::new(), race());
+        let (mut last, race) = (LastRace::<2, 2>::new(), race());
         last.keep(&race.timeline());
         let kept = last.timeline();
         assert_eq!((kept.destinations().len(), kept.summary().omitted_destinations), (2, 1));
-        // Of those to an address that is here the last, which has won.
-        let kept_attempts = kept.attempts().map(|attempt| attempt.destination.to_string());
-        assert!(kept_attempts.eq(["192.0.2.2:80"]));
-        assert_eq!(kept.summary().omitted_attempts, 2);
+        assert_eq!((kept.attempts().count(), kept.summary().omitted_attempts), (2, 1));
+    }
+
+    /// The second address of three has won.
+    fn winner<const DESTINATIONS: usize, const RECORDS: usize>() -> Option<std::string::String> {
+        let mut last = LastRace::<DESTINATIONS, RECORDS>::new();
+        last.keep(&race().timeline());
+        let timeline = last.timeline();
+        assert!(timeline.destinations().len() <= DESTINATIONS && timeline.attempts().count() <= RECORDS);
+        let mut attempts = timeline.attempts();
+        let won = attempts.find(|attempt| attempt.outcome == Some(AttemptOutcome::Established))?;
+        Some(won.destination.to_string())
+    }
+
+    #[test]
+    fn the_winner_is_kept_whatever_room_there_is() {
+        let second = Some("192.0.2.2:80");
+        assert_eq!(winner::<3, 3>().as_deref(), second);
+        assert_eq!(winner::<3, 2>().as_deref(), second);
+        assert_eq!(winner::<3, 1>().as_deref(), second);
+        assert_eq!(winner::<2, 1>().as_deref(), second);
+        assert_eq!(winner::<1, 3>().as_deref(), second, "in the place of the first");
+        assert_eq!(winner::<1, 1>().as_deref(), second);
+        assert_eq!((winner::<0, 3>(), winner::<3, 0>()), (None, None));
     }
 
     #[test]
