@@ -31,7 +31,7 @@ fn titles(lane: &Lane) -> [String; 3] {
     let [_, second, last] = SHOWN;
     [
         format!("visit 1: {}", lane.about),
-        format!("visit {second}: the one that answered, alone"),
+        format!("visit {second}: the one that answered starts alone"),
         format!(
             "visit {last}: {} has died (visits {} to {} took {} SYNs)",
             demo::best().ip(),
@@ -61,7 +61,7 @@ fn picture(lanes: &[Lane; 3]) -> Sheet {
     };
     let [_, _, last] = SHOWN;
     let ours = SHOWN.iter().zip(&connie.visits).map(|(number, visit)| {
-        let died = if *number == last { ", the best has died" } else { "" };
+        let died = if *number == last { ", best has died" } else { "" };
         entry(format!("{}, visit {number}{died}", connie.name), visit, true)
     });
     let others =

@@ -1,4 +1,5 @@
-//! A picture of the race as SVG: self-contained, and readable on a light page as on a dark one.
+//! A picture of the race as SVG: self-contained, and readable on a light page as on a dark one. It is as
+//! narrow as a telephone, where its texts can still be read; elsewhere it is shown larger.
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -10,22 +11,29 @@ mod summary;
 
 pub use summary::{SummaryChart, SummaryRow};
 
-/// The width of the picture, in pixels as all figures here.
-pub const WIDTH: f64 = 960.0;
-pub const MARGIN: f64 = 24.0;
-const ROW: f64 = 24.0;
-/// Where the first row begins.
-const TOP: f64 = 84.0;
+/// The width of the picture, in pixels as all figures here, unless an address needs more.
+const WIDTH: f64 = 400.0;
+/// How much larger it is shown where there is room.
+const SHOWN: f64 = 1.4;
+pub const MARGIN: f64 = 16.0;
+/// A row is a line of text and a bar below it.
+const ROW: f64 = 33.0;
+/// From one line of text to the next, and from one of the title.
+const LEADING: f64 = 17.0;
+/// From the last line above the rows to the first row.
+const GAP: f64 = 14.0;
 /// How wide a character of the rows is: 0.602 em in most monospaced fonts, rounded up.
 const CHARACTER: f64 = 7.4;
-/// How many characters of the title fit.
-const TITLE: usize = 96;
+/// How many characters of the title, of what stands below it and of a note fit into a line.
+const TITLE: usize = 40;
+const ABOUT: usize = 50;
+const NOTE: usize = 49;
 
 /// The style sheet. It names no font that has to be there, and uses nothing that plain viewers do not know.
 pub const STYLE: &str = "
   text { font: 12px ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #1f2328; }
-  text.title { font: bold 15px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
-  text.sum { font: 13px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
+  text.title { font: bold 14px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
+  text.sum { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
   text.soft { fill: #59636e; }
   text.won { font-weight: bold; }
   .page { fill: #ffffff; stroke: #d0d7de; }
@@ -111,7 +119,7 @@ impl Svg {
         let rows = attempts().map(|attempt| Row::attempt(&attempt, with_port, span));
         Svg {
             label: title.to_owned(),
-            title: shorten(title, TITLE),
+            title: title.to_owned(),
             result: result(&timeline, span),
             rows: wait.into_iter().chain(rows).collect(),
             notes: notes(&timeline),
@@ -125,29 +133,29 @@ impl Svg {
         self
     }
 
-    /// Where the time `at` is drawn.
-    fn x(&self, at: f64, left: f64) -> f64 {
-        left + (WIDTH - MARGIN - 8.0 - left) * (at / self.span).clamp(0.0, 1.0)
+    /// Where the time `at` is drawn, in a picture of this width.
+    fn x(&self, at: f64, width: f64) -> f64 {
+        MARGIN + (width - 2.0 * MARGIN - 8.0) * (at / self.span).clamp(0.0, 1.0)
     }
 
-    fn write_axis(&self, f: &mut fmt::Formatter<'_>, left: f64) -> fmt::Result {
-        let bottom = TOP + ROW * self.rows.len() as f64 + 4.0;
-        let step = step(self.span, (WIDTH - left) / 80.0);
+    fn write_axis(&self, f: &mut fmt::Formatter<'_>, width: f64) -> fmt::Result {
+        let bottom = self.top() + ROW * self.rows.len() as f64 + 4.0;
+        let step = step(self.span, (width - MARGIN) / 60.0);
         let seconds = self.span >= 10_000.0;
         let mut tick = 0_u32;
         while f64::from(tick) * step <= self.span * 1.000_001 {
             let at = f64::from(tick) * step;
-            let x = self.x(at, left);
-            writeln!(f, r#"<path class="grid" d="M{x:.1} {:.1}V{bottom:.1}"/>"#, TOP - 4.0)?;
+            let x = self.x(at, width);
+            self.write_grid(f, x)?;
             let label = round(if seconds { at / 1_000.0 } else { at });
-            let unit = match (tick, seconds) {
-                (0, true) => " s",
-                (0, false) => " ms",
-                _ => "",
+            let (unit, anchor) = match (tick, seconds) {
+                (0, true) => (" s", "start"),
+                (0, false) => (" ms", "start"),
+                _ => ("", "middle"),
             };
             writeln!(
                 f,
-                r#"<text class="soft" x="{x:.1}" y="{:.1}" text-anchor="middle">{label}{unit}</text>"#,
+                r#"<text class="soft" x="{x:.1}" y="{:.1}" text-anchor="{anchor}">{label}{unit}</text>"#,
                 bottom + 16.0
             )?;
             tick += 1;
@@ -155,28 +163,37 @@ impl Svg {
         Ok(())
     }
 
+    /// The line of a time. It is drawn behind the bars alone: through a text it makes that hard to read.
+    fn write_grid(&self, f: &mut fmt::Formatter<'_>, x: f64) -> fmt::Result {
+        f.write_str(r#"<path class="grid" d=""#)?;
+        for row in 0..self.rows.len() {
+            write!(f, "M{x:.1} {:.1}v16", self.top() + ROW * row as f64 + 16.0)?;
+        }
+        f.write_str("\"/>\n")
+    }
+
     fn write_row(&self, f: &mut fmt::Formatter<'_>, row: &Row, columns: &Columns, y: f64) -> fmt::Result {
-        let (from, to) = (self.x(row.started, columns.bars), self.x(row.ended, columns.bars));
-        let (base, middle) = (y + 16.0, y + 12.0);
+        let (from, to) = (self.x(row.started, columns.width), self.x(row.ended, columns.width));
+        let (base, middle) = (y + 13.0, y + 22.0);
         let at = time(row.ended, self.span);
         let won = if row.end == End::Dot { "won" } else { "" };
         let (name, word, class) = (Escaped(&row.name), Escaped(&row.word), row.class);
         let start = time(row.started, self.span);
         writeln!(f, "<g><title>{name}: {word}, from {start} to {at}</title>")?;
         if row.hedge {
-            writeln!(f, r#"<text class="soft" x="{:.1}" y="{base:.1}">+</text>"#, MARGIN - 14.0)?;
+            writeln!(f, r#"<text class="soft" x="{:.1}" y="{base:.1}">+</text>"#, MARGIN - 11.0)?;
         }
         writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}">{name}</text>"#)?;
         writeln!(f, r#"<text class="{won}" x="{:.1}" y="{base:.1}">{word}</text>"#, columns.word)?;
         writeln!(
             f,
             r#"<text class="{won}" x="{:.1}" y="{base:.1}" text-anchor="end">{at}</text>"#,
-            columns.time
+            columns.width - MARGIN
         )?;
-        let (width, top) = ((to - from).max(2.0), middle - 4.0);
+        let (width, top) = ((to - from).max(2.0), middle - 3.0);
         writeln!(
             f,
-            r#"<rect class="{class} bar" x="{from:.1}" y="{top:.1}" width="{width:.1}" height="8" rx="2"/>"#
+            r#"<rect class="{class} bar" x="{from:.1}" y="{top:.1}" width="{width:.1}" height="6" rx="2"/>"#
         )?;
         write_end(f, row.end, class, from.max(to), middle)?;
         f.write_str("</g>\n")
@@ -185,7 +202,7 @@ impl Svg {
 
 impl Display for Svg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, 0.0)
+        self.write(f, 0.0, SHOWN)
     }
 }
 
@@ -199,17 +216,19 @@ pub struct Sheet {
 
 impl Display for Sheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const GAP: f64 = 16.0;
         let races: f64 = self.races.iter().map(|race| GAP + race.height()).sum();
         let height = self.summary.height() + races;
+        let width = self.races.iter().map(|race| Columns::of(race).width).fold(WIDTH, f64::max);
         writeln!(
             f,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{}" height="{}">"#,
+            pixels(width * SHOWN),
+            pixels(height * SHOWN)
         )?;
-        self.summary.write(f, 0.0)?;
+        self.summary.write(f)?;
         let mut top = self.summary.height();
         for race in &self.races {
-            race.write(f, top + GAP)?;
+            race.write(f, top + GAP, 1.0)?;
             top += GAP + race.height();
         }
         f.write_str("</svg>\n")
@@ -217,49 +236,83 @@ impl Display for Sheet {
 }
 
 impl Svg {
+    /// Where the first row begins.
+    fn top(&self) -> f64 {
+        head(&self.title, &self.result)
+    }
+
     /// The height of the rows, and of the axis below them.
     fn rows_and_axis(&self) -> (f64, f64) {
-        (ROW * self.rows.len() as f64, if self.rows.is_empty() { -16.0 } else { 28.0 })
+        (ROW * self.rows.len() as f64, if self.rows.is_empty() { -16.0 } else { 26.0 })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.iter().flat_map(|note| wrapped(note, NOTE)).collect()
     }
 
     fn height(&self) -> f64 {
         let (rows, axis) = self.rows_and_axis();
-        TOP + rows + axis + 20.0 * self.notes.len() as f64 + 12.0
+        self.top() + rows + axis + LEADING * self.notes().len() as f64 + 12.0
     }
 
-    /// Writes the picture, `top` pixels below the top of what it stands in.
-    fn write(&self, f: &mut fmt::Formatter<'_>, top: f64) -> fmt::Result {
-        let columns = Columns::of(&self.rows, self.span);
+    /// Writes the picture `scale` times as large, `top` pixels below the top of what it stands in.
+    fn write(&self, f: &mut fmt::Formatter<'_>, top: f64, scale: f64) -> fmt::Result {
+        let columns = Columns::of(self);
         let (rows, axis) = self.rows_and_axis();
-        frame(f, top, self.height(), [&self.label, &self.title, &self.result])?;
+        let frame = Frame { top, width: columns.width, height: self.height(), scale };
+        frame.write(f, [&self.label, &self.title, &self.result])?;
         if !self.rows.is_empty() {
-            self.write_axis(f, columns.bars)?;
+            self.write_axis(f, columns.width)?;
         }
         for (index, row) in self.rows.iter().enumerate() {
-            self.write_row(f, row, &columns, TOP + ROW * index as f64)?;
+            self.write_row(f, row, &columns, self.top() + ROW * index as f64)?;
         }
-        for (index, note) in self.notes.iter().enumerate() {
-            let y = TOP + rows + axis + 12.0 + 20.0 * index as f64;
+        for (index, note) in self.notes().iter().enumerate() {
+            let y = self.top() + rows + axis + 14.0 + LEADING * index as f64;
             writeln!(f, r#"<text class="soft" x="{MARGIN}" y="{y:.1}">{}</text>"#, Escaped(note))?;
         }
         close(f)
     }
 }
 
-/// Begins a picture of this height, `top` pixels below the top of what it stands in: what it is to who cannot
-/// see it, its title and the line below that.
-fn frame(f: &mut fmt::Formatter<'_>, top: f64, height: f64, texts: [&str; 3]) -> fmt::Result {
-    let [label, title, about] = texts.map(Escaped);
-    writeln!(
-        f,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" y="{top}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
-    )?;
-    writeln!(f, "<title>{label}</title>\n<desc>{about}</desc>")?;
-    writeln!(f, "<style>{STYLE}</style>")?;
-    let (inner, tall) = (WIDTH - 1.0, height - 1.0);
-    writeln!(f, r#"<rect class="page" x="0.5" y="0.5" width="{inner}" height="{tall}" rx="8"/>"#)?;
-    writeln!(f, r#"<text class="title" x="{MARGIN}" y="36">{title}</text>"#)?;
-    writeln!(f, r#"<text class="sum soft" x="{MARGIN}" y="58">{about}</text>"#)
+/// Where what is below a title and the line about it begins.
+fn head(title: &str, about: &str) -> f64 {
+    let lines = wrapped(title, TITLE).len() + wrapped(about, ABOUT).len();
+    28.0 + LEADING * (lines as f64 - 1.0) + GAP
+}
+
+/// A picture with its border.
+struct Frame {
+    /// How far below the top of what it stands in.
+    top: f64,
+    width: f64,
+    height: f64,
+    scale: f64,
+}
+
+impl Frame {
+    /// Begins it: what it is to who cannot see it, its title and what stands below that.
+    fn write(&self, f: &mut fmt::Formatter<'_>, texts: [&str; 3]) -> fmt::Result {
+        let Frame { top, width, height, scale } = *self;
+        let [label, title, about] = texts;
+        writeln!(
+            f,
+            r#"<svg xmlns="http://www.w3.org/2000/svg" y="{top}" viewBox="0 0 {width} {height}" width="{}" height="{}" role="img">"#,
+            pixels(width * scale),
+            pixels(height * scale)
+        )?;
+        writeln!(f, "<title>{}</title>\n<desc>{}</desc>", Escaped(label), Escaped(about))?;
+        writeln!(f, "<style>{STYLE}</style>")?;
+        let (inner, tall) = (width - 1.0, height - 1.0);
+        writeln!(f, r#"<rect class="page" x="0.5" y="0.5" width="{inner}" height="{tall}" rx="8"/>"#)?;
+        let lines = wrapped(title, TITLE).into_iter().map(|line| ("title", line));
+        let lines = lines.chain(wrapped(about, ABOUT).into_iter().map(|line| ("sum soft", line)));
+        for (index, (class, line)) in lines.enumerate() {
+            let y = 28.0 + LEADING * index as f64;
+            writeln!(f, r#"<text class="{class}" x="{MARGIN}" y="{y:.1}">{}</text>"#, Escaped(&line))?;
+        }
+        Ok(())
+    }
 }
 
 /// Ends a picture.
@@ -336,22 +389,22 @@ fn notes(timeline: &Timeline<'_>) -> Vec<String> {
     notes.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
 }
 
-/// Where the columns begin; that of the times, where it ends.
+/// Where the word begins, and how wide the picture is. The name stands at the left, the time at the right.
 struct Columns {
     word: f64,
-    time: f64,
-    bars: f64,
+    width: f64,
 }
 
 impl Columns {
-    fn of(rows: &[Row], span: f64) -> Self {
+    fn of(race: &Svg) -> Self {
         let widest = |text: fn(&Row) -> &str| {
-            let characters = rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
+            let characters = race.rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
             characters as f64 * CHARACTER
         };
-        let word = MARGIN + widest(|row| &row.name) + 16.0;
-        let time = word + widest(|row| &row.word) + 16.0 + time(span, span).len() as f64 * CHARACTER;
-        Columns { word, time, bars: time + 28.0 }
+        let word = MARGIN + widest(|row| &row.name) + 12.0;
+        let time = time(race.span, race.span).len() as f64 * CHARACTER;
+        let width = (word + widest(|row| &row.word) + 12.0 + time + MARGIN).ceil();
+        Columns { word, width: width.max(WIDTH) }
     }
 }
 
@@ -399,6 +452,26 @@ fn step(span: f64, most: f64) -> f64 {
 /// The number without the noise of its last binary digits.
 fn round(number: f64) -> f64 {
     (number * 10_000.0).round() / 10_000.0
+}
+
+/// A size without the noise of its last binary digits.
+fn pixels(size: f64) -> f64 {
+    (size * 10.0).round() / 10.0
+}
+
+/// `text` in lines of at most `most` characters, but for a word that is longer.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(shorten(word, most)),
+        }
+    }
+    lines
 }
 
 /// `text` in at most `most` characters: where it is longer its middle is left out.
@@ -450,6 +523,13 @@ mod tests {
         let shown = [(0.125, 9.9), (312.45, 999.0), (532.5, 1_224.0), (127_150.0, 127_200.0)];
         let shown = shown.map(|(at, span)| time(at, span));
         assert_eq!(shown, ["0.13 ms", "312.5 ms", "533 ms", "127.2 s"]);
+    }
+
+    #[test]
+    fn texts_are_wrapped_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one", 7), ["one"]);
+        assert_eq!(wrapped("a abcdefghi b", 8), ["a", "abc…fghi", "b"]);
     }
 
     #[test]

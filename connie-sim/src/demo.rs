@@ -2,7 +2,9 @@
 //! clients to it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use connie_core::memory::{AddressPart, Explanation};
 use connie_core::{Config, Family};
 
 use crate::host::{SimHost, hang, ok, refuse, unreachable};
@@ -90,10 +92,15 @@ fn v4() -> [(&'static str, SimHost); 6] {
 /// SYNs, which takes 127 s. Round trips vary by up to 2 ms, as `seed` has it.
 #[must_use]
 pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
-    let most = if sockets == 1 { "1 socket".to_owned() } else { format!("{sockets} sockets") };
+    let count = site().len();
+    let about = match sockets {
+        _ if sockets >= count => format!("nothing known yet, all {count} start at once"),
+        1 => format!("nothing known yet, {count} take turns on 1 socket"),
+        _ => format!("nothing known yet, {count} take turns on {sockets} sockets"),
+    };
     let all = Config::all_at_once().max_in_flight(sockets);
     [
-        lane("connie", &format!("all at once, {most} at most; then by memory"), &all, seed, true),
+        lane("connie", &about, &all, seed, true),
         lane(
             "Happy Eyeballs",
             "RFC 8305, one more after 250 ms or when one fails",
@@ -125,7 +132,7 @@ fn lane(name: &'static str, about: &str, config: &Config, seed: u64, remembers: 
     }
     visits.answer(&labels);
     let shown = |visits: &mut Visits| {
-        let plan = remembers.then(|| visits.explain(|why| why.to_string()));
+        let plan = remembers.then(|| visits.explain(words));
         (visits.visit(), plan)
     };
     let (first, second) = (shown(&mut visits), shown(&mut visits));
@@ -135,6 +142,20 @@ fn lane(name: &'static str, about: &str, config: &Config, seed: u64, remembers: 
     let last = shown(&mut visits);
     let (visits, plans) = ([first.0, second.0, last.0], [first.1, second.1, last.1]);
     Lane { name, about: about.to_owned(), visits, plans, between }
+}
+
+/// What the memory had the race do, for one who has not read of it.
+fn words(why: Explanation<'_>) -> String {
+    let millis = |time: Duration| time.as_millis();
+    let lead = why.the(AddressPart::Lead).and_then(|lead| Some((lead.address().ip(), lead.round_trip()?)));
+    match (lead, why.next()) {
+        (Some((lead, took)), Some(next)) => format!(
+            "memory: {lead} took {} ms, so it starts alone; the next after {} ms",
+            millis(took),
+            millis(next)
+        ),
+        _ => "memory: no visit yet".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +191,9 @@ mod tests {
         let [connie, ..] = run(0, 4);
         assert!((250..330).contains(&times(&connie)[0]), "{:?}", times(&connie));
         assert_eq!(connie.visits[0].recording.timeline().summary().max_in_flight, 4);
-        assert_eq!(connie.about, "all at once, 4 sockets at most; then by memory");
+        assert_eq!(connie.about, "nothing known yet, 12 take turns on 4 sockets");
+        let [one, ..] = run(0, 1);
+        assert_eq!(one.about, "nothing known yet, 12 take turns on 1 socket");
     }
 
     #[test]

@@ -7,9 +7,11 @@ use super::report::{BenchReport, Part};
 use super::statistics::percentile;
 use super::trial::Trial;
 use crate::args::Contender;
-use crate::svg::{Escaped, MARGIN, STYLE, WIDTH};
+use crate::svg::{Escaped, MARGIN, STYLE};
 
-/// Where the axis of time begins and ends, in pixels as all figures here.
+/// The width of the picture, in pixels as all figures here.
+const WIDTH: f64 = 960.0;
+/// Where the axis of time begins and ends.
 const LEFT: f64 = 176.0;
 const RIGHT: f64 = 786.0;
 /// Where failures are drawn, to the right of all times.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{CHARACTER, Escaped, MARGIN, ROW, TOP, WIDTH, close, frame};
+use super::{CHARACTER, Escaped, Frame, MARGIN, ROW, WIDTH, close, head};
 
 /// How much room a note behind a bar has.
-const NOTE: f64 = 150.0;
+const NOTE: f64 = 170.0;
 /// Who takes longer than this many times the one before gets a bar that is cut short, so that the others can
 /// be told apart: at this many the shorter bar is still a dozen pixels long.
 const CUT: f64 = 40.0;
@@ -39,49 +39,54 @@ pub struct SummaryRow {
 impl SummaryChart {
     /// The height of the picture.
     pub(super) fn height(&self) -> f64 {
-        TOP + ROW * self.entries.len() as f64 + 12.0
+        head(&self.title, &self.about) + ROW * self.entries.len() as f64 + 8.0
     }
 
-    /// Writes the picture, `top` pixels below the top of what it stands in.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, top: f64) -> fmt::Result {
-        frame(f, top, self.height(), [&self.title, &self.title, &self.about])?;
-        let widest = |text: fn(&SummaryRow) -> &str| {
-            let characters = self.entries.iter().map(|entry| text(entry).chars().count()).max().unwrap_or(0);
-            characters as f64 * CHARACTER
-        };
-        let time = MARGIN + widest(|entry| &entry.name) + 16.0 + widest(|entry| &entry.time);
-        let cost = time + 20.0;
-        let left = cost + widest(|entry| &entry.cost) + 28.0;
-        let (longest, most) = (self.longest(), WIDTH - MARGIN - NOTE - left);
+    /// Writes the picture, at the top of what it stands in.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frame = Frame { top: 0.0, width: WIDTH, height: self.height(), scale: 1.0 };
+        frame.write(f, [&self.title, &self.title, &self.about])?;
+        let widest = self.entries.iter().map(|entry| entry.cost.chars().count()).max().unwrap_or(0);
+        let time = WIDTH - MARGIN - widest as f64 * CHARACTER - 12.0;
         for (index, entry) in self.entries.iter().enumerate() {
-            let y = TOP + ROW * index as f64;
-            let (base, bar) = (y + 16.0, y + 6.0);
-            let (class, won) = if entry.is_ours { ("established", "won") } else { ("canceled", "") };
+            let y = head(&self.title, &self.about) + ROW * index as f64;
+            let base = y + 13.0;
+            let won = if entry.is_ours { "won" } else { "" };
             let [name, took, also] = [&entry.name, &entry.time, &entry.cost].map(|text| Escaped(text));
             writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}">{name}</text>"#)?;
             writeln!(
                 f,
                 r#"<text class="{won}" x="{time:.1}" y="{base:.1}" text-anchor="end">{took}</text>"#
             )?;
-            writeln!(f, r#"<text class="{won}" x="{cost:.1}" y="{base:.1}">{also}</text>"#)?;
-            // One that is cut goes beyond the longest that is not, by enough to show it.
-            let is_cut = entry.length > longest;
-            let width = if is_cut { most } else { (most - 40.0) * entry.length / longest };
-            let width = width.max(2.0);
+            let right = WIDTH - MARGIN;
             writeln!(
                 f,
-                r#"<rect class="{class} bar" x="{left:.1}" y="{bar:.1}" width="{width:.1}" height="12" rx="2"/>"#
+                r#"<text class="{won}" x="{right:.1}" y="{base:.1}" text-anchor="end">{also}</text>"#
             )?;
-            if is_cut {
-                let (x, top, bottom) = (left + most - 24.0, bar - 2.0, bar + 14.0);
-                for x in [x, x + 8.0] {
-                    writeln!(f, r#"<path class="cut" d="M{x:.1} {bottom:.1}L{:.1} {top:.1}"/>"#, x + 6.0)?;
-                }
-            }
-            let (x, note) = (left + width + 10.0, Escaped(&entry.note));
-            writeln!(f, r#"<text class="soft" x="{x:.1}" y="{base:.1}">{note}</text>"#)?;
+            self.write_bar(f, entry, y + 18.0)?;
         }
         close(f)
+    }
+
+    fn write_bar(&self, f: &mut fmt::Formatter<'_>, entry: &SummaryRow, top: f64) -> fmt::Result {
+        let (longest, most) = (self.longest(), WIDTH - 2.0 * MARGIN - NOTE);
+        let class = if entry.is_ours { "established" } else { "canceled" };
+        // One that is cut goes beyond the longest that is not, by enough to show it.
+        let is_cut = entry.length > longest;
+        let width = if is_cut { most } else { (most - 30.0) * entry.length / longest };
+        let width = width.max(2.0);
+        writeln!(
+            f,
+            r#"<rect class="{class} bar" x="{MARGIN}" y="{top:.1}" width="{width:.1}" height="8" rx="2"/>"#
+        )?;
+        if is_cut {
+            let (x, above, below) = (MARGIN + most - 20.0, top - 2.0, top + 10.0);
+            for x in [x, x + 8.0] {
+                writeln!(f, r#"<path class="cut" d="M{x:.1} {below:.1}L{:.1} {above:.1}"/>"#, x + 5.0)?;
+            }
+        }
+        let (x, base, note) = (MARGIN + width + 8.0, top + 8.5, Escaped(&entry.note));
+        writeln!(f, r#"<text class="soft" x="{x:.1}" y="{base:.1}">{note}</text>"#)
     }
 
     /// The longest whose bar is drawn in full.

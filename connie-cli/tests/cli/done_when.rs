@@ -115,6 +115,6 @@ fn the_picture_in_the_readme_is_what_the_demo_draws() {
     assert_eq!(command("demo --svg - --max-in-flight 16").exits(0).out(), drawn);
     // The name that it had before is still taken.
     let one = command("demo --max-sockets 1").exits(0).out();
-    assert!(one.contains("== connie, visit 1: all at once, 1 socket at most; then by memory\n"), "{one}");
+    assert!(one.contains("== connie, visit 1: nothing known yet, 12 take turns on 1 socket\n"), "{one}");
     command("demo --max-in-flight 65").exits(2).says("64").says_lines(1);
 }
