@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use connie_lab::{Behaviour, Lab, WireLog, in_namespace, ms, v4, v6};
 use connie_servers::{Live, find, limits, skip};
@@ -12,7 +13,10 @@ use crate::support::{LIMIT, Running, config_with_name};
 
 const URL: &str = "http://name.test/";
 
-/// A host that is 100 ms away by one of its addresses, and a proxy that knows their list.
+/// How far the host is away.
+const ROUND_TRIP: Duration = ms(200);
+
+/// A host that is so far away by one of its addresses, and a proxy that knows their list.
 struct Site {
     _live: Live,
     proxy: Running,
@@ -22,11 +26,11 @@ impl Site {
     fn start(lab: &Lab) -> Self {
         let live = Live::http((Ipv4Addr::UNSPECIFIED, 0), "the page");
         let addresses: Vec<IpAddr> = (1..=6).map(v6).chain((1..=6).map(v4)).collect();
-        lab.set(v4(6), Behaviour::accept(ms(100)).to_port(live.address().port()));
+        lab.set(v4(6), Behaviour::accept(ROUND_TRIP).to_port(live.address().port()));
         Site { _live: live, proxy: Running::start(config_with_name("name.test", 80, &addresses)) }
     }
 
-    /// What the wire saw of one visit. All SYNs are sent before an answer can come.
+    /// What the wire saw of one visit.
     #[track_caller]
     fn visit(&self, lab: &Lab, program: &Path, words: &[&str], variables: &[(&str, &str)]) -> WireLog {
         lab.clear_log();
@@ -38,7 +42,7 @@ impl Site {
         let log = lab.wait_until(LIMIT, |log| log.open().is_empty());
         let won: Vec<_> =
             log.attempts().iter().filter_map(|it| Some(it.established? - it.started())).collect();
-        assert!(matches!(won[..], [took] if took < ms(1_000)), "{words:?}: {log}");
+        assert!(matches!(won[..], [took] if took < ROUND_TRIP * 5), "{words:?}: {log}");
         log
     }
 }
@@ -47,11 +51,11 @@ fn syns(log: &WireLog) -> usize {
     log.attempts().iter().map(|attempt| attempt.syns.len()).sum()
 }
 
-/// The first visit calls all, and the others one. Where a busy machine is late with an answer another may be
-/// called.
+/// The first visit calls all, and the others one. On a busy machine the answer may be there before the last
+/// address is called, or be late, so that another is called, or the same again.
 #[track_caller]
 fn one_is_called_after_the_first(counts: &[usize]) {
-    assert_eq!(counts[0], 12, "{counts:?}");
+    assert!(counts[0] > 6, "{counts:?}");
     let one = counts[1..].iter().filter(|count| **count == 1).count();
     assert!(one * 2 > counts.len() - 1, "{counts:?}");
 }
