@@ -84,16 +84,16 @@ async fn connect(
     drop(running);
     Some(match raced {
         Ok(server) => {
-            shared.races.note(name, Ok(server.report()));
-            if is_own(shared, &server) {
-                Err((Refusal::Loop, format!("{} port {} is this proxy", wanted.host, wanted.port)))
-            } else {
-                Ok(server)
+            let refusal = is_own(shared, &server).then_some(Refusal::Loop);
+            shared.races.note(name, Some(server.report()), refusal);
+            match refusal {
+                Some(loops) => Err((loops, format!("{} port {} is this proxy", wanted.host, wanted.port))),
+                None => Ok(server),
             }
         }
         Err(error) => {
             let refusal = Refusal::of(&error);
-            shared.races.note(name, Err((&error, refusal)));
+            shared.races.note(name, error.report(), Some(refusal));
             let why = match refusal {
                 Refusal::Denied => format!(
                     "{} leads to addresses that this proxy refuses; connie proxy --allow-private takes private ones",

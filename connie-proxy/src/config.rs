@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use std::{error, fmt};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use connie_std::{IpNetwork, Options};
 pub use connie_web::Credentials;
 
@@ -49,7 +51,8 @@ pub enum Partition {
     /// Everyone's.
     #[default]
     Shared,
-    /// Those of clients that log in by the same name. Where no login is needed any name will do.
+    /// Those of clients that log in by the same name. Where no login is needed any name will do: that of
+    /// SOCKS5, or of Basic in HTTP's Proxy-Authorization. Those without one share.
     ByUser,
     /// Those of clients that connect to the same port of the proxy.
     ByPort,
@@ -156,19 +159,29 @@ impl ProxyConfig {
         self.users.is_empty() || known
     }
 
-    /// The user whose Proxy-Authorization this is, where it is one's.
-    pub(crate) fn user_of(&self, authorization: &[u8]) -> Option<&str> {
+    /// The user whose Proxy-Authorization this is, where it is one's. Where there are none any name will do.
+    pub(crate) fn user_of(&self, authorization: &[u8]) -> Option<Vec<u8>> {
         // RFC 9110 section 11.1: the scheme is compared without regard to case.
         let (scheme, value) = authorization.split_at_checked(6)?;
         let value = value.trim_ascii();
         let is_basic = scheme.eq_ignore_ascii_case(b"Basic ");
+        if self.users.is_empty() {
+            return name_in(value).filter(|_| is_basic);
+        }
         let found = self.users.iter().fold(None, |found, it| {
             let basic = it.basic();
             let wanted = basic.as_bytes().get(6..).unwrap_or_default();
-            if is_equal(wanted, value) { Some(&*it.user) } else { found }
+            if is_equal(wanted, value) { Some(&it.user) } else { found }
         });
-        found.filter(|_| is_basic)
+        found.filter(|_| is_basic).map(|user| user.as_bytes().to_vec())
     }
+}
+
+/// The name in what Basic sends: RFC 7617 section 2, up to the first colon.
+fn name_in(value: &[u8]) -> Option<Vec<u8>> {
+    let mut pair = STANDARD.decode(value).ok()?;
+    pair.truncate(pair.iter().position(|byte| *byte == b':')?);
+    Some(pair)
 }
 
 /// Compares all octets, whatever the first ones are.
@@ -230,11 +243,28 @@ mod tests {
         {
             assert!(!config.knows(user.as_bytes(), password.as_bytes()), "{user} {password}");
         }
-        assert_eq!(config.user_of(b"Basic bWU6c2VjcmV0"), Some("me"));
-        assert_eq!(config.user_of(b"basic  eW91Og=="), Some("you"));
+        assert_eq!(config.user_of(b"Basic bWU6c2VjcmV0").as_deref(), Some(&b"me"[..]));
+        assert_eq!(config.user_of(b"basic  eW91Og==").as_deref(), Some(&b"you"[..]));
         for value in ["", "Basic", "Basic ", "Bearer bWU6c2VjcmV0", "Basic bWU6c2VjcmV", "bWU6c2VjcmV0"] {
             assert_eq!(config.user_of(value.as_bytes()), None, "{value}");
         }
-        assert!(ProxyConfig::new(Options::new()).knows(b"any", b"one"));
+    }
+
+    #[test]
+    fn where_there_are_no_users_any_name_will_do() {
+        let config = config(&[], &[]);
+        assert!(config.knows(b"any", b"one"));
+        for (value, name) in [
+            ("Basic bWU6c2VjcmV0", Some(&b"me"[..])),
+            ("BASIC eW91Og==", Some(b"you")),
+            ("Basic YTpiOmM=", Some(b"a")),
+            ("Basic Og==", Some(b"")),
+            ("Bearer bWU6c2VjcmV0", None),
+            ("Basic bWU=", None),
+            ("Basic bWU6c2VjcmV", None),
+            ("Basic ", None),
+        ] {
+            assert_eq!(config.user_of(value.as_bytes()).as_deref(), name, "{value}");
+        }
     }
 }

@@ -278,7 +278,7 @@ fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: Option<&str>) -> R
         }
         _ => {}
     }
-    put_via(&mut bytes, via);
+    put_via(&mut bytes, head.version(), via);
     put(&mut bytes, if status < 200 { "\r\n" } else { "Connection: close\r\n\r\n" });
     Ok(AnswerHead { status, framing, bytes })
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::config::{Partition, ProxyConfig};
 use crate::http_request::{HttpFault, HttpRequestKind, MAX_HEAD, read_http_request};
 use crate::protocol::Protocol;
-use crate::reply::{LOGIN_WANTED, http_fault};
+use crate::reply::{LOGIN_WANTED, empty, http_fault};
 use crate::socks5::{LoginDemand, Socks5Fault, Socks5Reader, Socks5Step};
 
 /// What a client wants.
@@ -124,7 +124,7 @@ async fn read_http(
         }
     };
     let user = match request.login.as_deref().and_then(|value| config.user_of(value)) {
-        Some(user) => Some(user.as_bytes().to_vec()),
+        Some(user) => Some(user),
         None if config.users.is_empty() => None,
         None => {
             stream.write_all(LOGIN_WANTED.as_bytes()).await?;
@@ -134,6 +134,10 @@ async fn read_http(
     let protocol = match request.kind {
         HttpRequestKind::Tunnel => Protocol::Tunnel,
         HttpRequestKind::Forward(forwarded) => Protocol::Forward(forwarded),
+        HttpRequestKind::Final { status } => {
+            stream.write_all(&empty(status)).await?;
+            return Ok(None);
+        }
     };
     let early = input.get(request.length..).unwrap_or_default().to_vec();
     Ok(Some(Wanted { protocol, host: request.host, port: request.port, user, early }))

@@ -31,6 +31,12 @@ pub enum HttpRequestKind {
     Tunnel,
     /// A request to be passed on.
     Forward(ForwardedRequest),
+    /// OPTIONS or TRACE with a Max-Forwards of 0: RFC 9110 section 7.6.2, the proxy "MUST respond as the
+    /// final recipient".
+    Final {
+        /// What it responds with.
+        status: u16,
+    },
 }
 
 /// A request to be passed on.
@@ -59,6 +65,8 @@ pub enum HttpFault {
     Target,
     /// A CONNECT with a body.
     Body,
+    /// An OPTIONS or TRACE whose Max-Forwards is no number, or is there twice.
+    MaxForwards,
     /// It has come through this proxy before.
     Loop,
 }
@@ -73,6 +81,7 @@ impl std::fmt::Display for HttpFault {
             }
             HttpFault::Target => "the target of the request is not a host and port, or not an http URL",
             HttpFault::Body => "a CONNECT request has no body",
+            HttpFault::MaxForwards => "the Max-Forwards of the request is not one number",
             HttpFault::Loop => "the request has come through this proxy before",
         })
     }
@@ -129,8 +138,32 @@ pub fn read_http_request(bytes: &mut [u8], via: Option<&str>) -> Result<Option<H
     }
     let (authority, path) = absolute_form(request.target())?;
     let (host, port) = host_and_port(authority, Some(80)).ok_or(HttpFault::Target)?;
-    let forwarded = forwarded(&request, authority, path, via);
-    Ok(Some(HttpRequest { host, port, login, length, kind: HttpRequestKind::Forward(forwarded) }))
+    let kind = match max_forwards(&request)? {
+        // What it would say of itself is nothing.
+        Some(0) if request.method() == "OPTIONS" => HttpRequestKind::Final { status: 200 },
+        // To reflect a request could show a script in a browser what it cannot read.
+        Some(0) => HttpRequestKind::Final { status: 501 },
+        left => HttpRequestKind::Forward(forwarded(&request, (authority, path), left, via)),
+    };
+    Ok(Some(HttpRequest { host, port, login, length, kind }))
+}
+
+/// How often a request may still be passed on, where its method is one of which that is to be heeded (RFC
+/// 9110 section 7.6.2).
+fn max_forwards(request: &ReceivedRequest<'_>) -> Result<Option<u64>, HttpFault> {
+    if !matches!(request.method(), "OPTIONS" | "TRACE") {
+        return Ok(None);
+    }
+    let mut values = request.headers().all("max-forwards");
+    let Some(value) = values.next() else { return Ok(None) };
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    if !is_number || values.next().is_some() {
+        return Err(HttpFault::MaxForwards);
+    }
+    let number = str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+    // "the lesser of a) the received value decremented by one (1) or b) the recipient's maximum supported
+    // value".
+    Ok(Some(number.unwrap_or(u64::MAX)))
 }
 
 /// Whether a Via field names this proxy: RFC 9110 section 7.6.3, `received-protocol RWS received-by`.
@@ -154,11 +187,12 @@ fn absolute_form(target: &str) -> Result<(&str, &str), HttpFault> {
     rest.split_at_checked(end).ok_or(HttpFault::Target)
 }
 
-/// The request as the server is to have it. There is no other on its connection.
+/// The request as the server is to have it, which may be passed on as often as that. There is no other on its
+/// connection.
 fn forwarded(
     request: &ReceivedRequest<'_>,
-    authority: &str,
-    path: &str,
+    (authority, path): (&str, &str),
+    max_forwards: Option<u64>,
     via: Option<&str>,
 ) -> ForwardedRequest {
     let mut head = Vec::with_capacity(request.len());
@@ -176,17 +210,21 @@ fn forwarded(
     put(&mut head, &format!("{method} {slash}{path} HTTP/1.1\r\nHost: {authority}\r\n"));
     let named = named_by_connection(request.headers().all("connection"));
     for field in request.headers() {
-        let is_ours = ["host", "content-length"].iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        let is_ours = is("host") || is("content-length") || (is("max-forwards") && max_forwards.is_some());
         if !is_ours && goes_on(&field, &named) {
             put_field(&mut head, &field);
         }
+    }
+    if let Some(most) = max_forwards {
+        put(&mut head, &format!("Max-Forwards: {}\r\n", most.saturating_sub(1)));
     }
     match request.framing() {
         BodyFraming::Length(length) => put(&mut head, &format!("Content-Length: {length}\r\n")),
         BodyFraming::Chunked => put(&mut head, "Transfer-Encoding: chunked\r\n"),
         _ => {}
     }
-    put_via(&mut head, via);
+    put_via(&mut head, request.version(), via);
     put(&mut head, "Connection: close\r\n\r\n");
     let kind = if method == "HEAD" { RequestKind::Head } else { RequestKind::Other };
     ForwardedRequest { head, framing: request.framing(), kind, version: request.version() }
@@ -223,9 +261,11 @@ pub(crate) fn put_field(head: &mut Vec<u8>, field: &Header<'_>) {
     put(head, "\r\n");
 }
 
-pub(crate) fn put_via(head: &mut Vec<u8>, via: Option<&str>) {
+/// Of a message that came in this version: RFC 9110 section 7.6.3, "received-protocol".
+pub(crate) fn put_via(head: &mut Vec<u8>, version: Version, via: Option<&str>) {
     if let Some(own) = via {
-        put(head, &format!("Via: 1.1 {own}\r\n"));
+        let version = if version == Version::Http10 { "1.0" } else { "1.1" };
+        put(head, &format!("Via: {version} {own}\r\n"));
     }
 }
 
@@ -245,7 +285,7 @@ mod tests {
     fn head(raw: &str) -> String {
         match read(raw).unwrap().unwrap().kind {
             HttpRequestKind::Forward(forwarded) => String::from_utf8(forwarded.head).unwrap(),
-            HttpRequestKind::Tunnel => panic!("a request to be passed on"),
+            other => panic!("a request to be passed on, and not {other:?}"),
         }
     }
 
@@ -338,7 +378,43 @@ mod tests {
         };
         let head = String::from_utf8(request.head).unwrap();
         assert!(head.contains("\r\nVia: 1.0 x\r\nVia: 1.1 connie-7f\r\n"), "{head}");
+        // The version is that of the message received.
+        let read = read_http_request(&mut b"GET http://a/ HTTP/1.0\r\n\r\n".to_vec(), Some("connie-7f"));
+        let HttpRequestKind::Forward(request) = read.unwrap().unwrap().kind else { panic!() };
+        let head = String::from_utf8(request.head).unwrap();
+        assert!(head.contains("\r\nVia: 1.0 connie-7f\r\n"), "{head}");
         assert_eq!((HttpFault::Loop.status(), HttpFault::Loop.name()), (502, "proxy_loop_detected"));
+    }
+
+    #[test]
+    fn options_and_trace_are_not_passed_on_too_often() {
+        let with =
+            |method: &str, fields: &str| format!("{method} http://a/ HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        for (method, wanted) in [("OPTIONS", 200), ("TRACE", 501)] {
+            for fields in [
+                "Max-Forwards: 0\r\n",
+                "max-forwards: 00\r\n",
+                "Connection: Max-Forwards\r\nMax-Forwards: 0\r\n",
+            ] {
+                let kind = read(&with(method, fields)).unwrap().unwrap().kind;
+                assert!(
+                    matches!(kind, HttpRequestKind::Final { status } if status == wanted),
+                    "{fields} {kind:?}"
+                );
+            }
+            for (value, left) in [("1", "0"), ("10", "9"), ("99999999999999999999", "18446744073709551614")] {
+                let head = head(&with(method, &format!("MAX-FORWARDS: {value}\r\nX: 1\r\n")));
+                assert!(head.contains(&format!("\r\nMax-Forwards: {left}\r\n")), "{head}");
+                assert_eq!(head.to_lowercase().matches("max-forwards").count(), 1, "{head}");
+            }
+            for value in ["", "-1", "+1", "1.0", "x", "1, 1", "1\r\nMax-Forwards: 1"] {
+                let read = read(&with(method, &format!("Max-Forwards: {value}\r\n")));
+                assert_eq!(read.unwrap_err(), HttpFault::MaxForwards, "{value}");
+            }
+            assert!(!head(&with(method, "")).contains("Max-Forwards"));
+        }
+        // Of others "A recipient MAY ignore" it.
+        assert!(head(&with("GET", "Max-Forwards: 0\r\n")).contains("\r\nMax-Forwards: 0\r\n"));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! what other clients would have taken.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use connie_std::Report;
 use connie_std::connie_core::{AttemptOutcome, Family};
-use connie_std::{ConnectError, Report};
 use tokio::time::Instant;
 
 use crate::comparison::{Comparison, Expense};
@@ -92,6 +93,9 @@ impl Saved {
 /// The races of a proxy. It keeps the last ones, as many as it is to, and where that is none it keeps
 /// nothing.
 pub(crate) struct RaceLog {
+    /// Tells it from another one, of the same proxy before it was started again, say, whose races have the
+    /// same numbers.
+    id: u64,
     most: usize,
     state: Mutex<LogState>,
 }
@@ -133,7 +137,11 @@ impl Drop for RaceEntry<'_> {
 impl RaceLog {
     /// One that keeps so many races.
     pub(crate) fn new(most: usize) -> Self {
-        RaceLog { most, state: Mutex::default() }
+        RaceLog { id: RandomState::new().hash_one(()), most, state: Mutex::default() }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     fn state(&self) -> MutexGuard<'_, LogState> {
@@ -153,18 +161,16 @@ impl RaceLog {
         RaceEntry { log: self, number }
     }
 
-    /// Takes note of a race that has ended. Its host is kept where there is a `name`.
-    pub(crate) fn note(&self, name: Option<(&str, u16)>, result: Result<&Report, (&ConnectError, Refusal)>) {
+    /// Takes note of a race that has ended, and of why its client got no connection, where it got none. Names
+    /// are kept where there is a `name`.
+    pub(crate) fn note(&self, name: Option<(&str, u16)>, report: Option<&Report>, refusal: Option<Refusal>) {
         if self.most == 0 {
             return;
         }
-        let (report, refusal) = match result {
-            Ok(report) => (Some(report), None),
-            Err((error, refusal)) => (error.report(), Some(refusal)),
-        };
         let (host, port) = kept(name);
         let mut state = self.state();
-        let comparison = report.and_then(|report| {
+        // Other clients are compared by connections that are of use.
+        let comparison = report.filter(|_| refusal.is_none()).and_then(|report| {
             let earlier = state.races.iter().rev().filter_map(|race| race.report.as_ref());
             Comparison::of(report, earlier)
         });
@@ -175,7 +181,7 @@ impl RaceLog {
         if state.races.len() >= self.most {
             state.races.pop_front();
         }
-        let report = report.cloned();
+        let report = report.cloned().map(|it| if name.is_some() { it } else { it.without_names() });
         state.races.push_back(PastRace { number, host, port, ended, refusal, report, comparison });
     }
 
@@ -241,6 +247,8 @@ fn turns_text(c: char) -> bool {
 mod tests {
     use super::*;
     use connie_std::connie_core::AttemptErrorKind;
+    use connie_std::dns::Dns;
+    use connie_std::{ConnectError, Memory, Options};
 
     #[test]
     fn a_family_is_broken_when_all_fail() {
@@ -258,7 +266,35 @@ mod tests {
     }
 
     fn refused() -> ConnectError {
-        connie_std::connect("127.0.0.1:1", &connie_std::Options::new()).unwrap_err()
+        connie_std::connect("127.0.0.1:1", &Options::new()).unwrap_err()
+    }
+
+    #[test]
+    fn without_a_name_nothing_that_is_kept_says_one() {
+        let log = RaceLog::new(2);
+        // Without a server to ask every lookup fails.
+        let options = Options::new().resolver(Dns::new([]));
+        let error = connie_std::connect("secret.test:80", &options).unwrap_err();
+        let refusal = Some(Refusal::of(&error));
+        log.note(None, error.report(), refusal);
+        log.note(Some(("secret.test", 80)), error.report(), refusal);
+        let kept = |race: &PastRace| format!("{:?} {}", race.report, race.host);
+        let kept: Vec<_> = log.view().races.iter().map(kept).collect();
+        assert!(kept[0].contains("secret") && !kept[1].contains("secret"), "{kept:?}");
+        assert!(log.view().races.iter().all(|race| race.report.is_some()));
+    }
+
+    #[test]
+    fn what_is_of_no_use_to_its_client_saves_nothing() {
+        let log = RaceLog::new(2);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = Options::new().memory(Memory::new());
+        let won = connie_std::connect(listener.local_addr().unwrap(), &options).unwrap();
+        log.note(None, Some(won.report()), Some(Refusal::Loop));
+        let view = log.view();
+        assert_eq!((view.races[0].refusal, view.saved), (Some(Refusal::Loop), [Saved::default(); 2]));
+        log.note(None, Some(won.report()), None);
+        assert_eq!(log.view().saved.map(|saved| saved.races), [1, 1]);
     }
 
     #[test]
@@ -266,11 +302,11 @@ mod tests {
         let log = RaceLog::new(64);
         let error = refused();
         for port in 0..100 {
-            log.note(Some(("a", port)), Err((&error, Refusal::of(&error))));
+            log.note(Some(("a", port)), error.report(), Some(Refusal::of(&error)));
         }
         let races = log.view().races;
         assert_eq!((races.len(), races[0].port, races[0].number, &*races[0].host), (64, 99, 99, "a"));
-        log.note(None, Err((&error, Refusal::Refused)));
+        log.note(None, error.report(), Some(Refusal::Refused));
         let races = log.view().races;
         assert_eq!((&*races[0].host, races[0].port), ("", 0));
     }
@@ -280,7 +316,7 @@ mod tests {
         let log = RaceLog::new(0);
         let error = refused();
         let entry = log.begin(Some(("a", 1)));
-        log.note(Some(("a", 1)), Err((&error, Refusal::of(&error))));
+        log.note(Some(("a", 1)), error.report(), Some(Refusal::of(&error)));
         let LogView { races, running, saved } = log.view();
         assert_eq!((races.len(), running.len(), saved), (0, 0, [Saved::default(); 2]));
         assert_eq!((log.families(), log.revision()), ([FamilyCounts::default(); 2], (0, 0, 0)));

@@ -45,6 +45,12 @@ pub(crate) fn http_fault(fault: HttpFault) -> Vec<u8> {
     answer(fault.status(), &fields, &fault.to_string())
 }
 
+/// An answer that says no more than its status.
+pub(crate) fn empty(status: u16) -> Vec<u8> {
+    let reason = reason_phrase(status).unwrap_or("Error");
+    format!("HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
 fn answer(status: u16, fields: &str, text: &str) -> Vec<u8> {
     let reason = reason_phrase(status).unwrap_or("Error");
     // A host's name may come from anywhere, and the text may end on a terminal.

@@ -145,6 +145,18 @@ impl Report {
         self
     }
 
+    /// The report without what says a name: no [failed query](Self::failed_queries), no [note](Self::note),
+    /// no service record and no host of [several](Self::host_of). For who keeps reports,
+    /// and is not to keep whom they are of. The addresses stay.
+    #[must_use]
+    pub fn without_names(mut self) -> Self {
+        (self.0.queries, self.0.notes) = (Vec::new(), Vec::new());
+        (self.0.hosts, self.0.owners) = (Vec::new(), Vec::new());
+        #[cfg(feature = "dns")]
+        self.0.services.clear();
+        self
+    }
+
     pub(crate) fn with_failed_queries(mut self, queries: Vec<FailedQuery>) -> Self {
         self.0.queries = queries;
         self

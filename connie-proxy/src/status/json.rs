@@ -23,6 +23,7 @@ impl ProxyView {
     /// | field | is |
     /// |---|---|
     /// | `accepted`, `turned_away`, `open`, `connected`, `sent`, `received` | the fields of [`ProxyCounts`](crate::ProxyCounts) |
+    /// | `log` | another one after each start of the proxy: its races count from 0 again |
     /// | `up_us` | for how long the proxy has been there |
     /// | `private` | whether names are left out |
     /// | `max_clients` | how many clients it serves at once |
@@ -47,8 +48,9 @@ impl ProxyView {
         let [v4, v6] = self.families().map(|counts| family(&counts));
         let _ = write!(
             out,
-            "\"up_us\":{},\"private\":{},\"max_clients\":{},\"budget\":{},\"refused\":{{{}}},\
+            "\"log\":\"{:016x}\",\"up_us\":{},\"private\":{},\"max_clients\":{},\"budget\":{},\"refused\":{{{}}},\
              \"families\":{{\"ipv4\":{v4},\"ipv6\":{v6}}},",
+            self.log().id(),
             micros(self.age()),
             config.private,
             config.limits.clients,
@@ -72,7 +74,7 @@ impl ProxyView {
     /// What stands for the status as it is: the same text, as long as nothing but its age has changed.
     pub(super) fn tag(&self) -> String {
         let mut hasher = DefaultHasher::new();
-        self.log().revision().hash(&mut hasher);
+        (self.log().id(), self.log().revision()).hash(&mut hasher);
         let counts = self.counts();
         (counts.numbers(), &counts.refused, self.age().as_secs() / FRESH).hash(&mut hasher);
         self.config().options.budget.as_ref().map(SocketBudget::free).hash(&mut hasher);

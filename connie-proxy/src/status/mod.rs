@@ -33,7 +33,7 @@ const HERE: &str = "connie proxy\n\n/             a page that shows the last rac
 const PAGE: &str = include_str!("page.html");
 /// It runs its own script alone, asks this server alone, and stands in no frame. A test holds the hashes to
 /// what is in the file.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-/dVv3rRIZe9+YW2pv26JV41GPJJrqanlEy+/s+U/N6Q='; style-src 'sha256-VU1pWLcXzcZoO55izPNpcEN4iKi6XNhetSIFd8NxU+k='; img-src data:; connect-src 'self'; \
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-l0Rp/7WNkpP15ghsvfLeptN4mPwpkqGx5rt7yfkZvGY='; style-src 'sha256-VU1pWLcXzcZoO55izPNpcEN4iKi6XNhetSIFd8NxU+k='; img-src data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 

@@ -1,10 +1,13 @@
 //! Clients that are slow, many, or make no sense.
 
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use connie_proxy::Credentials;
 use connie_servers::clock::{poll_until, timed};
+use connie_servers::{DnsServer, RecordType};
+use connie_std::dns::Dns;
 
 use crate::support::{LIMIT, Running, Server, ask, config, read, read_all, socks5, socks5_name};
 
@@ -96,11 +99,13 @@ fn how_a_handshake_is_cut_makes_no_difference() {
 
 #[test]
 fn names_that_are_none_reach_no_resolver() {
+    let server = DnsServer::start((Ipv4Addr::LOCALHOST, 0).into());
     let mut config = config();
     config.options.deadline = Some(Duration::from_secs(2));
+    config.options = config.options.resolver(Dns::new([server.address()]).hosts_file(None).search([""; 0]));
     let proxy = Running::start(config);
     let long = "x".repeat(255);
-    let labels = "a.".repeat(127);
+    let labels = "a.".repeat(127) + "a";
     for name in [
         &long[..],
         &labels,
@@ -115,10 +120,7 @@ fn names_that_are_none_reach_no_resolver() {
         "1.2.3.4.5",
         "[::1",
         "::1]",
-        "a/b",
         "a:80",
-        "u@a",
-        "%00",
     ] {
         let mut client = proxy.client();
         let (code, time) = timed(|| socks5_name(&mut client, name, 80));
@@ -130,6 +132,12 @@ fn names_that_are_none_reach_no_resolver() {
     {
         let answer = ask(&proxy, &format!("CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
         assert!(answer.starts_with("HTTP/1.1 400 ") && !answer.contains('\x1b'), "{target:?}: {answer}");
+    }
+    assert!(server.queries().is_empty(), "{:?}", server.queries());
+    // Those that are some do: to DNS a label is any string of octets (RFC 2181 section 11).
+    for name in ["name.test", "a/b", "u@a", "%00"] {
+        assert_eq!(socks5_name(&mut proxy.client(), name, 80), 4, "{name}");
+        assert!(server.asked(name, RecordType::A) > 0, "{name}");
     }
 }
 

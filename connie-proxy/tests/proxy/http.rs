@@ -2,14 +2,16 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use connie_proxy::Credentials;
 use connie_servers::clock::poll_until;
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::AddressFilter;
 
-use crate::support::{LIMIT, Running, Server, ask, config, config_with_name, read, read_all};
+use crate::support::{LIMIT, Running, Server, ask, config, config_with_name, count_attempts, read, read_all};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -179,6 +181,63 @@ fn a_request_that_comes_back_is_a_loop() {
     assert!(ask(&other, &get(&via)).starts_with("HTTP/1.1 204 "), "another proxy is none");
     let request = seen.lock().unwrap().pop().unwrap();
     assert_eq!(request.matches("1.1 connie-").count(), 2, "{request}");
+}
+
+#[test]
+fn options_and_trace_end_at_the_proxy_that_max_forwards_names() {
+    let (server, seen) = recorder("HTTP/1.1 204 No\r\n\r\n");
+    let mut config = config();
+    let proxy = Running::start(config.clone());
+    let request = |method: &str, left: &str, more: &str| {
+        let target = server.address;
+        format!(
+            "{method} http://{target}/ HTTP/1.1\r\nHost: x\r\nMax-Forwards: {left}\r\nCookie: a\r\n{more}\r\n"
+        )
+    };
+    let with_body = request("OPTIONS", "0", "Content-Length: 4\r\n") + "body";
+    for request in [request("OPTIONS", "0", ""), with_body] {
+        let answer = ask(&proxy, &request);
+        assert_eq!(answer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    let answer = ask(&proxy, &request("TRACE", "0", ""));
+    assert!(answer.starts_with("HTTP/1.1 501 Not Implemented\r\n") && !answer.contains("Cookie"), "{answer}");
+    assert!(ask(&proxy, &request("TRACE", "x", "")).starts_with("HTTP/1.1 400 "));
+    config.users = vec![Credentials { user: "me".into(), password: "x".into() }];
+    let closed = Running::start(config);
+    assert!(
+        ask(&closed, &request("OPTIONS", "0", "")).starts_with("HTTP/1.1 407 "),
+        "nobody is let in by it"
+    );
+    assert!(seen.lock().unwrap().is_empty());
+    for method in ["OPTIONS", "TRACE"] {
+        assert!(ask(&proxy, &request(method, "1", "")).starts_with("HTTP/1.1 204 "));
+        let request = seen.lock().unwrap().pop().unwrap();
+        assert!(
+            request.contains("\r\nMax-Forwards: 0\r\n") && !request.contains("Max-Forwards: 1"),
+            "{request}"
+        );
+    }
+}
+
+#[test]
+fn clients_are_told_apart_by_the_name_that_they_send() {
+    let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
+    let port = live.address().port();
+    let dead = BlackHole::open((Ipv4Addr::new(127, 0, 0, 2), port));
+    let mut config = config_with_name("name.test", port, &[dead.address().ip(), HERE]);
+    config.partition = connie_proxy::Partition::ByUser;
+    let attempts = count_attempts(&mut config);
+    let proxy = Running::start(config);
+    let visit = |user: &str| {
+        attempts.store(0, Ordering::SeqCst);
+        let login = Credentials { user: user.into(), password: user.repeat(2) }.basic();
+        let login = if user.is_empty() { String::new() } else { format!("Proxy-Authorization: {login}\r\n") };
+        let mut client = proxy.client();
+        write!(client, "CONNECT name.test:{port} HTTP/1.1\r\nHost: x\r\n{login}\r\n").unwrap();
+        assert_eq!(&read::<26>(&mut client), b"HTTP/1.1 200 Connected\r\n\r\n");
+        attempts.load(Ordering::SeqCst)
+    };
+    assert_eq!([visit("me"), visit("me"), visit("you"), visit("")], [2, 1, 2, 2]);
 }
 
 #[test]

@@ -110,6 +110,19 @@ fn a_race_is_compared_with_other_clients() {
 }
 
 #[test]
+fn a_loop_is_a_race_that_has_failed() {
+    let mut config = config_with_name("name.test", 80, &[HERE]);
+    config.races = 64;
+    let proxy = Running::start(config);
+    assert_eq!(socks5_name(&mut proxy.client(), "127.0.0.1", proxy.address.port()), 2);
+    let text = page(shown(proxy.view.clone()), "/status.json");
+    let status: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(status["races"][0]["refused"], "proxy_loop_detected", "{text}");
+    assert!(status["races"][0]["race"].is_object() && status["races"][0]["compared"].is_null(), "{text}");
+    assert_eq!(status["saved"]["one_by_one"]["races"], 0, "{text}");
+}
+
+#[test]
 fn a_proxy_that_is_not_to_keep_races_keeps_nothing() {
     let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
     let port = live.address().port();
@@ -137,6 +150,22 @@ fn what_has_not_changed_is_not_sent_again() {
     assert!(answer.contains(&tag) && answer.ends_with("\r\n\r\n") && !answer.contains("races"), "{answer}");
     assert_eq!(socks5_name(&mut proxy.client(), "127.0.0.1", 1), 5);
     assert!(ask(&tag).starts_with("HTTP/1.1 200 "));
+}
+
+/// The numbers of its races and their counts are those of the one before, and it is not taken for that one.
+#[test]
+fn one_that_was_started_again_is_another() {
+    let log_and_tag = || {
+        let (_proxy, address) = visited(false);
+        let answer = fetch(address, "/status.json", &address.to_string());
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        let status: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(status["races"].as_array().unwrap().last().unwrap()["number"], 0);
+        let tag = head.split("ETag: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        (status["log"].as_str().unwrap().to_owned(), tag)
+    };
+    let ((first, one), (second, other)) = (log_and_tag(), log_and_tag());
+    assert!(first != second && one != other && first.len() == 16, "{first} {second} {one} {other}");
 }
 
 #[test]

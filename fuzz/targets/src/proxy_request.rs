@@ -1,5 +1,6 @@
 //! A client of the proxy that speaks HTTP, or says anything at all.
 
+use connie_http::Version;
 use connie_http::parts::{BodyFraming, ReceivedRequest};
 use connie_proxy::parts::{ForwardedRequest, HttpFault, HttpRequest, HttpRequestKind, read_http_request};
 
@@ -30,6 +31,8 @@ pub fn proxy_request(data: &[u8]) {
     match &request.kind {
         HttpRequestKind::Forward(forwarded) => goes_on_as_one(forwarded, via, request),
         HttpRequestKind::Tunnel => assert!(head.starts_with(b"CONNECT ")),
+        HttpRequestKind::Final { status: 200 } => assert!(head.starts_with(b"OPTIONS ")),
+        HttpRequestKind::Final { .. } => assert!(head.starts_with(b"TRACE ")),
     }
 }
 
@@ -73,5 +76,6 @@ fn goes_on_as_one(forwarded: &ForwardedRequest, via: bool, request: &HttpRequest
     }
     let options: Vec<_> = again.headers().all("connection").collect();
     assert_eq!(options, [b"close"], "{text:?}");
-    assert!(!via || again.headers().all("via").last() == Some(b"1.1 connie"), "{text:?}");
+    let own: &[u8] = if forwarded.version == Version::Http10 { b"1.0 connie" } else { b"1.1 connie" };
+    assert!(!via || again.headers().all("via").last() == Some(own), "{text:?}");
 }
