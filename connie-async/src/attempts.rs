@@ -76,7 +76,8 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
     /// Looks from where this machine sends now: to be called before the results are reported, since a stack
     /// ends the sockets of an address that goes. What was sent from there has no answer to hope for. The
     /// attempts of a family without an address wait for another, and those of one that has another begin
-    /// anew.
+    /// anew. What is learnt from here on is of this network, also where no attempt was touched: a first
+    /// address, or one that comes after nobody waited for it.
     pub(crate) fn follow_sources<L: Lookup, const A: usize, const N: usize, G: Guide>(
         &mut self,
         connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
@@ -84,7 +85,11 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         names: &L,
         now: Instant,
     ) {
-        for (family, fate) in self.sources.look(names, now) {
+        let (has_moved, fates) = self.sources.look(names, now);
+        if has_moved {
+            memory.move_to(self.sources.network());
+        }
+        for (family, fate) in fates {
             match fate {
                 SourceFate::Stays => {}
                 SourceFate::Awaited => self.slots_of(family).for_each(|(slot, order)| {
@@ -93,9 +98,7 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
                 }),
                 SourceFate::Replaced => {
                     self.slots_of(family).for_each(|(slot, _)| slot.release());
-                    memory.move_to(self.sources.network());
                     connect.handle_input(ConnectInput::SourceChanged { family }, now);
-                    connect.plan_by(memory, now);
                 }
                 SourceFate::Lost => {
                     for (slot, AttemptOrder { id, .. }) in self.slots_of(family) {
@@ -105,6 +108,9 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
                     }
                 }
             }
+        }
+        if has_moved {
+            connect.plan_by(memory, now);
         }
     }
 

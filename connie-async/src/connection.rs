@@ -35,17 +35,11 @@ impl<N> Connection<N> {
         self
     }
 
-    /// The other half of this, which is written to from now on.
+    /// The stack's connection, and whether what is written first must be TLS, for a
+    /// [`guarded_write`] to it.
     #[cfg(feature = "edge-nal")]
-    pub(crate) const fn hand_over(&mut self) -> bool {
-        core::mem::replace(&mut self.wants_tls, false)
-    }
-
-    /// The same, where `wants_tls` says whether what is written first must be TLS.
-    #[cfg(feature = "edge-nal")]
-    pub(crate) const fn wanting_tls(mut self, wants_tls: bool) -> Self {
-        self.wants_tls = wants_tls;
-        self
+    pub(crate) const fn parts_mut(&mut self) -> (&mut N, &mut bool) {
+        (&mut self.inner, &mut self.wants_tls)
     }
 
     /// The address that won.
@@ -81,18 +75,27 @@ impl<N: Read> Read for Connection<N> {
 
 impl<N: Write> Write for Connection<N> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        if let Some(first) = buffer.first().filter(|_| self.wants_tls) {
-            if *first != HANDSHAKE {
-                return Err(ConnectionError::InTheClear);
-            }
-            self.wants_tls = false;
-        }
-        self.inner.write(buffer).await.map_err(ConnectionError::Stack)
+        guarded_write(&mut self.inner, &mut self.wants_tls, buffer).await
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {
         self.inner.flush().await.map_err(ConnectionError::Stack)
     }
+}
+
+/// Writes, unless that would be the first of a connection that `wants_tls` and is none. The stack may take
+/// nothing, so that only an octet that it took is the first.
+pub(crate) async fn guarded_write<N: Write>(
+    inner: &mut N,
+    wants_tls: &mut bool,
+    buffer: &[u8],
+) -> Result<usize, ConnectionError<N::Error>> {
+    if *wants_tls && buffer.first().is_some_and(|first| *first != HANDSHAKE) {
+        return Err(ConnectionError::InTheClear);
+    }
+    let taken = inner.write(buffer).await.map_err(ConnectionError::Stack)?;
+    *wants_tls &= taken == 0;
+    Ok(taken)
 }
 
 impl<N: ReadReady> ReadReady for Connection<N> {

@@ -35,11 +35,11 @@ use connie_core::memory::Remember;
 use connie_core::{Families, Family};
 use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit};
 use edge_nal::{UdpConnect, UdpReceive as _, UdpSend as _};
-use embedded_io_async::Error as _;
+use embedded_io_async::{Error as _, ErrorType, Read, Write};
 
 use crate::attempts::Opener;
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, guarded_write};
 use crate::dns::UdpError;
 use crate::error::{ConnectionError, ResolveError};
 use crate::lookup::{AddressList, Lookup};
@@ -215,19 +215,62 @@ impl<N: Readable> Readable for Connection<N> {
 
 impl<N: TcpSplit> TcpSplit for Connection<N> {
     type Read<'a>
-        = Connection<N::Read<'a>>
+        = ReadHalf<N::Read<'a>>
     where
         Self: 'a;
     type Write<'a>
-        = Connection<N::Write<'a>>
+        = WriteHalf<'a, N::Write<'a>>
     where
         Self: 'a;
 
     fn split(&mut self) -> (Self::Read<'_>, Self::Write<'_>) {
-        let (destination, wants_tls) = (self.destination(), self.hand_over());
-        let (read, write) = self.inner.split();
-        let write = Connection::new(write, destination).wanting_tls(wants_tls);
-        (Connection::new(read, destination), write)
+        let (inner, wants_tls) = self.parts_mut();
+        let (read, write) = inner.split();
+        (ReadHalf(read), WriteHalf { inner: write, wants_tls })
+    }
+}
+
+/// The half of a [`Connection`] that is read from. It is no more than that: what a stack's own half also
+/// writes would go past [port 443](RaceConnect#port-443)'s rule.
+#[derive(Debug)]
+pub struct ReadHalf<R>(R);
+
+impl<R: ErrorType> ErrorType for ReadHalf<R> {
+    type Error = ConnectionError<R::Error>;
+}
+
+impl<R: Read> Read for ReadHalf<R> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        self.0.read(buffer).await.map_err(ConnectionError::Stack)
+    }
+}
+
+impl<R: Readable> Readable for ReadHalf<R> {
+    async fn readable(&mut self) -> Result<(), Self::Error> {
+        self.0.readable().await.map_err(ConnectionError::Stack)
+    }
+}
+
+/// The half of a [`Connection`] that is written to, under the connection's own rule for
+/// [port 443](RaceConnect#port-443).
+#[derive(Debug)]
+pub struct WriteHalf<'a, W> {
+    inner: W,
+    /// The connection's, for which the next half or its own write goes on.
+    wants_tls: &'a mut bool,
+}
+
+impl<W: ErrorType> ErrorType for WriteHalf<'_, W> {
+    type Error = ConnectionError<W::Error>;
+}
+
+impl<W: Write> Write for WriteHalf<'_, W> {
+    async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
+        guarded_write(&mut self.inner, self.wants_tls, buffer).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Self::Error> {
+        self.inner.flush().await.map_err(ConnectionError::Stack)
     }
 }
 

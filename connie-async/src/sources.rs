@@ -1,6 +1,7 @@
 //! What this machine sends from while a connect runs, as its [`Lookup`] tells: whether a family has come to
 //! another address, and whether one that has lost its address may get another soon.
 
+use core::mem;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
@@ -47,16 +48,15 @@ impl Sources {
         &self.network
     }
 
-    /// What has become of both families since then, IPv6 before IPv4.
-    pub(crate) fn look<L: Lookup>(&mut self, names: &L, now: Instant) -> [(Family, SourceFate); 2] {
+    /// Whether the network is another since then, and what has become of both families, IPv6 before IPv4.
+    pub(crate) fn look<L: Lookup>(&mut self, names: &L, now: Instant) -> (bool, [(Family, SourceFate); 2]) {
         let network = network(names);
         let [v6, v4] = &mut self.lost;
         let fates = [
             (Family::V6, fate(v6, self.network.v6, network.v6, now)),
             (Family::V4, fate(v4, self.network.v4, network.v4, now)),
         ];
-        self.network = network;
-        fates
+        (mem::replace(&mut self.network, network) != network, fates)
     }
 
     /// Whether an attempt of `family`, which has no address, is to wait for one.

@@ -148,3 +148,94 @@ fn the_first_octet_decides_also_in_halves_and_not_for_who_connects_by_name() {
         connection.write_all(b"SSH-2.0-").await.expect("what the program wants");
     });
 }
+
+/// A half is lent: what it was refused, or did not write, is the connection's to refuse afterwards.
+#[test]
+fn a_half_that_wrote_nothing_leaves_the_rule_as_it_was() {
+    let server = TlsServer::raw(|mut tcp| io::copy(&mut tcp.try_clone()?, &mut tcp).map(|_| ()));
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 443);
+    let net = net(&server, edge_nal_std::Stack::new());
+    run(async {
+        let mut connection = edge_nal::TcpConnect::connect(&net, address).await.expect("TCP");
+        let _ = connection.split();
+        for _ in 0..2 {
+            let (_, mut write) = connection.split();
+            assert_eq!(write.write(b"").await.ok(), Some(0));
+            let error = write.write(b"GET / HTTP/1.1\r\n").await.expect_err("in the clear");
+            assert!(matches!(error, ConnectionError::InTheClear), "{error}");
+            let error = connection.write(b"GET / HTTP/1.1\r\n").await.expect_err("in the clear");
+            assert!(matches!(error, ConnectionError::InTheClear), "{error}");
+        }
+        let (mut read, mut write) = connection.split();
+        write.write_all(b"\x16\x03\x01").await.expect("TLS");
+        let mut echo = [0; 3];
+        read.read_exact(&mut echo).await.expect("an echo");
+        assert_eq!(&echo, b"\x16\x03\x01", "and nothing that was refused");
+        connection.write_all(b"\x00\x17\x03").await.expect("the rest");
+    });
+}
+
+/// A connection whose buffer is full at first, and then fails once.
+#[derive(Default)]
+struct Reluctant {
+    calls: usize,
+    taken: Vec<u8>,
+}
+
+impl embedded_io_async::ErrorType for Reluctant {
+    type Error = ErrorKind;
+}
+
+impl embedded_io_async::Read for Reluctant {
+    async fn read(&mut self, _: &mut [u8]) -> Result<usize, ErrorKind> {
+        Ok(0)
+    }
+}
+
+impl embedded_io_async::Write for Reluctant {
+    async fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
+        self.calls += 1;
+        match self.calls {
+            1 => Ok(0),
+            2 => Err(ErrorKind::Interrupted),
+            _ => {
+                self.taken.extend(&buffer[..1]);
+                Ok(1)
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+struct ReluctantStack;
+
+impl TcpConnect for ReluctantStack {
+    type Error = ErrorKind;
+    type Connection<'a> = Reluctant;
+
+    async fn connect(&self, _: SocketAddr) -> Result<Reluctant, ErrorKind> {
+        Ok(Reluctant::default())
+    }
+}
+
+/// The first octet is the first that the stack has taken.
+#[test]
+fn a_handshake_that_the_stack_did_not_take_does_not_open_the_way() {
+    let table = Table(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+    let net: RaceConnect<_, _, _> =
+        RaceConnect::new(ReluctantStack, table, SystemClock::new(), Options::new());
+    run(async {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 443);
+        let mut connection = TcpConnect::connect(&net, address).await.expect("TCP");
+        for untaken in [Some(0), None] {
+            assert_eq!(connection.write(b"\x16\x03").await.ok(), untaken);
+            assert!(matches!(connection.write(b"GET").await, Err(ConnectionError::InTheClear)));
+        }
+        assert_eq!(connection.write(b"\x16\x03").await.ok(), Some(1));
+        connection.write_all(b"\x03\x01").await.expect("the rest");
+        assert_eq!(connection.get_ref().taken, b"\x16\x03\x01");
+    });
+}

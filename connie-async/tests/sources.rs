@@ -150,3 +150,43 @@ fn the_memory_follows() {
     assert_eq!(first_on(NEW), "192.0.2.1");
     assert_eq!(first_on(OLD), "192.0.2.7", "nothing was learnt there");
 }
+
+/// The same where no attempt was touched by the change: the family had been given up, or this is its first
+/// address. Its addresses are known only later.
+#[test]
+fn the_memory_follows_to_an_address_that_nobody_waited_for() {
+    for had_one in [true, false] {
+        let world = World::new();
+        world.name("many.test", Family::V6, 0, Some("2001:db8::1"));
+        world.name("many.test", Family::V4, 20_000 * MS, Some("192.0.2.7 192.0.2.8 192.0.2.1"));
+        // There is no NAT64.
+        world.name("ipv4only.arpa", Family::V6, 0, None);
+        world.source_v6.set(Some(ip("2001:db8:1::2")));
+        world.source_v4.set(had_one.then(|| ip(OLD)));
+        world.lacks.set((!had_one).then_some(Family::V4));
+        let memory = RefCell::new(Memory::<16>::new(7, Instant::ZERO));
+        let net = net(&world).with_memory(&memory);
+        let options = net.options();
+        let connect = || net.connect(("many.test", 80), &options);
+        let moves = async {
+            if had_one {
+                world.moves(100 * MS, None).await;
+            }
+            // After `PAUSE`, and before the answer.
+            world.moves(15_000 * MS, Some(NEW)).await;
+        };
+        let (connected, ()) = world.run(join(connect(), moves));
+        assert_eq!(connected.expect("a connection").destination().ip(), ip("192.0.2.1"));
+        assert_eq!(world.froms().last(), Some(&Some(ip(NEW))));
+        world.name("many.test", Family::V6, 0, Some(""));
+        world.name("many.test", Family::V4, 0, Some("192.0.2.7 192.0.2.8 192.0.2.1"));
+        let first_on = |source: &str| {
+            world.source_v4.set(Some(ip(source)));
+            world.started.borrow_mut().clear();
+            drop(world.run(connect()));
+            world.tried()[0].clone()
+        };
+        assert_eq!(first_on(NEW), "192.0.2.1", "{had_one}");
+        assert_eq!(first_on(OLD), "192.0.2.7", "nothing was learnt there: {had_one}");
+    }
+}

@@ -5,8 +5,12 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::net::Ipv4Addr;
-use std::task::{Context, Waker};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use connie_async::connie_core::Config as RaceConfig;
@@ -46,7 +50,7 @@ impl Wire {
         let ethernet = EthernetFrame::new_checked(&frame[..]).expect("a frame");
         if ethernet.ethertype() == EthernetProtocol::Ipv4 {
             let source = Ipv4Packet::new_checked(ethernet.payload()).expect("a packet").src_addr();
-            if self.heard.borrow().last() != Some(&source) {
+            if !self.heard.borrow().contains(&source) {
                 self.heard.borrow_mut().push(source);
             }
             if source == OLD {
@@ -199,7 +203,8 @@ fn connected(change: impl for<'s> AsyncFnOnce(&'s Stack<'s>)) -> (Result<(), Str
         let target = std::net::SocketAddr::new(PEER.into(), 80);
         let connect =
             async { net.connect(&target, &options).await.map(|_| ()).map_err(|error| error.to_string()) };
-        join(connect, change(&stack)).await.0
+        // It is polled when it is woken itself, and not with all the others.
+        join(task(connect), change(&stack)).await.0
     };
     let limit = async_io::Timer::after(LIMIT);
     let rest = async { join(runner.run(), peer(&wire)).await };
@@ -209,6 +214,36 @@ fn connected(change: impl for<'s> AsyncFnOnce(&'s Stack<'s>)) -> (Result<(), Str
         Either3::Third(_) => panic!("no end after {LIMIT:?}"),
     };
     (result, wire.heard.take())
+}
+
+/// Wakes one part of a future.
+struct TaskWaker {
+    woken: AtomicBool,
+    whole: Mutex<Waker>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+        self.whole.lock().expect("nobody panicked").wake_by_ref();
+    }
+}
+
+/// Runs `future` with a waker of its own, as an executor runs a task.
+async fn task<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let whole = Mutex::new(Waker::noop().clone());
+    let own = Arc::new(TaskWaker { woken: AtomicBool::new(true), whole });
+    let waker = Waker::from(Arc::clone(&own));
+    poll_fn(|cx| {
+        own.whole.lock().expect("nobody panicked").clone_from(cx.waker());
+        if own.woken.swap(false, Ordering::Relaxed) {
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 async fn pause(milliseconds: u64) {
