@@ -10,7 +10,7 @@ use connie_std::memory::Verdict;
 use connie_std::tokio_net::Connected;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::forward::{Forwarded, forward};
 use crate::handshake::Wanted;
@@ -30,6 +30,12 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 /// A client that gives up sooner says nothing of the server. Of connie's own requests it is the patience with
 /// a server of which nothing is known.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A server that resets a connection on which nothing was said refuses it only so soon. Later it has lost
+/// patience with a client that keeps one in reserve.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// What a server has said before it broke off has this long to arrive at the client: a reset on that side
+/// discards what is still on its way.
+const ARRIVAL: Duration = Duration::from_secs(1);
 
 /// Moves what there is to be moved, and reports to the memory how the server fares.
 pub(crate) async fn exchange(shared: &Shared, wanted: Wanted, client: TcpStream, server: Connected) {
@@ -148,16 +154,35 @@ async fn tunnel(shared: &Shared, protocol: &Protocol, early: &[u8], sides: &mut 
     let times = (limits.idle, limits.half_closed);
     let Sides { client, server, .. } = sides;
     let end = relay((client, early), server, (moved, &shared.shortcut), times, good).await;
+    let age = moved.age();
     match end {
         // The service behind it is not there, whether it was asked for something or not.
-        RelayEnd::ServerLost if moved.received() == 0 => fate.tell(Verdict::Refused),
+        RelayEnd::ServerLost if moved.received() == 0 && (moved.sent() > 0 || age < AT_ONCE) => {
+            fate.tell(Verdict::Refused);
+        }
         // It took what the client said, and said nothing.
         RelayEnd::Closed { by_server: true } if moved.owed_for().is_some() => {
             fate.tell(Verdict::Refused);
         }
         _ => fate.look(PATIENCE),
     }
+    if end == RelayEnd::ServerLost {
+        arrive(client, moved).await;
+    }
     sides.is_whole = matches!(end, RelayEnd::Closed { .. });
+}
+
+/// Leaves the client time for what went to it last, unless its connection breaks. What it still says is for
+/// nobody.
+async fn arrive(client: &mut TcpStream, moved: &Moved) {
+    let Some(last) = moved.last_received_at() else { return };
+    let broken = async {
+        let mut room = [0; 1024];
+        while client.read(&mut room).await? > 0 {}
+        // Whether it still reads nobody knows.
+        pending::<io::Result<()>>().await
+    };
+    let _ = timeout_at(last + ARRIVAL, broken).await;
 }
 
 async fn no_answer(shared: &Shared, client: &mut TcpStream, protocol: &Protocol) {

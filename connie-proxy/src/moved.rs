@@ -17,21 +17,22 @@ pub(crate) struct Moved {
     received: AtomicU64,
     /// When something was last sent to it, in milliseconds since the beginning.
     last_sent: AtomicU64,
+    /// The same of what was received and passed on.
+    last_received: AtomicU64,
     is_asked: Notify,
     has_left: Notify,
 }
 
 impl Moved {
     pub(crate) fn new() -> Self {
-        let (sent, received, last_sent) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let [sent, received, last_sent, last_received] = [const { AtomicU64::new(0) }; 4];
         let (is_asked, has_left) = (Notify::new(), Notify::new());
-        Moved { begun: Instant::now(), sent, received, last_sent, is_asked, has_left }
+        Moved { begun: Instant::now(), sent, received, last_sent, last_received, is_asked, has_left }
     }
 
     /// So many bytes went to the server.
     pub(crate) fn note_sent(&self, count: usize) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_sent.store(now, Ordering::Relaxed);
+        self.last_sent.store(self.now(), Ordering::Relaxed);
         if self.sent.fetch_add(count as u64, Ordering::Relaxed) == 0 {
             self.is_asked.notify_one();
         }
@@ -39,6 +40,7 @@ impl Moved {
 
     /// So many bytes came from the server.
     pub(crate) fn note_received(&self, count: usize) {
+        self.last_received.store(self.now(), Ordering::Relaxed);
         self.received.fetch_add(count as u64, Ordering::Relaxed);
     }
 
@@ -58,6 +60,17 @@ impl Moved {
 
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// When something of the server's last went to the client.
+    pub(crate) fn last_received_at(&self) -> Option<Instant> {
+        let last = Duration::from_millis(self.last_received.load(Ordering::Relaxed));
+        (self.received() > 0).then(|| self.begun + last)
     }
 
     /// How long the server has been silent since it was last sent something; `None` where it was sent
@@ -95,6 +108,11 @@ impl Moved {
 
     fn last_sent_at(&self) -> Instant {
         self.begun + Duration::from_millis(self.last_sent.load(Ordering::Relaxed))
+    }
+
+    /// In milliseconds since the beginning.
+    fn now(&self) -> u64 {
+        u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn total(&self) -> u64 {

@@ -1,11 +1,14 @@
 //! Moves bytes between two connections until both directions have ended.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -16,10 +19,12 @@ use crate::shortcut::{Lost, Moving, Shortcut};
 const PIECE: usize = 64 * 1024;
 /// What a direction has moved so before it may take a pipe: small connections hold none.
 const SMALL: u64 = 128 * 1024;
+/// What a server has said before it reset the connection goes on until the client has taken nothing for this
+/// long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 thread_local! {
-    /// A buffer of this thread's that nobody uses. A connection has one only while bytes are in it, so that
-    /// one that is idle holds no memory for them.
+    /// A buffer of this thread's, for all connections by turns: none has one while it waits.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -49,24 +54,27 @@ pub(crate) async fn relay(
     (idle, half_closed): (Duration, Duration),
     on_answer: impl FnOnce(),
 ) -> RelayEnd {
-    let (client_read, client_write) = client.split();
+    let (client_read, mut client_write) = client.split();
     let (server_read, mut server_write) = server.split();
+    let is_broken = AtomicBool::new(false);
     let mut up = pin!(async {
         server_write.write_all(early).await.map_err(|_| Lost::Sink)?;
         if !early.is_empty() {
             moved.note_sent(early.len());
         }
-        let ended = one_way(client_read, server_write, shortcut, |count| moved.note_sent(count)).await;
+        let note = |count| moved.note_sent(count);
+        let ended = one_way(client_read, &mut server_write, shortcut, note, &is_broken).await;
         moved.note_client_end();
         ended
     });
     let mut on_answer = Some(on_answer);
-    let mut down = pin!(one_way(server_read, client_write, shortcut, |count| {
+    let note = |count| {
         moved.note_received(count);
         if let Some(on_answer) = on_answer.take() {
             on_answer();
         }
-    }));
+    };
+    let mut down = pin!(one_way(server_read, &mut client_write, shortcut, note, &is_broken));
     let (up_ended, first) = tokio::select! {
         result = &mut up => (true, result),
         result = &mut down => (false, result),
@@ -78,6 +86,15 @@ pub(crate) async fn relay(
         _ => Some(RelayEnd::ServerLost),
     };
     if let Some(end) = end(up_ended, first) {
+        if up_ended && end == RelayEnd::ServerLost {
+            // An answer that came before the request was whole, and the reset behind it. Its end cannot be
+            // told from one in order any more.
+            is_broken.store(true, Ordering::Relaxed);
+            tokio::select! {
+                _ = &mut down => {}
+                () = moved.silent(LAST_WORDS) => {}
+            }
+        }
         return end;
     }
     let second = tokio::select! {
@@ -88,13 +105,14 @@ pub(crate) async fn relay(
     end(!up_ended, second).unwrap_or(RelayEnd::Closed { by_server: !up_ended })
 }
 
-/// Moves bytes until `from` has ended, which it passes on. `note` is told of what is on its way: of what was
-/// read into memory, and of what left a pipe.
+/// Moves bytes until `from` has ended, which it passes on unless that is a break. `note` is told of what is on
+/// its way: of what was read into memory, and of what left a pipe.
 async fn one_way(
     from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
+    to: &mut WriteHalf<'_>,
     shortcut: &Shortcut,
     mut note: impl FnMut(usize),
+    is_broken: &AtomicBool,
 ) -> Result<(), Lost> {
     let mut copied = 0_u64;
     loop {
@@ -106,8 +124,9 @@ async fn one_way(
         if matches!(moving, Moving::GoesOn) {
             continue;
         }
-        match copy(&from, &mut to, &mut note).await? {
+        match copy(&from, to, &mut note).await? {
             Some(count) => copied = copied.saturating_add(count as u64),
+            None if is_broken.load(Ordering::Relaxed) => return Ok(()),
             None => return to.shutdown().await.map_err(|_| Lost::Sink),
         }
     }
@@ -122,16 +141,75 @@ async fn copy(
     let mut buffer = SPARE.take();
     buffer.clear();
     buffer.reserve_exact(PIECE);
-    let count = match from.try_read_buf(&mut buffer) {
-        Ok(0) => None,
-        Ok(count) => {
+    let read = from.try_read_buf(&mut buffer);
+    let rest = match read {
+        Ok(count @ 1..) => {
             note(count);
-            to.write_all(&buffer).await.map_err(|_| Lost::Sink)?;
-            Some(count)
+            put(to, &buffer).await
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(0),
-        Err(_) => return Err(Lost::Source),
+        _ => Ok(Vec::new()),
     };
     SPARE.set(buffer);
-    Ok(count)
+    let rest = rest?;
+    if !rest.is_empty() {
+        to.write_all(&rest).await.map_err(|_| Lost::Sink)?;
+        // Only now has it gone.
+        note(0);
+    }
+    match read {
+        Ok(0) => Ok(None),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(0)),
+        Err(_) => Err(Lost::Source),
+    }
+}
+
+/// Gives `to` what it takes at once, and returns the rest, in no more memory than that needs. It waits for
+/// nothing.
+async fn put(to: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<Vec<u8>, Lost> {
+    // As a poll it counts as work of this task, which has to let others have their turn.
+    let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut *to).poll_write(context, bytes))).await;
+    let taken = match polled {
+        Poll::Ready(Ok(0) | Err(_)) => return Err(Lost::Sink),
+        Poll::Ready(Ok(count)) => count,
+        Poll::Pending => 0,
+    };
+    Ok(bytes.get(taken..).unwrap_or_default().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (one, two) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (one.unwrap(), two.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_its_sink_holds_no_large_buffer() {
+        const SHORT: Duration = Duration::from_millis(100);
+        let ((mut near, mut from), (mut to, mut far)) = (pair().await, pair().await);
+        let mut filled = 0;
+        while timeout(SHORT, to.writable()).await.is_ok() {
+            filled += to.try_write(&[b'x'; PIECE]).unwrap_or(0);
+        }
+        near.write_all(b"last").await.unwrap();
+        from.readable().await.unwrap();
+        let (read, mut write) = (from.split().0, to.split().1);
+        let mut noted = Vec::new();
+        let mut note = |count| noted.push(count);
+        let mut copying = Box::pin(copy(&read, &mut write, &mut note));
+        assert!(timeout(SHORT, &mut copying).await.is_err(), "it takes nothing");
+        let spare = SPARE.take();
+        assert!(spare.capacity() >= PIECE, "the buffer is there for others: {}", spare.capacity());
+        let mut all = vec![0; filled + 4];
+        let (copied, arrived) = tokio::join!(copying, far.read_exact(&mut all));
+        assert!(matches!(copied, Ok(Some(4))) && arrived.is_ok() && all.ends_with(b"xlast"));
+        assert_eq!(noted, [4, 0]);
+    }
 }

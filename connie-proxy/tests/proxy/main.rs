@@ -10,6 +10,7 @@ mod leaving;
 mod login;
 mod picture;
 mod relaying;
+mod reserve;
 mod socks5;
 mod status;
 mod status_page;

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use connie_servers::clock::poll_until;
+use connie_servers::clock::{pause, poll_until};
 
 use crate::support::{LIMIT, Running, Server, config, read, read_all, socks5};
 
@@ -159,6 +159,37 @@ fn a_reset_amid_much_is_one_on_the_other_side() {
     drop(client);
     let kind = heard.recv_timeout(LIMIT).unwrap();
     assert!(matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{kind:?}");
+}
+
+#[test]
+fn what_a_server_said_before_its_reset_arrives() {
+    let pattern = |at: usize| (at % 251) as u8;
+    let (told, heard) = mpsc::channel();
+    let server = Server::start(move |mut stream| {
+        // What the server itself still holds is lost with its reset.
+        rustix::net::sockopt::set_socket_send_buffer_size(&stream, 4096).unwrap();
+        stream.peek(&mut [0; 1]).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        let piece: Vec<u8> = (0..251 * 64).map(pattern).collect();
+        let mut written = 0;
+        while let Ok(count) = stream.write(&piece[written % 251..]) {
+            written += count;
+        }
+        // What was not read makes the close a reset.
+        drop(stream);
+        told.send(written).unwrap();
+    });
+    let proxy = Running::start(config());
+    let mut client = tunnel(&proxy, &server);
+    client.write_all(b"a long request").unwrap();
+    let written = heard.recv_timeout(LIMIT).unwrap();
+    client.write_all(b" goes on").unwrap();
+    pause(Duration::from_millis(100));
+    let mut got = Vec::new();
+    let end = client.read_to_end(&mut got).map_err(|error| error.kind());
+    assert!(got.len() + 64 * 1024 > written, "{} of {written}", got.len());
+    assert!((0..).zip(&got).all(|(at, byte)| pattern(at) == *byte));
+    assert_eq!(end, Err(ErrorKind::ConnectionReset), "it is no whole");
 }
 
 #[test]
