@@ -8,7 +8,6 @@ use std::time::Duration;
 use connie_http::parts::{BodyDecoder, BodyFraming, BodyPart, HeadScanner, ParsedHead};
 use connie_http::{HttpError, ResponseHead, Version};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::sleep;
 
 use crate::http_request::{
     ForwardedRequest, MAX_HEAD, goes_on, named_by_connection, put, put_field, put_via,
@@ -46,7 +45,7 @@ impl From<io::Error> for AnswerFault {
 }
 
 /// Passes `request` on, whose body begins with `early` and goes on in `client`. A client that has closed its
-/// direction has this long for its answer.
+/// direction waits this long for an answer, or for more of it.
 pub(crate) async fn forward<R, W, S, T>(
     request: &ForwardedRequest,
     early: Vec<u8>,
@@ -87,8 +86,8 @@ where
     }
 }
 
-/// Ends when the client's connection breaks, or a while after it has ended: whether the client still reads
-/// nobody knows. It has said what it wants; what it says besides is for nobody.
+/// Ends when the client's connection breaks, or where it has ended and nothing has moved for a while: whether
+/// the client still reads nobody knows. It has said what it wants; what it says besides is for nobody.
 async fn client_lost(
     client: &mut (impl AsyncRead + Unpin),
     moved: &Moved,
@@ -99,7 +98,7 @@ async fn client_lost(
         match client.read(&mut room).await {
             Ok(0) => {
                 moved.note_client_end();
-                sleep(half_closed).await;
+                moved.silent(half_closed).await;
                 return Forwarded::BrokenOff;
             }
             Ok(_) => {}

@@ -85,7 +85,7 @@ impl TakenPipe<'_> {
         self.held
     }
 
-    /// Takes what `from` has, into an empty pipe. 0 is its end.
+    /// Takes what `from` has, into an empty pipe. 0 is its end, or an urgent octet is next.
     pub(crate) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
         let Some(pipe) = &self.pipe else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let count = again(|| splice(&from, None, &pipe.writer, None, SIZE, flags()))?;
@@ -174,6 +174,6 @@ mod tests {
         assert_eq!(pipe.fill(&read).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(write);
         assert_eq!(pipe.fill(&read).unwrap(), 0, "the end");
-        assert!(is_unsuitable(&pipe.fill(&std::fs::File::open("/proc/self/fd").unwrap()).unwrap_err()));
+        assert!(is_unsuitable(&pipe.fill(std::fs::File::open("/proc/self/fd").unwrap()).unwrap_err()));
     }
 }

@@ -11,6 +11,7 @@ pub(crate) enum Lost {
 /// What came of moving what a socket had.
 pub(crate) enum Moving {
     /// A good deal has moved, and there may be more.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no such way"))]
     GoesOn,
     /// Nothing more goes this way, or nothing goes this way now. A plain read says what there is.
     Unsuitable,

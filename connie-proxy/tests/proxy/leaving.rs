@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use connie_servers::BlackHole;
 use connie_servers::clock::{poll_until, timed};
 
-use crate::support::{LIMIT, Running, Server, config};
+use crate::support::{LIMIT, Running, Server, config, read_all};
 
 /// What asks for a connection to this address, and what else comes with it.
 fn requests(to: SocketAddr, early: &str) -> [Vec<u8>; 2] {
@@ -88,5 +88,77 @@ fn one_that_has_said_all_and_closes_its_direction_is_served() {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
         assert!(answer.ends_with(b"the page"), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+/// It looks at the whole request, and whether more will come, and takes its time.
+#[test]
+fn a_slow_answer_comes_behind_the_clients_end() {
+    let server = Server::start(|mut stream| {
+        let (mut head, mut octet) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut octet).unwrap_or(0) > 0 {
+            head.push(octet[0]);
+        }
+        // The end goes through a tunnel. The server of a forwarded request learns nothing of it.
+        let ended = !head.starts_with(b"GET /tunnel") || matches!(stream.read(&mut octet), Ok(0));
+        // Longer than the proxy waits before it takes a server for stalled whose client has gone.
+        connie_servers::clock::pause(connie_servers::clock::ms(1_500));
+        if ended {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nthe page");
+        }
+    });
+    let proxy = Running::start(config());
+    let get = "GET /tunnel HTTP/1.1\r\nHost: x\r\n\r\n";
+    let forwarded = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", server.address).into_bytes();
+    // What comes later is read by the relay, and not with the request.
+    let whole = requests(server.address, get).into_iter().chain([forwarded]).map(|it| (it, Vec::new()));
+    let parted = requests(server.address, "").map(|it| (it, get.as_bytes().to_vec()));
+    let clients = whole.chain(parted).map(|(request, later)| {
+        let mut client = proxy.client();
+        std::thread::spawn(move || {
+            client.write_all(&request).unwrap();
+            connie_servers::clock::pause(connie_servers::clock::ms(if later.is_empty() { 0 } else { 100 }));
+            client.write_all(&later).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            read_all(&mut client)
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        let answer = client.join().unwrap();
+        assert!(answer.ends_with("the page"), "{answer}");
+    }
+}
+
+/// The limit is of silence, not of the answer.
+#[test]
+fn a_long_answer_comes_behind_the_clients_end() {
+    let server = Server::start(|mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n");
+        for _ in 0..40 {
+            connie_servers::clock::pause(connie_servers::clock::ms(100));
+            let _ = stream.write_all(b".");
+        }
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut config = config();
+    config.limits.half_closed = std::time::Duration::from_millis(1_500);
+    let proxy = Running::start(config);
+    let forwarded = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", server.address).into_bytes();
+    let [_, tunnel] = requests(server.address, "GET / HTTP/1.1\r\n\r\n");
+    let mut clients = [tunnel, forwarded].map(|request| {
+        let mut client = proxy.client();
+        client.write_all(&request).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        client
+    });
+    for client in &mut clients {
+        let mut answer = vec![0; 1024];
+        let mut length = 0;
+        while !answer[..length].ends_with(&[b'.'; 40]) {
+            match client.read(&mut answer[length..]).unwrap() {
+                0 => panic!("{}", String::from_utf8_lossy(&answer[..length])),
+                count => length += count,
+            }
+        }
     }
 }
