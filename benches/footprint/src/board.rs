@@ -325,7 +325,7 @@ fn table(page: &mut String, sizes: &[Sizes]) {
     say(page, TITLE);
     for line in [
         "`examples/firmware-qemu` for a Cortex-M3, built by the stable compiler at `opt-level = \"z\"`: smoltcp over Ethernet, the driver, a command line, and an",
-        "HTTP client; four sockets with 1 KiB of buffers each for the race where it does not say three, one without it. All but those that give errors as exit codes say in words what is",
+        "HTTP client; four sockets, each with buffers of 512 octets to receive and 256 to send, for the race where it does not say three, one without it. All but those that give errors as exit codes say in words what is",
         "wrong. A panic does not say where it was (that is the feature `panic-place`, 12 KB more). Flash is code, constants and initial values. The",
         "stack is the most that was in use in runs in QEMU, to a live address and to twelve of which eleven are dead.\n",
         "- *Without the race* (`src/bin/single.rs`) is the same program on the same stack and the same HTTP client. It connects to the first address.",

@@ -4,24 +4,36 @@
 use std::path::Path;
 use std::process::Command;
 
-/// One sentence, with the day, the revision of the folder's repository and the processor.
+/// One sentence, with the day, the revision of the folder's repository, whether anything differs from that,
+/// and the processor.
 pub fn provenance(folder: &Path) -> Result<String, String> {
     let day = printed(Command::new("date").args(["-u", "+%F"]))?;
     let revision =
         printed(Command::new("git").arg("-C").arg(folder).args(["rev-parse", "--short=8", "HEAD"]))?;
+    let changes = if has_changes(folder)? { " with changes" } else { "" };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let model = model.map_or_else(String::new, |model| format!(" ({})", model.trim()));
-    Ok(format!("Measured on {day}, at revision {revision}, on {cores} cores{model}."))
+    Ok(format!("Measured on {day}, at revision {revision}{changes}, on {cores} cores{model}."))
+}
+
+/// Whether a file of the folder's repository differs from its revision, or is none of its files.
+fn has_changes(folder: &Path) -> Result<bool, String> {
+    let status = output(Command::new("git").arg("-C").arg(folder).args(["status", "--porcelain"]))?;
+    Ok(!status.is_empty())
 }
 
 fn printed(command: &mut Command) -> Result<String, String> {
+    let text = output(command)?;
+    if text.is_empty() { Err(format!("{command:?}: no answer")) } else { Ok(text) }
+}
+
+/// What a command prints, which may be nothing.
+fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && !text.is_empty() {
-        Ok(text)
-    } else {
-        Err(format!("{command:?}: no answer"))
+    if !output.status.success() {
+        return Err(format!("{command:?}: no answer"));
     }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

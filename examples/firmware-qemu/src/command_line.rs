@@ -14,6 +14,11 @@ use heapless::Vec;
 /// The most addresses that `--addresses` takes.
 pub const MAX_ADDRESSES: usize = 16;
 
+/// The longest URL that is taken, in octets. It lies in the kibibyte of the command line, and HTTP has the
+/// rest of that for the heads of request and response: with the longest name, which stands in the request and
+/// beside it once more, a request of such a URL takes 397 of the 405 octets that are left.
+pub const MAX_URL: usize = 360;
+
 /// The option that gives the host's addresses.
 const ADDRESSES: &str = "--addresses";
 
@@ -126,6 +131,8 @@ pub enum Error<'a> {
     SecondUrl(&'a str),
     /// The URL is not one that this program fetches.
     BadUrl(&'a str),
+    /// The URL is longer than [`MAX_URL`].
+    LongUrl,
     /// There is no such option.
     UnknownOption(&'a str),
     /// The option's value is missing.
@@ -151,6 +158,7 @@ impl fmt::Display for Error<'_> {
             Error::BadUrl(text) => {
                 (text, "", ": not a URL that can be fetched; give http://HOST[:PORT][/PATH]")
             }
+            Error::LongUrl => ("", "", "the URL is too long; give one of at most 360 octets"),
             Error::UnknownOption(option) => (option, "", ": no such option; "),
             Error::NoValue(option) => (option, "", ": wants a value; "),
             Error::BadValue(option, value, _) => (option, value, ": give "),
@@ -171,7 +179,7 @@ impl fmt::Display for Error<'_> {
             Error::NotBuilt(_, feature) => feature,
             _ => "",
         };
-        const { assert!(MAX_ADDRESSES == 16, "as said above") };
+        const { assert!(MAX_ADDRESSES == 16 && MAX_URL == 360, "as said above") };
         let space = if matches!(self, Error::BadValue(..)) { " " } else { "" };
         [about, space, value, what, last].into_iter().try_for_each(|piece| f.write_str(piece))
     }
@@ -202,7 +210,7 @@ pub fn parse(text: &str) -> Result<CommandLine<'_>, Error<'_>> {
 }
 
 /// Moves the URL of a line that was read to the front of `room`, which holds the line in its first `length`
-/// bytes, and answers it with what is free behind it.
+/// bytes, and answers it with what is free behind it: no less than all of `room` but [`MAX_URL`].
 pub fn keep_url(room: &mut [u8], length: usize) -> Option<(Url<'_>, &mut [u8])> {
     let line = room.get(..length)?;
     // The first word may be any, and behind it the URL alone has a scheme.
@@ -378,7 +386,8 @@ fn is_host_v6(address: Ipv6Addr) -> bool {
 }
 
 fn url(text: &str) -> Result<Url<'_>, Error<'_>> {
-    read_url(text).ok_or(Error::BadUrl(text))
+    let url = read_url(text).ok_or(Error::BadUrl(text))?;
+    if text.len() > MAX_URL { Err(Error::LongUrl) } else { Ok(url) }
 }
 
 /// What is fetched, and its port (RFC 9110 section 4.2).

@@ -277,7 +277,7 @@ impl<R: Registers> phy::Device for Ethernet<'_, R> {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = LONGEST_SENT;
-        // Sockets have windows of a kibibyte, and the FIFO holds one full frame and some small ones.
+        // Sockets have windows of 512 octets, and the FIFO holds one full frame and some small ones.
         capabilities.max_burst_size = Some(1);
         // The controller knows nothing of IP. Every checksum is ours to make and to verify.
         capabilities.checksum = ChecksumCapabilities::default();
@@ -305,8 +305,9 @@ pub struct ToSend<'a, R> {
 
 impl<R: Registers> phy::TxToken for ToSend<'_, R> {
     fn consume<T, F: FnOnce(&mut [u8]) -> T>(self, length: usize, write: F) -> T {
-        // smoltcp asks for no more than `max_transmission_unit`. Were it to, the frame would be cut short,
-        // and the peer drop it.
+        // smoltcp asks for no more than `max_transmission_unit`: it sends no IPv6 packet that is longer, and
+        // an ICMPv4 error is no longer than 576 octets. So the long ICMPv6 errors, of up to 1280, are not
+        // sent. Its writers index what they are given, and would panic where that is too short.
         let frame = match self.room.get_mut(..length) {
             Some(frame) => frame,
             None => self.room,

@@ -3,7 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_firmware_qemu::command_line::{CommandLine, Error, Own, Url, keep_url, parse};
+use connie_core::doc_stack::{Clock, RESPONSE, Stack};
+use connie_core::stack::TcpClientStack as _;
+use connie_firmware_qemu::command_line::{CommandLine, Error, MAX_URL, Own, Url, keep_url, parse};
+use connie_http::{Authority, HttpConnection};
 
 const V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 2);
@@ -126,6 +129,33 @@ fn the_url_is_kept_at_the_front() {
         let mut room = text.as_bytes().to_vec();
         assert_eq!(keep_url(&mut room, text.len()), None, "{text}");
         assert_eq!(keep_url(&mut room, 1000), None, "longer than the room");
+    }
+}
+
+/// What is taken leaves room for HTTP behind it, whatever the URL is made of: the longest name with a port,
+/// or a short one.
+#[test]
+fn a_url_of_the_longest_length_leaves_room_for_http() {
+    for host in ["x".repeat(253) + ":65535", "x".to_owned(), "[fd00:4d::2]:81".to_owned()] {
+        let start = format!("http://{host}/");
+        let url = start.clone() + &"y".repeat(MAX_URL - start.len());
+        refused(&format!("--dns 10.77.0.1 {url}y"), "the URL is too long; give one of at most 360 octets");
+        let line = format!("elf --dns 10.77.0.1 --ip dhcp {url}");
+        assert_eq!(taken(&line).url.path.len(), MAX_URL - start.len() + 1);
+        // The memory that the firmware reads its command line into.
+        let mut room = [0; 1024];
+        room[..line.len()].copy_from_slice(line.as_bytes());
+        let (url, buffer) = keep_url(&mut room, line.len()).expect("a URL");
+        let (mut stack, mut clock) = (Stack, Clock::default());
+        let socket = stack.socket().expect("a socket");
+        let host = Authority::http(url.host, url.port);
+        // As `client::fetch` asks.
+        let mut http = HttpConnection::new(&mut stack, &mut clock, socket, host, buffer).expect("room");
+        http.request("GET", url.path, &[("Connection", "close")], b"").expect("room for the request");
+        let mut response = http.response().expect("room for the response");
+        let (mut body, length) = ([0; 16], 6);
+        assert_eq!(response.read(&mut body).ok(), Some(length));
+        assert_eq!(&body[..length], &RESPONSE[RESPONSE.len() - length..]);
     }
 }
 

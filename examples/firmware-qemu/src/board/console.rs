@@ -15,7 +15,7 @@ const EXIT_EXTENDED: usize = 0x20;
 /// `ADP_Stopped_ApplicationExit`
 const APPLICATION_EXIT: usize = 0x20026;
 
-/// The longest command line that is read.
+/// The longest command line that is read. `command_line::MAX_URL` leaves HTTP enough of it.
 const LONGEST: usize = 1024;
 
 /// A stream of the host's. Text is collected into lines, since each call stops the processor; what is left
