@@ -7,8 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-/// How much a pipe is to hold. It has 64 KiB where the system grants no more.
+/// How much a large pipe holds.
 const SIZE: usize = 1024 * 1024;
+/// How many are to be large. pipe(7): all pipes of a user together may have `pipe-user-pages-soft` pages, 64
+/// MiB unless it was set, and beyond that each new one, of any program of this user's, has two pages. The
+/// others stay as the system makes them: 64 KiB, or the two pages.
+const MOST_LARGE: usize = 16;
 /// How many are kept for the next one who needs one.
 const MOST_IDLE: usize = 16;
 
@@ -24,6 +28,8 @@ struct PoolState {
     idle: Vec<Pipe>,
     /// All that are open.
     open: usize,
+    /// Those of them that are large.
+    large: usize,
 }
 
 /// An empty pipe, or one with what was taken from one socket and has not gone to the other.
@@ -31,6 +37,7 @@ struct PoolState {
 struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
+    is_large: bool,
 }
 
 /// A pipe that somebody uses.
@@ -55,8 +62,9 @@ impl PipePool {
             match state.idle.pop() {
                 Some(pipe) => pipe,
                 None if state.open < self.most => {
-                    let pipe = Pipe::open().ok()?;
+                    let pipe = Pipe::open(state.large < MOST_LARGE).ok()?;
                     state.open += 1;
+                    state.large += usize::from(pipe.is_large);
                     pipe
                 }
                 None => return None,
@@ -71,11 +79,11 @@ impl PipePool {
 }
 
 impl Pipe {
-    fn open() -> io::Result<Self> {
+    /// A large one if `may_be_large` and the system grants that.
+    fn open(may_be_large: bool) -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // It is worth a try: who has many pipes may not have large ones.
-        let _ = fcntl_setpipe_size(&writer, SIZE);
-        Ok(Pipe { reader, writer })
+        let is_large = may_be_large && fcntl_setpipe_size(&writer, SIZE).is_ok();
+        Ok(Pipe { reader, writer, is_large })
     }
 }
 
@@ -126,7 +134,11 @@ impl Drop for TakenPipe<'_> {
         match self.pipe.take() {
             Some(pipe) if self.held == 0 && state.idle.len() < MOST_IDLE => state.idle.push(pipe),
             // What is still in it is nobody else's.
-            _ => state.open = state.open.saturating_sub(1),
+            pipe => {
+                state.open = state.open.saturating_sub(1);
+                let was_large = pipe.is_some_and(|pipe| pipe.is_large);
+                state.large = state.large.saturating_sub(usize::from(was_large));
+            }
         }
     }
 }
@@ -152,6 +164,30 @@ mod tests {
         assert!(pool.take().is_some(), "the one that is free is taken again");
         assert_eq!(counts(&pool), (2, 1));
         assert!(PipePool::new(0).take().is_none());
+    }
+
+    #[test]
+    fn few_are_large() {
+        let size = |pipe: &TakenPipe<'_>| {
+            rustix::pipe::fcntl_getpipe_size(&pipe.pipe.as_ref().unwrap().writer).unwrap()
+        };
+        let pool = PipePool::new(MOST_LARGE + 4);
+        let mut pipes: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(pipes.len(), MOST_LARGE + 4);
+        // A user with many pipes gets none.
+        let large = pipes.iter().filter(|pipe| size(pipe) > 64 * 1024).count();
+        assert!(large <= MOST_LARGE, "{large}");
+        assert_eq!(pool.state().large, large);
+        if large > 0 {
+            assert_eq!(size(&pipes[0]), SIZE);
+            pipes[0].held = 1;
+            drop(pipes.remove(0));
+            assert_eq!(pool.state().large, large - 1, "it is closed");
+            assert_eq!(size(&pool.take().unwrap()), SIZE, "and another may be large");
+        }
+        drop(pipes);
+        let state = pool.state();
+        assert_eq!(state.idle.iter().filter(|pipe| pipe.is_large).count(), state.large);
     }
 
     #[test]

@@ -105,8 +105,8 @@ pub(crate) async fn relay(
     end(!up_ended, second).unwrap_or(RelayEnd::Closed { by_server: !up_ended })
 }
 
-/// Moves bytes until `from` has ended, which it passes on unless that is a break. `note` is told of what is on
-/// its way: of what was read into memory, and of what left a pipe.
+/// Moves bytes until `from` has ended, which it passes on unless that is a break. `note` is told of what is
+/// on its way: of what was read into memory, and of what left a pipe.
 async fn one_way(
     from: ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
