@@ -528,6 +528,7 @@ mod tests {
     #[test]
     fn texts_are_wrapped_between_words() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two", 6), ["one", "two"]);
         assert_eq!(wrapped("one", 7), ["one"]);
         assert_eq!(wrapped("a abcdefghi b", 8), ["a", "abc…fghi", "b"]);
     }
