@@ -82,6 +82,8 @@ const PARTS: &[(&str, &[Folder])] = &[
                 Errors,
                 After("http_request.rs", "Display for HttpFault "),
                 Functions("client.rs", &["Refusal::"]),
+                Functions("exchange.rs", &["Refusal::"]),
+                Functions("places.rs", &["NoPlace::"]),
                 Functions("status/mod.rs", &["PermissionDenied"]),
             ],
         )],
