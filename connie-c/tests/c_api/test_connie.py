@@ -89,11 +89,14 @@ class Connections(unittest.TestCase):
         before = signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            call()
+            try:
+                call()
+            finally:
+                # It may come at this very moment, too.
+                signal.setitimer(signal.ITIMER_REAL, 0)
         except Stop:
             return time.monotonic() - handler.at
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         return None
 
