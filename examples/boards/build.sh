@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the boards' firmware, all or those that are named, and says what each takes.
+#
+#   ./build.sh [BOARD...]    the table, and README.md is compared with it where all are built
+#   ./build.sh --write       writes the table into README.md
+set -euo pipefail
+cd "$(dirname "$0")"
+write=""
+if [ "${1:-}" = --write ]; then write=1; shift; fi
+boards=("$@")
+[ ${#boards[@]} -gt 0 ] || boards=(pico-w esp32-c3 nucleo-h563zi w5500-evb-pico)
+# Without the radio's program, whose licence forbids to keep it here, and with the certificate of a test's authority.
+export CYW43_FIRMWARE=none AUTHORITY_DER="$PWD/../firmware-https/certificates/authority.der"
+
+for board in "${boards[@]}"; do
+    target="$(sed -n 's/^target = "\(.*\)"/\1/p' "$board/.cargo/config.toml")"
+    rustup target list --installed 2>/dev/null | grep -qx "$target" || rustup target add "$target" >&2 || {
+        printf 'build.sh: %s needs rustup target add %s\n' "$board" "$target" >&2
+        exit 1
+    }
+    (cd "$board" && cargo build --quiet --locked --release)
+done
+
+python3 - "$write" "${boards[@]}" <<'PYTHON'
+import pathlib, re, struct, sys, tomllib
+
+write, boards = sys.argv[1], sys.argv[2:]
+
+
+def sections(elf):
+    """Name, address, size and flags of each section that takes memory, and whether the file has its octets."""
+    data = elf.read_bytes()
+    table, = struct.unpack_from("<I", data, 32)
+    size, count, names = struct.unpack_from("<HHH", data, 46)
+    rows = [struct.unpack_from("<10I", data, table + i * size) for i in range(count)]
+    start = rows[names][4]
+    for name, kind, flags, address, _, length, *_ in rows:
+        if flags & 2 and length:
+            yield data[start + name:data.index(b"\0", start + name)].decode(), kind, flags, length
+
+
+# What the linker sets aside and nobody fills: the room for the stack, and gaps.
+ROOM = re.compile(r"\.stack|_dummy|_gap|\.uninit|heap")
+lines = ["| board | flash | static RAM | its RAM | embassy-net | radio or Ethernet |", "|---|--:|--:|--:|---|---|"]
+RAM = {"pico-w": "264 KB", "esp32-c3": "400 KB", "nucleo-h563zi": "640 KB", "w5500-evb-pico": "264 KB"}
+DRIVER = {"pico-w": "cyw43", "esp32-c3": "esp-radio", "nucleo-h563zi": "embassy-stm32", "w5500-evb-pico": "w5500-hl"}
+for board in boards:
+    folder = pathlib.Path(board)
+    target = tomllib.loads((folder / ".cargo/config.toml").read_text())["build"]["target"]
+    root = pathlib.Path(__import__("os").environ.get("CARGO_TARGET_DIR", folder / "target"))
+    flash = ram = 0
+    for name, kind, flags, length in sections(root / target / "release" / board):
+        if ROOM.search(name) or name.startswith(".defmt"):
+            continue
+        # 8: no octets in the file. 1: can be written.
+        flash += length if kind != 8 else 0
+        ram += length if flags & 1 else 0
+    locked = {p["name"]: p["version"] for p in tomllib.loads((folder / "Cargo.lock").read_text())["package"]}
+    net = locked.get("embassy-net", "-")
+    lines.append(f"| {board} | {flash:,} | {ram:,} | {RAM[board]} | {net} | {DRIVER[board]} {locked[DRIVER[board]]} |")
+table = "\n".join(lines)
+print(table)
+if boards == ["pico-w", "esp32-c3", "nucleo-h563zi", "w5500-evb-pico"]:
+    page = pathlib.Path("README.md")
+    text = page.read_text()
+    new = re.sub(r"(?s)\| board \| flash.*?\n\n", table + "\n\n", text)
+    if write:
+        page.write_text(new)
+    elif new != text:
+        sys.exit("build.sh: README.md has other figures; ./build.sh --write")
+PYTHON

@@ -1,0 +1,138 @@
+//! The eight sockets of a W5500 as a stack to race on: the chip does TCP itself, and has the buffers.
+
+use core::net::{SocketAddr, SocketAddrV4};
+
+use connie_core::stack::{RaceStack, TcpClientStack, TcpError, TcpErrorKind, nb};
+use connie_core::{AttemptError, AttemptErrorKind};
+use w5500_hl::Tcp;
+use w5500_hl::ll::{Registers, SOCKETS, Sn, SocketCommand, SocketStatus};
+
+pub struct Chip<W> {
+    chip: W,
+    is_taken: [bool; 8],
+    port: u16,
+}
+
+/// A socket of the chip.
+#[derive(Debug)]
+pub struct Socket {
+    number: Sn,
+    is_begun: bool,
+}
+
+#[derive(Debug)]
+pub enum Error<E> {
+    Spi(E),
+    /// All eight are taken.
+    NoSocket,
+    /// The chip has no IPv6.
+    NotIpv4,
+    /// No answer, after as many tries as the chip is set to.
+    TimedOut,
+    /// The peer has reset the connection, or refused it.
+    Reset,
+}
+
+impl<E: core::fmt::Debug> TcpError for Error<E> {
+    fn kind(&self) -> TcpErrorKind {
+        match self {
+            Error::Reset => TcpErrorKind::PipeClosed,
+            _ => TcpErrorKind::Other,
+        }
+    }
+}
+
+impl<W: Registers> Chip<W> {
+    /// The first local port comes from `seed`, another at each start: see docs/your-board.md.
+    pub fn new(chip: W, seed: u64) -> Self {
+        Chip { chip, is_taken: [false; 8], port: 0xc000 | (seed as u16 & 0x3fff) }
+    }
+
+    fn status(&mut self, socket: &Socket) -> nb::Result<Option<SocketStatus>, Error<W::Error>> {
+        Ok(self.chip.sn_sr(socket.number).map_err(Error::Spi)?.ok())
+    }
+}
+
+impl<W: Registers + Tcp> TcpClientStack for Chip<W>
+where
+    W::Error: core::fmt::Debug,
+{
+    type TcpSocket = Socket;
+    type Error = Error<W::Error>;
+
+    fn socket(&mut self) -> Result<Socket, Self::Error> {
+        let mut places = SOCKETS.into_iter().zip(&mut self.is_taken);
+        let (number, is_taken) = places.find(|(_, is_taken)| !**is_taken).ok_or(Error::NoSocket)?;
+        *is_taken = true;
+        Ok(Socket { number, is_begun: false })
+    }
+
+    fn connect(&mut self, socket: &mut Socket, remote: SocketAddr) -> nb::Result<(), Self::Error> {
+        let SocketAddr::V4(remote) = remote else { return Err(nb::Error::Other(Error::NotIpv4)) };
+        if !socket.is_begun {
+            self.port = 0xc000 | self.port.wrapping_add(1);
+            let remote = SocketAddrV4::new(*remote.ip(), remote.port());
+            self.chip.set_sn_ir(socket.number, 0xff).map_err(Error::Spi)?;
+            self.chip.tcp_connect(socket.number, self.port, &remote).map_err(Error::Spi)?;
+            socket.is_begun = true;
+            return Err(nb::Error::WouldBlock);
+        }
+        match self.status(socket)? {
+            Some(SocketStatus::Established | SocketStatus::CloseWait) => Ok(()),
+            Some(SocketStatus::Closed) => {
+                let why = self.chip.sn_ir(socket.number).map_err(Error::Spi)?;
+                Err(nb::Error::Other(if why.timeout_raised() { Error::TimedOut } else { Error::Reset }))
+            }
+            _ => Err(nb::Error::WouldBlock),
+        }
+    }
+
+    fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, Self::Error> {
+        if self.status(socket)? == Some(SocketStatus::Closed) {
+            return Err(nb::Error::Other(Error::Reset));
+        }
+        match self.chip.tcp_write(socket.number, buffer).map_err(Error::Spi)? {
+            0 if !buffer.is_empty() => Err(nb::Error::WouldBlock),
+            sent => Ok(sent.into()),
+        }
+    }
+
+    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, Self::Error> {
+        // Asked for before what has come, so that nothing can come in between.
+        let status = self.status(socket)?;
+        match (self.chip.tcp_read(socket.number, buffer).map_err(Error::Spi)?, status) {
+            (0, Some(SocketStatus::Closed)) => Err(nb::Error::Other(Error::Reset)),
+            (0, Some(SocketStatus::Established | SocketStatus::FinWait)) => Err(nb::Error::WouldBlock),
+            (received, _) => Ok(received.into()),
+        }
+    }
+
+    fn close(&mut self, socket: Socket) -> Result<(), Self::Error> {
+        // The chip answers for the rest; its place is free when the next one needs it.
+        self.is_taken[usize::from(socket.number)] = false;
+        self.chip.set_sn_cr(socket.number, SocketCommand::Disconnect).map_err(Error::Spi)
+    }
+}
+
+impl<W: Registers + Tcp> RaceStack for Chip<W>
+where
+    W::Error: core::fmt::Debug,
+{
+    fn attempt_error(&self, error: &Self::Error) -> AttemptError {
+        let kind = match error {
+            Error::NoSocket => AttemptErrorKind::OutOfSockets,
+            Error::NotIpv4 => AttemptErrorKind::Unreachable,
+            Error::TimedOut => AttemptErrorKind::TimedOut,
+            // The chip does not tell a refusal from a reset.
+            Error::Reset => AttemptErrorKind::Refused,
+            Error::Spi(_) => AttemptErrorKind::Other,
+        };
+        kind.into()
+    }
+
+    fn abort(&mut self, socket: Socket) {
+        self.is_taken[usize::from(socket.number)] = false;
+        // Without a word to the peer: the chip has no reset to send.
+        let _ = self.chip.set_sn_cr(socket.number, SocketCommand::Close);
+    }
+}
