@@ -121,6 +121,7 @@ mod error_chain;
 mod filter;
 mod hosts;
 pub mod http1;
+mod limits;
 #[cfg(not(target_os = "wasi"))]
 mod local_ports;
 pub mod memory;

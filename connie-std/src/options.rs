@@ -16,11 +16,7 @@ use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::{OnSocket, SocketOptions};
 
-/// How many addresses one [`connect`](crate::connect) considers; those beyond are counted in its report. It
-/// is 128 on WASI too; `connie-wasi` used by itself considers 64, to save RAM.
-pub const MAX_DESTINATIONS: usize = 128;
-/// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
-pub const MAX_IN_FLIGHT: usize = 64;
+pub use crate::limits::{MAX_DESTINATIONS, MAX_IN_FLIGHT};
 
 /// How to connect: made by [`Options::new`], and changed by methods that have the names of its fields. A
 /// field can be read, and set, by itself too.

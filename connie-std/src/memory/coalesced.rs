@@ -7,10 +7,11 @@ use connie_core::memory::{CrowdRole, CrowdTicket};
 use connie_core::race::Plan;
 use connie_core::{Config, Instant};
 
-use super::recall::{OsPlan, OsRace, Recall};
+use super::recall::{OsPlan, Recall};
 use super::shared::MemoryState;
 use super::visited::Visited;
 use super::why::Why;
+use crate::limits::OsRace;
 
 /// What a race asks its memory, and whom it waits for.
 #[derive(Debug)]

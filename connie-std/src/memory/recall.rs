@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use connie_core::Instant;
 use connie_core::memory::{CrowdRole, ExplainedAddress, Finish, Network, Visit};
-use connie_core::race::{Plan, PlannedRace};
+use connie_core::race::Plan;
 #[cfg(feature = "tokio")]
 use connie_core::{Config, Family, memory::MemorySettings};
 
@@ -14,11 +14,9 @@ use super::shared::{MemoryState, SharedMemory};
 use super::visited::Visited;
 use super::why::Why;
 use crate::clock::OsClock;
-use crate::options::{MAX_DESTINATIONS, MAX_IN_FLIGHT};
-use crate::resolve::RECORDS;
+use crate::limits::{MAX_DESTINATIONS, OsRace};
 use crate::target::TargetRef;
 
-pub(super) type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS>;
 pub(super) type OsPlan = Plan<MAX_DESTINATIONS>;
 
 /// What a race asks its memory.

@@ -7,8 +7,8 @@ use connie_core::Config;
 use connie_core::memory::{ExplainedAddress, Verdict, Visit};
 
 use super::Memory;
-use super::recall::OsRace;
 use super::why::Why;
+use crate::limits::OsRace;
 
 /// A race that a memory has learnt from.
 #[derive(Clone, Debug)]

@@ -118,7 +118,7 @@ pub use lookup::{
 pub(crate) use lookup::{Readiness, WatchedDescriptor};
 #[cfg(feature = "dns")]
 pub(crate) use name_resolution::ONION;
-pub(crate) use name_resolution::{LookupTask, NameResolution, OsDriver, RECORDS};
+pub(crate) use name_resolution::{LookupTask, NameResolution, OsDriver};
 #[cfg(not(target_os = "wasi"))]
 pub use pool::MAX_THREADS;
 #[cfg(feature = "dns")]

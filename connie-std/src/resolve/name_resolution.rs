@@ -35,8 +35,7 @@ use crate::zone;
 /// Why a name below `onion` has no addresses.
 pub(crate) const ONION: &str = "onion names are Tor's and not in DNS (RFC 7686)";
 
-/// How many attempts the timeline of a [`connect`](crate::connect) remembers.
-pub(crate) const RECORDS: usize = 512;
+pub(crate) use crate::limits::RECORDS;
 
 /// What drives the race of a [`connect`](crate::connect).
 pub(crate) type OsDriver<S> =
