@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::reply;
 use crate::shared::Shared;
 
-/// Serves one client, which has come to this port and has this place. Where there is none for it, it is told
+/// Serves one client, which has connected to this port and has this place. A client without a place is told
 /// so.
 pub(crate) async fn serve(shared: &Shared, mut stream: TcpStream, port: u16, place: Result<Place, NoPlace>) {
     // It is worth a try.
@@ -54,8 +54,8 @@ pub(crate) async fn serve(shared: &Shared, mut stream: TcpStream, port: u16, pla
     }
 }
 
-/// The place as the user's, where users are told apart: by a password, or on this machine by the names that
-/// programs log in with.
+/// Counts the place as the user's, where users are told apart: by a password, or on this machine by the names
+/// that programs log in with.
 fn of_user(shared: &Shared, mut place: Place, wanted: &Wanted) -> Result<Place, NoPlace> {
     let is_known = !shared.config.users.is_empty();
     let is_said = shared.config.partition == Partition::ByUser && !place.has_holder();
@@ -66,7 +66,7 @@ fn of_user(shared: &Shared, mut place: Place, wanted: &Wanted) -> Result<Place, 
     Ok(place)
 }
 
-/// Connects to what the client wants. `None` where it is gone meanwhile.
+/// Connects to what the client wants. `None` if the client goes away first.
 async fn connect(
     shared: &Shared,
     wanted: &Wanted,
@@ -123,8 +123,8 @@ fn options(config: &ProxyConfig, wanted: &Wanted, port: u16) -> Options {
     config.options.clone().memory(memory)
 }
 
-/// Ends when the client's connection breaks, and where `by_end` when the client has closed its direction. One
-/// that has more to say does not end it by that.
+/// Ends when the client's connection breaks and, if `by_end`, when the client has closed its direction.
+/// Further data from the client does not end it.
 async fn lost(client: &TcpStream, by_end: bool) {
     let ended = async {
         match client.peek(&mut [0]).await {
@@ -135,7 +135,7 @@ async fn lost(client: &TcpStream, by_end: bool) {
     };
     tokio::select! {
         () = ended => {}
-        // A reset is seen so, too, where something to be read stands before it.
+        // This also sees a reset that is behind data which nobody has read.
         _ = client.ready(Interest::ERROR) => {}
     }
 }

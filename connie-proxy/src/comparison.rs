@@ -1,19 +1,16 @@
-//! What other clients would have made of a race: how many SYNs they would have sent, and how long they would
-//! have taken.
+//! What other clients would have taken in place of a race: how many SYNs, and how much time.
 //!
-//! Each is connie-core's own race, paced as that client is, in virtual time. It is told from its start all
-//! addresses that the race was told, and each does to it what is known of that address, from the first of
-//! these that knows:
+//! Each is connie-core's own race in virtual time, paced as that client is. It is given all addresses of the
+//! race at its start, and each address behaves as is known of it, from the first of these that knows:
 //!
-//! 1. this race: it answered or failed, and took so long for it;
-//! 2. what the memory knew of it when the race was planned: it answers in its round trip, or in the time for
-//!    which this race has waited for it, if that was longer;
-//! 3. for an address that the memory holds for dead, the last of the races that are kept in which it
-//!    answered, failed or said nothing for long enough. Of one that said nothing it is taken that it never
-//!    does.
+//! 1. this race: it answered or failed, and how long that took;
+//! 2. what the memory knew of it when the race was planned: it answers in its round trip, or in the time that
+//!    this race waited for it, if that is longer;
+//! 3. for an address that the memory takes for dead, the last of the kept races in which it answered, failed
+//!    or was silent for long enough. One that was silent is assumed never to answer.
 //!
-//! Of any other address nothing is known, and a client that would have started one cannot be compared. So a
-//! race with losers that were never met says nothing, and no saving is made up.
+//! Nothing is known of any other address, and a client that would have tried one cannot be compared. So a
+//! race with losers that were never met is not counted, and no saving is invented.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,8 +26,8 @@ use connie_std::memory::{AddressPart, ExplainedAddress};
 /// How long a client without a limit of its own waits for an address that says nothing: Linux sends the SYN
 /// seven times, the last 63 seconds after the first, and gives up 64 seconds later (`tcp_syn_retries`).
 const SYSTEM_TIMEOUT: Duration = Duration::from_secs(127);
-/// An attempt that was given up sooner says nothing: the memory counts silence from a quarter of the patience
-/// on.
+/// An attempt that was given up sooner says nothing: the memory counts silence only from a quarter of the
+/// patience.
 const SILENCE: Duration = Duration::from_micros(Config::DEFAULT_PATIENCE.as_micros() as u64 / 4);
 /// As many as a race of connie-std has room for.
 const MOST: usize = connie_std::MAX_DESTINATIONS;
@@ -63,7 +60,7 @@ enum Fate {
 }
 
 impl Comparison {
-    /// Of a race that was won; `earlier` ones are the latest first.
+    /// Compares a race that was won. `earlier` has the races before it, the latest first.
     pub(crate) fn of<'a>(report: &Report, earlier: impl Iterator<Item = &'a Report> + Clone) -> Option<Self> {
         let timeline = report.timeline();
         let (summary, winner) = (timeline.summary(), timeline.winner()?);
@@ -72,10 +69,10 @@ impl Comparison {
         let fate = |address| fate(address, report, earlier.clone());
         let own = Expense { attempts: summary.attempts, time };
         if addresses.len() == 1 {
-            // There is nothing to do otherwise.
+            // With one address every client does the same.
             return Some(Comparison { own, happy_eyeballs: Some(own), one_by_one: Some(own) });
         }
-        // Without eviction: these clients know of no such thing.
+        // Without eviction: these clients never evict an attempt.
         let happy_eyeballs = Config::staggered().evict(false);
         let one_by_one = Config::one_by_one().first_address_family_count(u8::MAX);
         Some(Comparison {
@@ -141,8 +138,8 @@ struct Ending {
     how: Result<(), AttemptError>,
 }
 
-/// What a client that is paced so takes for these addresses. `None` where nothing is known of one that it
-/// tries, or where none answers it.
+/// What a client with this pacing takes for these addresses. `None` if nothing is known of one that it tries,
+/// or if none answers.
 fn run(
     config: &Config,
     addresses: &[SocketAddr],
@@ -190,7 +187,7 @@ fn run(
             }
             later => {
                 endings.extend(later);
-                // Without either nothing would ever happen.
+                // Without an ending or a timer nothing would ever happen.
                 now = wakes?;
             }
         }
@@ -205,8 +202,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// What each client takes where these addresses, IPv6 first and in turn, have such fates: attempts, and
-    /// milliseconds.
+    /// What each client takes, in attempts and milliseconds, where the addresses have these fates. IPv6 and
+    /// IPv4 alternate, IPv6 first.
     fn others(fates: &[Option<Fate>]) -> [Option<(u32, u128)>; 2] {
         let address = |at: usize| match at % 2 {
             0 => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, at as u16], 80)),
@@ -250,13 +247,13 @@ mod tests {
     #[test]
     fn what_nobody_knows_is_not_made_up() {
         assert_eq!(others(&[None, answers(30)]), [None; 2]);
-        // It is not asked for.
+        // It is never tried.
         assert_eq!(others(&[answers(30), None]), [Some((1, 30)); 2]);
         assert_eq!(others(&[SILENT, answers(30), None]), [Some((2, 280)), None]);
         assert_eq!(others(&[fails(1), fails(1)]), [None; 2]);
     }
 
-    /// Of a race to an address that refuses and one that answers, by a real socket each.
+    /// Races an address that refuses and one that answers, over real sockets.
     #[test]
     fn an_attempt_that_was_given_up_soon_is_not_taken_for_silence() {
         let live = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -268,7 +265,7 @@ mod tests {
         assert_eq!(later.timeline().summary().attempts, 1);
         let refused = fate(addresses[0], &later, [&first].into_iter());
         assert!(matches!(refused, Some(Fate::Fails(_, AttemptErrorKind::Refused))), "{refused:?}");
-        // Where nobody knows how it died, nobody says that it was silent.
+        // Where it is not known how it failed, it is not taken for silent.
         assert_eq!(fate(addresses[0], &later, [&later].into_iter()), None);
         assert!(matches!(fate(addresses[1], &later, [].into_iter()), Some(Fate::Answers(_))));
         let soon = given_up(&addresses, 62);
@@ -278,7 +275,7 @@ mod tests {
         assert_eq!(fate(addresses[0], &later, [&late, &first].into_iter()), SILENT);
     }
 
-    /// A race that the second of these addresses has won so many milliseconds after both started.
+    /// A race that the second of these addresses won `after` milliseconds after both had started.
     fn given_up(addresses: &[SocketAddr], after: u32) -> Report {
         let mut now = Instant::ZERO;
         let mut race = Race::<2, 2, 2>::new(&Config::all_at_once(), now);

@@ -34,14 +34,15 @@ pub struct ProxyConfig {
     pub limits: ProxyLimits,
     /// Where it does not connect to, beside where it listens: its status.
     pub out_of_bounds: Vec<SocketAddr>,
-    /// How many of its last races it keeps, to [show](crate::ProxyView::show) them. With none it keeps
-    /// nothing of what its clients connect to, and counts no families. Default: 0.
+    /// How many of its last races it keeps, to [show](crate::ProxyView::show) them. With 0 it keeps nothing
+    /// of what its clients connect to, and has no [counts of families](crate::ProxyView::families).
+    /// Default: 0.
     pub races: usize,
     /// Whether the names of hosts are left out of what is kept of its races.
     pub private: bool,
     /// Whether requests of HTTP that are passed on, and their answers, name the proxy in a Via field. RFC
-    /// 9110 section 7.6.3 asks for that, and a request that comes back is known by it; many servers compress
-    /// nothing for such requests. Default: no.
+    /// 9110 section 7.6.3 asks for that, and the proxy recognises a request that comes back by it; many
+    /// servers compress nothing for such requests. Default: no.
     pub via: bool,
 }
 
@@ -52,7 +53,7 @@ pub enum Partition {
     #[default]
     Shared,
     /// Those of clients that log in by the same name. Where no login is needed any name will do: that of
-    /// SOCKS5, or of Basic in HTTP's Proxy-Authorization. Those without one share.
+    /// SOCKS5, or of Basic in HTTP's Proxy-Authorization. Clients without a name share one.
     ByUser,
     /// Those of clients that connect to the same port of the proxy.
     ByPort,
@@ -64,11 +65,12 @@ pub enum Partition {
 pub struct ProxyLimits {
     /// How many clients it serves at once. What comes beyond is told that the proxy is busy. Default: 1,000.
     pub clients: usize,
-    /// How many of them may come from one address beyond this machine (of IPv6: one network of 64 bits), or
-    /// be one user. Default: no more than there are free places at the moment, which is half of all at most.
+    /// How many of them may come from one address beyond this machine (for IPv6: from one /64 network), or be
+    /// one user. In any case no client has more than there are free places at the moment, which is half of
+    /// all at most. Default: no other limit.
     pub clients_each: usize,
-    /// How many pipes it may have open, of two descriptors each, for connections that carry much: what goes
-    /// through one is copied less. Linux only. Default: 64.
+    /// How many pipes, of two descriptors each, it may have open for large transfers: what goes through one
+    /// is copied less. Linux only. Default: 64.
     pub pipes: usize,
     /// How long a client may take to say what it wants. Default: 10 s.
     pub handshake: Duration,
@@ -159,7 +161,7 @@ impl ProxyConfig {
         self.users.is_empty() || known
     }
 
-    /// The user whose Proxy-Authorization this is, where it is one's. Where there are none any name will do.
+    /// The user that this Proxy-Authorization belongs to, if any. Where no users are set any name will do.
     pub(crate) fn user_of(&self, authorization: &[u8]) -> Option<Vec<u8>> {
         // RFC 9110 section 11.1: the scheme is compared without regard to case.
         let (scheme, value) = authorization.split_at_checked(6)?;
@@ -177,7 +179,7 @@ impl ProxyConfig {
     }
 }
 
-/// The name in what Basic sends: RFC 7617 section 2, up to the first colon.
+/// The user name in the credentials of Basic: RFC 7617 section 2, up to the first colon.
 fn name_in(value: &[u8]) -> Option<Vec<u8>> {
     let mut pair = STANDARD.decode(value).ok()?;
     pair.truncate(pair.iter().position(|byte| *byte == b':')?);

@@ -1,4 +1,4 @@
-//! What goes between a client and its server, and what the memory is told of the server by it.
+//! Moves data between a client and its server, and tells the memory how the server fared.
 
 use std::future::pending;
 use std::io;
@@ -24,17 +24,17 @@ use crate::shared::Shared;
 
 /// How long a client may take to read why it is refused.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
-/// A server that owes an answer for this long has stalled, whatever the client thinks of it. Of connie's own
-/// requests it is the longest patience.
+/// A server that owes an answer for this long has stalled, even if the client still waits. It is the longest
+/// patience of connie's own requests.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
-/// A client that gives up sooner says nothing of the server. Of connie's own requests it is the patience with
+/// A client that gives up sooner says nothing of the server. It is the patience of connie's own requests with
 /// a server of which nothing is known.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A server that resets a connection on which nothing was said refuses it only so soon. Later it has lost
-/// patience with a client that keeps one in reserve.
+/// A reset of a connection on which nothing was sent counts as a refusal only this soon. A later one means
+/// that the server has lost patience with a client that keeps a connection in reserve.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// What a server has said before it broke off has this long to arrive at the client: a reset on that side
-/// discards what is still on its way.
+/// What a server sent before it broke off has this long to reach the client: a reset on that side discards
+/// what is still on its way.
 const ARRIVAL: Duration = Duration::from_secs(1);
 
 /// Moves what there is to be moved, and reports to the memory how the server fares.
@@ -57,12 +57,12 @@ pub(crate) async fn exchange(shared: &Shared, wanted: Wanted, client: TcpStream,
     shared.counters.moved(&moved);
 }
 
-/// Both connections. What broke on one side, was silent for too long, or had no more time when the proxy was
-/// to stop, is broken off on both: nobody takes it for a whole.
+/// Both connections. If one side broke, was silent for too long, or ran out of time when the proxy was to
+/// stop, both are reset: neither side takes what it has for the whole.
 struct Sides {
     client: TcpStream,
     server: Connected,
-    /// Whether what there was to say has been said, so that they may be closed in order.
+    /// Whether everything has been passed on, so that they may be closed in order.
     is_whole: bool,
 }
 
@@ -76,7 +76,7 @@ impl Drop for Sides {
     }
 }
 
-/// What becomes of a server after its handshake.
+/// How a server fares after its handshake.
 struct Fate<'a> {
     moved: &'a Moved,
     report: Report,
@@ -96,9 +96,9 @@ impl Fate<'_> {
         self.report.report_to_memory(verdict);
     }
 
-    /// Looks when the client waits no longer, which may have gone without a word of that, and after the
-    /// longest patience: the next one need not wait until this one has given up. An answer that comes all the
-    /// same takes it back. Without an end.
+    /// Looks when the client has closed its direction, since it may be gone, and after the longest patience,
+    /// so that the next client need not wait until this one gives up. An answer that still comes takes the
+    /// verdict back. Never ends.
     async fn watch(&self) {
         let late = async {
             self.moved.owed(LONGEST_PATIENCE).await;
@@ -172,14 +172,14 @@ async fn tunnel(shared: &Shared, protocol: &Protocol, early: &[u8], sides: &mut 
     sides.is_whole = matches!(end, RelayEnd::Closed { .. });
 }
 
-/// Leaves the client time for what went to it last, unless its connection breaks. What it still says is for
-/// nobody.
+/// Gives the client time to receive what was sent to it last, unless its connection breaks. What it still
+/// sends is discarded.
 async fn arrive(client: &mut TcpStream, moved: &Moved) {
     let Some(last) = moved.last_received_at() else { return };
     let broken = async {
         let mut room = [0; 1024];
         while client.read(&mut room).await? > 0 {}
-        // Whether it still reads nobody knows.
+        // It may still read.
         pending::<io::Result<()>>().await
     };
     let _ = timeout_at(last + ARRIVAL, broken).await;

@@ -86,8 +86,9 @@ where
     }
 }
 
-/// Ends when the client's connection breaks, or where it has ended and nothing has moved for a while: whether
-/// the client still reads nobody knows. It has said what it wants; what it says besides is for nobody.
+/// Ends when the client's connection breaks, or when the client has closed its direction and nothing has
+/// moved for `half_closed`: it may still read until then. Its request is whole; what it sends after that is
+/// discarded.
 async fn client_lost(
     client: &mut (impl AsyncRead + Unpin),
     moved: &Moved,

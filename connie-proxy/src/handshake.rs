@@ -24,9 +24,9 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Whether the client may have said all that it will ever say: a whole request, or something for the host
-    /// to come after the connection. One that closes its direction then may wait for the answer. Before that
-    /// only those close who are gone: no program that waits to be connected does so in between.
+    /// Whether the client may already have sent everything that it will ever send: a whole request, or early
+    /// data for the host. If it then closes its direction it may still wait for the answer. A client that
+    /// closes before that is gone: no program that waits for its connection does so.
     pub(crate) fn may_be_whole(&self) -> bool {
         matches!(self.protocol, Protocol::Forward(_)) || !self.early.is_empty()
     }

@@ -34,7 +34,7 @@ pub enum HttpRequestKind {
     /// OPTIONS or TRACE with a Max-Forwards of 0: RFC 9110 section 7.6.2, the proxy "MUST respond as the
     /// final recipient".
     Final {
-        /// What it responds with.
+        /// The status that it responds with.
         status: u16,
     },
 }
@@ -65,7 +65,7 @@ pub enum HttpFault {
     Target,
     /// A CONNECT with a body.
     Body,
-    /// An OPTIONS or TRACE whose Max-Forwards is no number, or is there twice.
+    /// An OPTIONS or TRACE request whose Max-Forwards field is not a number, or appears more than once.
     MaxForwards,
     /// It has come through this proxy before.
     Loop,
@@ -105,9 +105,9 @@ impl HttpFault {
     }
 }
 
-/// Reads the request that `bytes` begin with. `None` where its head is not complete. Where there is a `via`
-/// it is this proxy's pseudonym (RFC 9110 section 7.6.3): it goes on in a Via field, and a request that has
-/// it already was here before.
+/// Reads the request that `bytes` begin with. `None` where its head is not complete. `via` is this proxy's
+/// pseudonym (RFC 9110 section 7.6.3), if it has one: it is added in a Via field, and a request that already
+/// has it is a loop.
 ///
 /// # Errors
 ///
@@ -139,17 +139,17 @@ pub fn read_http_request(bytes: &mut [u8], via: Option<&str>) -> Result<Option<H
     let (authority, path) = absolute_form(request.target())?;
     let (host, port) = host_and_port(authority, Some(80)).ok_or(HttpFault::Target)?;
     let kind = match max_forwards(&request)? {
-        // What it would say of itself is nothing.
+        // The proxy has nothing to say of itself.
         Some(0) if request.method() == "OPTIONS" => HttpRequestKind::Final { status: 200 },
-        // To reflect a request could show a script in a browser what it cannot read.
+        // Reflecting a request could show a script in a browser what it may not read.
         Some(0) => HttpRequestKind::Final { status: 501 },
         left => HttpRequestKind::Forward(forwarded(&request, (authority, path), left, via)),
     };
     Ok(Some(HttpRequest { host, port, login, length, kind }))
 }
 
-/// How often a request may still be passed on, where its method is one of which that is to be heeded (RFC
-/// 9110 section 7.6.2).
+/// How often a request may still be passed on, if its method is one for which Max-Forwards counts (RFC 9110
+/// section 7.6.2).
 fn max_forwards(request: &ReceivedRequest<'_>) -> Result<Option<u64>, HttpFault> {
     if !matches!(request.method(), "OPTIONS" | "TRACE") {
         return Ok(None);
@@ -187,8 +187,8 @@ fn absolute_form(target: &str) -> Result<(&str, &str), HttpFault> {
     rest.split_at_checked(end).ok_or(HttpFault::Target)
 }
 
-/// The request as the server is to have it, which may be passed on as often as that. There is no other on its
-/// connection.
+/// The request as the server is to receive it, with Max-Forwards one less than `max_forwards`. It is the only
+/// one on its connection.
 fn forwarded(
     request: &ReceivedRequest<'_>,
     (authority, path): (&str, &str),
@@ -261,7 +261,8 @@ pub(crate) fn put_field(head: &mut Vec<u8>, field: &Header<'_>) {
     put(head, "\r\n");
 }
 
-/// Of a message that came in this version: RFC 9110 section 7.6.3, "received-protocol".
+/// Adds the Via field of a message that was received in this version: RFC 9110 section 7.6.3,
+/// "received-protocol".
 pub(crate) fn put_via(head: &mut Vec<u8>, version: Version, via: Option<&str>) {
     if let Some(own) = via {
         let version = if version == Version::Http10 { "1.0" } else { "1.1" };

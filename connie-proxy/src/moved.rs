@@ -15,9 +15,9 @@ pub(crate) struct Moved {
     sent: AtomicU64,
     /// From the server.
     received: AtomicU64,
-    /// When something was last sent to it, in milliseconds since the beginning.
+    /// When something was last sent to the server, in milliseconds since the beginning.
     last_sent: AtomicU64,
-    /// The same of what was received and passed on.
+    /// When something was last received from the server and passed on, likewise.
     last_received: AtomicU64,
     is_asked: Notify,
     has_left: Notify,
@@ -30,7 +30,7 @@ impl Moved {
         Moved { begun: Instant::now(), sent, received, last_sent, last_received, is_asked, has_left }
     }
 
-    /// So many bytes went to the server.
+    /// Notes that `count` bytes went to the server.
     pub(crate) fn note_sent(&self, count: usize) {
         self.last_sent.store(self.now(), Ordering::Relaxed);
         if self.sent.fetch_add(count as u64, Ordering::Relaxed) == 0 {
@@ -38,18 +38,18 @@ impl Moved {
         }
     }
 
-    /// So many bytes came from the server.
+    /// Notes that `count` bytes came from the server.
     pub(crate) fn note_received(&self, count: usize) {
         self.last_received.store(self.now(), Ordering::Relaxed);
         self.received.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// The client has closed its direction.
+    /// Notes that the client has closed its direction.
     pub(crate) fn note_client_end(&self) {
         self.has_left.notify_one();
     }
 
-    /// Ends when the client has closed its direction. For one who waits for that.
+    /// Ends when the client has closed its direction. Only one task may wait for that.
     pub(crate) async fn client_end(&self) {
         self.has_left.notified().await;
     }
@@ -62,12 +62,12 @@ impl Moved {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// For how long it has been there.
+    /// How long the connection has existed.
     pub(crate) fn age(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// When something of the server's last went to the client.
+    /// When something from the server last went to the client.
     pub(crate) fn last_received_at(&self) -> Option<Instant> {
         let last = Duration::from_millis(self.last_received.load(Ordering::Relaxed));
         (self.received() > 0).then(|| self.begun + last)
@@ -79,8 +79,8 @@ impl Moved {
         (self.sent() > 0 && self.received() == 0).then(|| self.last_sent_at().elapsed())
     }
 
-    /// Ends when the server has owed an answer for this long. One that has ever said something owes none, and
-    /// while more is sent to it nobody knows whether it is its turn.
+    /// Ends when the server has owed an answer for this long. A server that has ever sent something owes
+    /// none, and the time begins anew with each byte that is sent to it: it may be waiting for more.
     pub(crate) async fn owed(&self, time: Duration) {
         while self.sent() == 0 {
             self.is_asked.notified().await;

@@ -1,4 +1,4 @@
-//! Pipes that bytes go through from one socket to another without leaving the kernel (splice). Linux alone.
+//! Pipes through which bytes go from one socket to another without leaving the kernel (splice). Linux only.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,11 +9,11 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 
 /// How much a large pipe holds.
 const SIZE: usize = 1024 * 1024;
-/// How many are to be large. pipe(7): all pipes of a user together may have `pipe-user-pages-soft` pages, 64
-/// MiB unless it was set, and beyond that each new one, of any program of this user's, has two pages. The
-/// others stay as the system makes them: 64 KiB, or the two pages.
+/// How many may be large. pipe(7): all pipes of a user together may have `pipe-user-pages-soft` pages, 64 MiB
+/// by default, and beyond that each new pipe of any of the user's programs has two pages. The others stay as
+/// the system makes them: 64 KiB, or the two pages.
 const MOST_LARGE: usize = 16;
-/// How many are kept for the next one who needs one.
+/// How many empty ones are kept open for the next transfer.
 const MOST_IDLE: usize = 16;
 
 /// The pipes of a proxy. Each is two descriptors.
@@ -32,7 +32,7 @@ struct PoolState {
     large: usize,
 }
 
-/// An empty pipe, or one with what was taken from one socket and has not gone to the other.
+/// A pipe that is empty, or holds what was taken from one socket and has not yet gone to the other.
 #[derive(Debug)]
 struct Pipe {
     reader: OwnedFd,
@@ -55,7 +55,7 @@ impl PipePool {
         PipePool { most, state: Mutex::default() }
     }
 
-    /// An empty pipe, where one may be had.
+    /// An empty pipe; `None` if as many are in use as may be, or the system gives none.
     pub(crate) fn take(&self) -> Option<TakenPipe<'_>> {
         let pipe = {
             let mut state = self.state();
@@ -93,7 +93,8 @@ impl TakenPipe<'_> {
         self.held
     }
 
-    /// Takes what `from` has, into an empty pipe. 0 is its end, or an urgent octet is next.
+    /// Moves what `from` has into this pipe, which is empty. 0 means that `from` has ended, or that an urgent
+    /// octet is next.
     pub(crate) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
         let Some(pipe) = &self.pipe else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let count = again(|| splice(&from, None, &pipe.writer, None, SIZE, flags()))?;
@@ -101,7 +102,7 @@ impl TakenPipe<'_> {
         Ok(count)
     }
 
-    /// Gives `to` what it takes of what is in it.
+    /// Moves as much of the pipe's content to `to` as that takes, and returns how much.
     pub(crate) fn drain(&mut self, to: impl AsFd) -> io::Result<usize> {
         let Some(pipe) = &self.pipe else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let count = again(|| splice(&pipe.reader, None, &to, None, self.held, flags()))?;
@@ -133,7 +134,7 @@ impl Drop for TakenPipe<'_> {
         let mut state = self.pool.state();
         match self.pipe.take() {
             Some(pipe) if self.held == 0 && state.idle.len() < MOST_IDLE => state.idle.push(pipe),
-            // What is still in it is nobody else's.
+            // It is closed: what is still in it must not reach another connection.
             pipe => {
                 state.open = state.open.saturating_sub(1);
                 let was_large = pipe.is_some_and(|pipe| pipe.is_large);
@@ -149,7 +150,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
 
-    /// How many are open, and how many of those nobody uses.
+    /// How many are open, and how many of those are idle.
     fn counts(pool: &PipePool) -> (usize, usize) {
         let state = pool.state();
         (state.open, state.idle.len())
@@ -174,7 +175,7 @@ mod tests {
         let pool = PipePool::new(MOST_LARGE + 4);
         let mut pipes: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
         assert_eq!(pipes.len(), MOST_LARGE + 4);
-        // A user with many pipes gets none.
+        // A user with many pipes gets no large ones.
         let large = pipes.iter().filter(|pipe| size(pipe) > 64 * 1024).count();
         assert!(large <= MOST_LARGE, "{large}");
         assert_eq!(pool.state().large, large);

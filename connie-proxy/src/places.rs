@@ -1,18 +1,18 @@
-//! Room for clients, and how it is shared out: nobody who comes over and over again takes all of it.
+//! Room for clients, and how it is shared: no client can take all of it by connecting again and again.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many clients beyond those that it serves are told at once that it is busy. Others are closed.
+/// How many clients beyond those that are served may be told at the same time that the proxy is busy. Others
+/// are closed without a word.
 const TOLD_AT_ONCE: usize = 64;
 
 /// Room for clients.
 ///
-/// Who has places gets another one as long as it has fewer than are free. So one that takes whatever it can
-/// get has half of them in the end, two of that kind have a third each, and there is always one for somebody
-/// new.
+/// A holder gets another place as long as it has fewer than are free. So one that takes all it can get ends
+/// with half of them, two such holders with a third each, and there is always one for a newcomer.
 #[derive(Debug)]
 pub(crate) struct Places {
     most: usize,
@@ -31,15 +31,15 @@ struct PlacesState {
 /// Who has places.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
-    /// Everyone with this address. Of IPv6 it is the network of 64 bits, whose addresses anyone in it may
-    /// take.
+    /// Everyone with this address; for IPv6, everyone in this /64 network, where a host may take any address.
     Address(IpAddr),
-    /// Everyone who has logged in so.
+    /// Everyone who has logged in by this name.
     User(Vec<u8>),
 }
 
 impl Holder {
-    /// That of a client with this address; `None` for programs on this machine, which nothing tells apart.
+    /// The holder of a client with this address; `None` for programs on this machine, which cannot be told
+    /// apart.
     pub(crate) fn of_address(client: IpAddr) -> Option<Self> {
         let client = client.to_canonical();
         if client.is_loopback() {
@@ -81,7 +81,7 @@ pub(crate) struct Place {
 enum PlaceKind {
     /// To be served.
     Served(Option<Holder>),
-    /// To be told why it is not.
+    /// To be told why it is not served.
     Told,
 }
 
@@ -112,7 +112,7 @@ impl Places {
         Some(Place { places: Arc::clone(self), kind: PlaceKind::Told })
     }
 
-    /// Counts one more for a holder, where it may have one of those that are free.
+    /// Counts one more for a holder, if it may have one of the free places.
     fn count(&self, state: &mut PlacesState, holder: Option<&Holder>, free: usize) -> Result<(), NoPlace> {
         let Some(holder) = holder else { return Ok(()) };
         let held = state.held.get(holder).copied().unwrap_or(0);
@@ -140,16 +140,16 @@ impl PlacesState {
 }
 
 impl Place {
-    /// Whether it counts as somebody's.
+    /// Whether it counts for a holder.
     pub(crate) fn has_holder(&self) -> bool {
         matches!(self.kind, PlaceKind::Served(Some(_)))
     }
 
-    /// Counts it as this holder's from now on.
+    /// Counts it for this holder from now on.
     pub(crate) fn give_to(&mut self, holder: Holder) -> Result<(), NoPlace> {
         let PlaceKind::Served(before) = &mut self.kind else { return Ok(()) };
         let mut state = self.places.state();
-        // The place itself is one of those that it could have.
+        // The place itself counts as free for the new holder.
         let free = self.places.most.saturating_sub(state.taken) + 1;
         self.places.count(&mut state, Some(&holder), free)?;
         if let Some(before) = before.replace(holder) {
@@ -187,7 +187,7 @@ mod tests {
         state.held.is_empty() && state.taken == 0
     }
 
-    /// How many more this one gets.
+    /// All the places that this holder can still get.
     fn all(places: &Arc<Places>, holder: Option<&Holder>) -> Vec<Place> {
         std::iter::from_fn(|| places.take(holder.cloned()).ok()).collect()
     }
@@ -202,7 +202,7 @@ mod tests {
         let others = all(&places, other.as_ref());
         assert_eq!(others.len(), 25, "and a second one half of the rest");
         assert!(places.take(at("192.0.2.3")).is_ok(), "there is one for somebody new");
-        // Those on this machine take what there is.
+        // Clients on this machine may take all that is left.
         assert_eq!(all(&places, None).len(), 25);
         drop((held, others));
         assert!(is_empty(&places));
