@@ -1,4 +1,5 @@
-//! What a proxy carries, beside the same without one: measured in one run, each part in a process of its own.
+//! Measures a proxy's throughput, rate of connections and memory, and the same without a proxy, in one run.
+//! Each part has a process of its own.
 //!
 //! ```sh
 //! cargo run --release -p connie-proxy --example load -- throughput
@@ -6,9 +7,10 @@
 //! cargo run --release -p connie-proxy --example load -- idle
 //! ```
 //!
-//! `throughput [MIB [ROUNDS]]` moves so much through one connection, from the server and to it, directly and
-//! through the proxy by turns. `rate [SECONDS]` opens short connections one after another on eight threads.
-//! `idle [CONNECTIONS]` looks at the memory that silent connections take. All over loopback.
+//! `throughput [MIB [ROUNDS]]` moves that much through one connection, from the server and to it, directly
+//! and through the proxy in turn. `rate [SECONDS]` opens short connections one after another on eight
+//! threads. `idle [CONNECTIONS]` measures the memory that silent connections take. Everything goes over
+//! loopback.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -53,8 +55,8 @@ mod linux {
         }
     }
 
-    /// A part of the measurement in a process of its own. It says where it listens, and for each line on its
-    /// stdin, which processor time it has used, in nanoseconds.
+    /// A part of the measurement in a process of its own. It prints where it listens and then, for each line
+    /// on its stdin, how much processor time it has used, in nanoseconds.
     struct Part {
         child: Child,
         stdin: ChildStdin,
@@ -85,7 +87,7 @@ mod linux {
             Ok(Duration::from_nanos(nanos))
         }
 
-        /// KiB in RAM, and descriptors.
+        /// How many KiB of RAM and how many descriptors it holds.
         fn holds(&self) -> io::Result<(u64, usize)> {
             let folder = format!("/proc/{}", self.child.id());
             let status = std::fs::read_to_string(format!("{folder}/status"))?;
@@ -107,7 +109,7 @@ mod linux {
         Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 
-    /// Says where it listens, and answers for its processor time until stdin ends.
+    /// Prints where this process listens, and then its processor time for each line of stdin.
     fn report(address: SocketAddr) -> io::Result<()> {
         println!("{address}");
         for line in io::stdin().lines() {
@@ -130,7 +132,7 @@ mod linux {
         report(address)
     }
 
-    /// Sends to everyone who comes, or receives from them, or holds the connection.
+    /// Accepts connections, and sends to them, receives from them or only holds them.
     fn mover_part(direction: &str, bytes: u64) -> io::Result<()> {
         raise_limit();
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -181,7 +183,7 @@ mod linux {
             std::thread::spawn(move || {
                 for mut stream in listener.incoming().flatten() {
                     let mut room = [0; 64];
-                    // Until there is something to answer it is kept by the kernel alone.
+                    // Connections that wait are queued by the kernel.
                     if let Ok(count) = stream.read(&mut room) {
                         let _ = stream.write_all(&room[..count]);
                     }
@@ -312,7 +314,7 @@ mod linux {
     fn idle(connections: u64) -> io::Result<()> {
         raise_limit();
         let (proxy, server) = (Part::start(&["proxy-part"])?, Part::start(&["mover-part", "holds"])?);
-        // What it needs once.
+        // Memory that is allocated once.
         drop(connect(server.address, Some(proxy.address))?);
         std::thread::sleep(Duration::from_millis(200));
         let (before, _) = proxy.holds()?;

@@ -81,7 +81,7 @@ impl std::fmt::Display for HttpFault {
             }
             HttpFault::Target => "the target of the request is not a host and port, or not an http URL",
             HttpFault::Body => "a CONNECT request has no body",
-            HttpFault::MaxForwards => "the Max-Forwards of the request is not one number",
+            HttpFault::MaxForwards => "the Max-Forwards field of the request is not a single number",
             HttpFault::Loop => "the request has come through this proxy before",
         })
     }

@@ -64,8 +64,8 @@ pub(crate) enum NoPlace {
 impl NoPlace {
     pub(crate) fn text(self) -> &'static str {
         match self {
-            NoPlace::Full => "the proxy has as many clients as it may have",
-            NoPlace::Share => "you have as many connections as this proxy has for one client",
+            NoPlace::Full => "the proxy already has as many clients as it may serve",
+            NoPlace::Share => "you have as many connections as this proxy allows one client",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The last races, those that run, and what all of them came to: for each family of addresses, and beside
-//! what other clients would have taken.
+//! The last races, those still running, and totals over all races: for each family of addresses, and in
+//! comparison with other clients.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -26,7 +26,7 @@ pub(crate) struct PastRace {
     pub(crate) comparison: Option<Comparison>,
 }
 
-/// A race that runs.
+/// A race that is still running.
 #[derive(Clone)]
 pub(crate) struct RunningRace {
     pub(crate) host: String,
@@ -72,7 +72,7 @@ impl FamilyCounts {
     }
 }
 
-/// How much less than another client's the expense of races was, over those that could be compared.
+/// How much the races saved against another client, over those that could be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Saved {
     pub(crate) races: u64,
@@ -90,11 +90,10 @@ impl Saved {
     }
 }
 
-/// The races of a proxy. It keeps the last ones, as many as it is to, and where that is none it keeps
-/// nothing.
+/// The races of a proxy. It keeps the last `most` of them; with 0 it keeps nothing.
 pub(crate) struct RaceLog {
-    /// Tells it from another one, of the same proxy before it was started again, say, whose races have the
-    /// same numbers.
+    /// Tells it from another log whose races have the same numbers, such as that of the proxy before a
+    /// restart.
     id: u64,
     most: usize,
     state: Mutex<LogState>,
@@ -110,17 +109,17 @@ struct LogState {
     ended: u64,
 }
 
-/// What there is to be seen of a log.
+/// What a log shows.
 pub(crate) struct LogView {
     /// The latest first.
     pub(crate) races: Vec<PastRace>,
     /// The oldest first.
     pub(crate) running: Vec<RunningRace>,
-    /// Against Happy Eyeballs, and one address after the other.
+    /// Against Happy Eyeballs, and against one address after the other.
     pub(crate) saved: [Saved; 2],
 }
 
-/// A race that runs, until it is dropped.
+/// Keeps a race among the running ones until it is dropped.
 pub(crate) struct RaceEntry<'a> {
     log: &'a RaceLog,
     number: u64,
@@ -135,7 +134,7 @@ impl Drop for RaceEntry<'_> {
 }
 
 impl RaceLog {
-    /// One that keeps so many races.
+    /// A log that keeps the last `most` races.
     pub(crate) fn new(most: usize) -> Self {
         RaceLog { id: RandomState::new().hash_one(()), most, state: Mutex::default() }
     }
@@ -161,15 +160,15 @@ impl RaceLog {
         RaceEntry { log: self, number }
     }
 
-    /// Takes note of a race that has ended, and of why its client got no connection, where it got none. Names
-    /// are kept where there is a `name`.
+    /// Takes note of a race that has ended and, if its client got no connection, of why. Names are kept where
+    /// there is a `name`.
     pub(crate) fn note(&self, name: Option<(&str, u16)>, report: Option<&Report>, refusal: Option<Refusal>) {
         if self.most == 0 {
             return;
         }
         let (host, port) = kept(name);
         let mut state = self.state();
-        // Other clients are compared by connections that are of use.
+        // Only connections that the client could use are compared.
         let comparison = report.filter(|_| refusal.is_none()).and_then(|report| {
             let earlier = state.races.iter().rev().filter_map(|race| race.report.as_ref());
             Comparison::of(report, earlier)
@@ -185,7 +184,7 @@ impl RaceLog {
         state.races.push_back(PastRace { number, host, port, ended, refusal, report, comparison });
     }
 
-    /// The races, those that have ended and those that run.
+    /// The last races that have ended, and those still running.
     pub(crate) fn view(&self) -> LogView {
         let state = self.state();
         LogView {
@@ -195,13 +194,13 @@ impl RaceLog {
         }
     }
 
-    /// How many have begun, and ended: where these are the same, so are the races.
+    /// How many have begun, have ended and are running. While these stay the same, so do the races.
     pub(crate) fn revision(&self) -> (u64, u64, usize) {
         let state = self.state();
         (state.begun, state.ended, state.running.len())
     }
 
-    /// Of IPv4 and of IPv6.
+    /// The counts of IPv4 and of IPv6.
     pub(crate) fn families(&self) -> [FamilyCounts; 2] {
         self.state().families
     }
@@ -222,8 +221,8 @@ impl LogState {
     }
 }
 
-/// A host and a port as they are kept. The host came from a client, and is shown in terminals and pages: what
-/// these obey, and what turns the order of other characters, is escaped.
+/// A host and a port as they are kept. The host came from a client, and is shown in terminals and pages:
+/// control characters, and those that change the order of others, are escaped.
 fn kept(name: Option<(&str, u16)>) -> (String, u16) {
     let Some((host, port)) = name else { return (String::new(), 0) };
     let mut kept = String::with_capacity(host.len());
@@ -236,8 +235,8 @@ fn kept(name: Option<(&str, u16)>) -> (String, u16) {
     (kept, port)
 }
 
-/// The characters with an effect and no picture: Unicode's format characters for direction (UAX #9), joining
-/// and separation.
+/// Whether a character is invisible and changes how others are shown: Unicode's format characters for
+/// direction (UAX #9), joining and separation.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -272,7 +271,7 @@ mod tests {
     #[test]
     fn without_a_name_nothing_that_is_kept_says_one() {
         let log = RaceLog::new(2);
-        // Without a server to ask every lookup fails.
+        // With no server to ask, every lookup fails.
         let options = Options::new().resolver(Dns::new([]));
         let error = connie_std::connect("secret.test:80", &options).unwrap_err();
         let refusal = Some(Refusal::of(&error));

@@ -17,14 +17,14 @@ use crate::shortcut::{Lost, Moving, Shortcut};
 
 /// How much is moved at once through memory.
 const PIECE: usize = 64 * 1024;
-/// What a direction has moved so before it may take a pipe: small connections hold none.
+/// How much a direction moves in that way before it may take a pipe: small connections hold none.
 const SMALL: u64 = 128 * 1024;
-/// What a server has said before it reset the connection goes on until the client has taken nothing for this
+/// What a server sent before it reset the connection is passed on until the client has taken nothing for this
 /// long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 thread_local! {
-    /// A buffer of this thread's, for all connections by turns: none has one while it waits.
+    /// This thread's buffer, which its connections use in turn: none holds it while it waits.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -44,9 +44,9 @@ pub(crate) enum RelayEnd {
     ServerLost,
 }
 
-/// Moves bytes in both directions, `early` to the server first. Where one is closed the other goes on.
-/// Neither direction reads more than the other side has taken. `on_answer` is called when the server's first
-/// bytes have come.
+/// Moves bytes in both directions, `early` to the server first. When one direction is closed the other goes
+/// on. Neither direction reads more than the other side has taken. `on_answer` is called when the server's
+/// first bytes have come.
 pub(crate) async fn relay(
     (client, early): (&mut TcpStream, &[u8]),
     server: &mut TcpStream,
@@ -87,8 +87,8 @@ pub(crate) async fn relay(
     };
     if let Some(end) = end(up_ended, first) {
         if up_ended && end == RelayEnd::ServerLost {
-            // An answer that came before the request was whole, and the reset behind it. Its end cannot be
-            // told from one in order any more.
+            // The server may have answered before the request was whole, and then reset the connection. The
+            // end of that answer can no longer be told from an orderly close.
             is_broken.store(true, Ordering::Relaxed);
             tokio::select! {
                 _ = &mut down => {}
@@ -105,8 +105,8 @@ pub(crate) async fn relay(
     end(!up_ended, second).unwrap_or(RelayEnd::Closed { by_server: !up_ended })
 }
 
-/// Moves bytes until `from` has ended, which it passes on unless that is a break. `note` is told of what is
-/// on its way: of what was read into memory, and of what left a pipe.
+/// Moves bytes until `from` has ended, and passes the end on unless the connection `is_broken`. `note` is
+/// called with how many bytes were read into memory, or have left a pipe.
 async fn one_way(
     from: ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
@@ -153,7 +153,7 @@ async fn copy(
     let rest = rest?;
     if !rest.is_empty() {
         to.write_all(&rest).await.map_err(|_| Lost::Sink)?;
-        // Only now has it gone.
+        // Not before now has everything gone: the time of the last byte is set anew.
         note(0);
     }
     match read {
@@ -164,10 +164,9 @@ async fn copy(
     }
 }
 
-/// Gives `to` what it takes at once, and returns the rest, in no more memory than that needs. It waits for
-/// nothing.
+/// Writes what `to` takes at once, and returns the rest in a buffer of that size. Never waits.
 async fn put(to: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<Vec<u8>, Lost> {
-    // As a poll it counts as work of this task, which has to let others have their turn.
+    // A poll, unlike try_write, counts against this task's budget, so that other tasks get their turn.
     let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut *to).poll_write(context, bytes))).await;
     let taken = match polled {
         Poll::Ready(Ok(0) | Err(_)) => return Err(Lost::Sink),

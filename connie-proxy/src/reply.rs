@@ -39,13 +39,13 @@ pub(crate) fn refused(protocol: &Protocol, refusal: Refusal, why: &str) -> Vec<u
     }
 }
 
-/// What is told of a request that is none.
+/// The answer to a request of HTTP that cannot be served.
 pub(crate) fn http_fault(fault: HttpFault) -> Vec<u8> {
     let fields = format!("Proxy-Status: connie; error={}\r\n", fault.name());
     answer(fault.status(), &fields, &fault.to_string())
 }
 
-/// An answer that says no more than its status.
+/// An answer with a status and no content.
 pub(crate) fn empty(status: u16) -> Vec<u8> {
     let reason = reason_phrase(status).unwrap_or("Error");
     format!("HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()

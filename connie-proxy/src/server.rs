@@ -64,7 +64,7 @@ impl ProxyView {
         &self.0.config
     }
 
-    /// For how long it has been there.
+    /// How long the proxy has existed.
     pub(crate) fn age(&self) -> Duration {
         self.0.began.elapsed()
     }
@@ -75,7 +75,7 @@ impl ProxyView {
 }
 
 impl Proxy {
-    /// A proxy that behaves so, and listens there.
+    /// A proxy with these settings that listens on these sockets.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Proxy {
         for address in &own {
             config.check(*address).map_err(|open| io::Error::new(io::ErrorKind::PermissionDenied, open))?;
         }
-        // Two proxies have two names, or neither could tell a loop from a chain.
+        // Each proxy has a name of its own: otherwise two of them could not tell a loop from a chain.
         let via = config.via.then(|| format!("connie-{:08x}", RandomState::new().hash_one(()) >> 32));
         let shortcut = Shortcut::new(config.limits.pipes);
         let (counters, races) = (Counters::default(), RaceLog::new(config.races));
@@ -107,9 +107,9 @@ impl Proxy {
         ProxyView(Arc::clone(&self.shared))
     }
 
-    /// Serves clients until `stop` ends. Then it listens no longer, and ends when its connections have, or
-    /// have had their [time](crate::ProxyLimits::stop): what is not at an end then is reset on both sides.
-    /// Dropping the future ends all at once.
+    /// Serves clients until `stop` ends. Then it stops listening, and returns when its connections have
+    /// ended, or after [a while](crate::ProxyLimits::stop), when those that are left are reset on both sides.
+    /// Dropping the future ends all of them at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Proxy { shared, listeners } = self;
         let mut clients = JoinSet::new();
@@ -134,7 +134,7 @@ impl Proxy {
         drop(listeners);
         let rest = async { while clients.join_next().await.is_some() {} };
         let _ = timeout(shared.config.limits.stop, rest).await;
-        // Those that are left are broken off before the program ends, which would close them as if in order.
+        // Those that are left are reset before the program ends, which would close them in order.
         clients.shutdown().await;
     }
 }

@@ -16,9 +16,9 @@ pub(crate) struct Shared {
     pub(crate) own: Vec<SocketAddr>,
     pub(crate) counters: Counters,
     pub(crate) races: RaceLog,
-    /// Since when it is there.
+    /// When the proxy was made.
     pub(crate) began: Instant,
     pub(crate) shortcut: Shortcut,
-    /// The name that it has in Via fields, where it has one.
+    /// Its name in Via fields, if it adds them.
     pub(crate) via: Option<String>,
 }

@@ -8,12 +8,12 @@ pub(crate) enum Lost {
     Sink,
 }
 
-/// What came of moving what a socket had.
+/// What came of an attempt to move data through a pipe.
 pub(crate) enum Moving {
-    /// A good deal has moved, and there may be more.
+    /// The socket has been emptied for now, or enough has moved for one turn. There may be more.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no such way"))]
     GoesOn,
-    /// Nothing more goes this way, or nothing goes this way now. A plain read says what there is.
+    /// A pipe cannot be used here, or not now. A plain read finds out why.
     Unsuitable,
 }
 
@@ -29,18 +29,18 @@ mod system {
     use super::{Lost, Moving, TcpStream};
     use crate::pipes::{PipePool, TakenPipe, is_unsuitable};
 
-    /// How often a pipe is filled before others have their turn.
+    /// How often a pipe is filled before other tasks get their turn.
     const TURNS: usize = 16;
 
     pub(crate) struct Shortcut(PipePool);
 
     impl Shortcut {
-        /// One of so many pipes.
+        /// One with at most this many pipes.
         pub(crate) fn new(pipes: usize) -> Self {
             Shortcut(PipePool::new(pipes))
         }
 
-        /// Moves what `from` has, and waits until `to` has taken it. Only meanwhile it holds a pipe.
+        /// Moves what `from` has, and waits until `to` has taken it. It holds a pipe only for that time.
         pub(crate) async fn carry(
             &self,
             from: &TcpStream,
@@ -50,12 +50,12 @@ mod system {
             let Some(mut pipe) = self.0.take() else { return Ok(Moving::Unsuitable) };
             for _ in 0..TURNS {
                 match from.try_io(Interest::READABLE, || filled(pipe.fill(from))) {
-                    // Neither is the end, nor a lack of bytes: splice stops so before an urgent one (RFC 9293
-                    // section 3.8.5), too, and recv goes past that.
+                    // Neither proves that the connection has ended or has no data: splice also returns these
+                    // before an urgent octet (RFC 9293 section 3.8.5), which recv skips.
                     Ok(None | Some(0)) => return Ok(Moving::Unsuitable),
                     Ok(Some(_)) => empty(&mut pipe, to, note).await?,
                     Err(error) if is_unsuitable(&error) => return Ok(Moving::Unsuitable),
-                    // It was known already that there is nothing.
+                    // tokio knew already that there is nothing to be read.
                     Err(error) if error.kind() == WouldBlock => return Ok(Moving::GoesOn),
                     Err(_) => return Err(Lost::Source),
                 }
@@ -66,7 +66,8 @@ mod system {
         }
     }
 
-    /// `None` where it would block. As an error that would count as a proof that there is nothing to be read.
+    /// `None` where it would block. Passed on as an error, that would tell tokio that there is nothing to be
+    /// read.
     fn filled(result: io::Result<usize>) -> io::Result<Option<usize>> {
         match result {
             Err(error) if error.kind() == WouldBlock => Ok(None),
@@ -81,7 +82,7 @@ mod system {
     ) -> Result<(), Lost> {
         while pipe.held() > 0 {
             match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
-                // It would come to no end.
+                // Otherwise this would never end.
                 Ok(0) => return Err(Lost::Sink),
                 Ok(count) => note(count),
                 Err(error) if error.kind() == WouldBlock => {

@@ -13,7 +13,7 @@ use crate::comparison::{Comparison, Expense};
 use crate::race_log::{FamilyCounts, LogView, PastRace, RunningRace, Saved};
 use crate::server::ProxyView;
 
-/// For how long the status may be taken for what it was where nothing has happened: what the memory believes
+/// For how many seconds the status counts as unchanged while nothing happens: what the memory believes
 /// changes with time alone.
 const FRESH: u64 = 10;
 
@@ -23,8 +23,8 @@ impl ProxyView {
     /// | field | is |
     /// |---|---|
     /// | `accepted`, `turned_away`, `open`, `connected`, `sent`, `received` | the fields of [`ProxyCounts`](crate::ProxyCounts) |
-    /// | `log` | another one after each start of the proxy: its races count from 0 again |
-    /// | `up_us` | for how long the proxy has been there |
+    /// | `log` | an identifier that differs after each start of the proxy, when the numbers of races begin at 0 again |
+    /// | `up_us` | how long the proxy has run |
     /// | `private` | whether names are left out |
     /// | `max_clients` | how many clients it serves at once |
     /// | `budget` | null without one; else `sockets`, and how many of them are `free`, and `held` by connections |
@@ -33,8 +33,8 @@ impl ProxyView {
     /// | `saved` | against `happy_eyeballs` (RFC 8305, 250 ms) and `one_by_one` (each address for 127 s): how many `races` could be compared, and by how many `attempts` and how much `time_us` all of these together took less than that client would have |
     /// | `memory` | null without one; else `paid`, and `addresses`: what `connie memory --json` prints of each |
     /// | `hosts` | those of the last races, each with `host`, `port`, its `host_hash` in the memory, and what the next race to its addresses would do: in words (`why`), and as a `plan` like that of a race |
-    /// | `running` | the races that run, the oldest first: `host`, `port`, and `age_us` |
-    /// | `races` | the last ones, the latest first: a `number` that counts up, `host`, `port`, `age_us`, `refused` (a reason, or null), `why` (its plan in words), `compared`, and `race`, which is what `connie race --json` prints, with the plan. What that leaves out: `hedges` (which attempts were a second beside another, by their place), `idle` (addresses that were never started), `no_room`, `not_shown` (attempts). `compared` has `own`, `happy_eyeballs` and `one_by_one`, each with `attempts` and `time_us`, or null where not enough is known of the addresses |
+    /// | `running` | the races that are still running, the oldest first: `host`, `port`, and `age_us` |
+    /// | `races` | the last ones, the latest first: a `number` that counts up, `host`, `port`, `age_us`, `refused` (a reason, or null), `why` (its plan in words), `compared`, and `race`, which is what `connie race --json` prints, with the plan. Beside it stand `hedges` (the indices of second attempts beside another), `idle` (how many addresses were never started), `no_room` (how many addresses found no room) and `not_shown` (how many attempts are left out). `compared` has `own`, `happy_eyeballs` and `one_by_one`, each with `attempts` and `time_us`, or null where not enough is known of the addresses |
     ///
     /// Where names are private, `host` is empty and `port` 0.
     #[must_use]
@@ -71,7 +71,7 @@ impl ProxyView {
         out
     }
 
-    /// What stands for the status as it is: the same text, as long as nothing but its age has changed.
+    /// The entity tag of the status: the same as long as nothing but its age has changed.
     pub(super) fn tag(&self) -> String {
         let mut hasher = DefaultHasher::new();
         (self.log().id(), self.log().revision()).hash(&mut hasher);
@@ -81,7 +81,7 @@ impl ProxyView {
         format!("\"{:016x}\"", hasher.finish())
     }
 
-    /// The hosts of these races, each once.
+    /// The hosts of these races as JSON, each once.
     fn hosts(&self, log: &LogView) -> Vec<String> {
         let (mut seen, mut hosts) = (HashSet::new(), Vec::new());
         for race in &log.races {
@@ -117,8 +117,7 @@ fn or_null(value: Option<String>) -> String {
     value.unwrap_or_else(|| "null".to_owned())
 }
 
-/// A string of JSON (RFC 8259 section 7). All but ASCII is escaped as well: what it says may go on to a
-/// terminal.
+/// A string of JSON (RFC 8259 section 7). All but printable ASCII is escaped: it may be shown in a terminal.
 struct Text<'a>(&'a str);
 
 impl fmt::Display for Text<'_> {

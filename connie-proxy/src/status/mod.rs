@@ -1,5 +1,5 @@
-//! Shows what a proxy does, over HTTP: as a page, as JSON, and as Prometheus reads it. For programs on this
-//! machine alone.
+//! Shows what a proxy does, over HTTP: as a page, as JSON, and for Prometheus. Only programs on this machine
+//! are answered.
 
 mod json;
 mod metrics;
@@ -29,17 +29,17 @@ const AT_ONCE: usize = 16;
 const MAX_REQUEST: usize = 16 * 1024;
 
 const HERE: &str = "connie proxy\n\n/             a page that shows the last races, and what is remembered\n/status.json  the same for programs\n/metrics      the counts for Prometheus\n";
-/// The page: all that it is, in one file.
+/// The page, in one file with its script and style.
 const PAGE: &str = include_str!("page.html");
-/// It runs its own script alone, asks this server alone, and stands in no frame. A test holds the hashes to
-/// what is in the file.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-l0Rp/7WNkpP15ghsvfLeptN4mPwpkqGx5rt7yfkZvGY='; style-src 'sha256-VU1pWLcXzcZoO55izPNpcEN4iKi6XNhetSIFd8NxU+k='; img-src data:; connect-src 'self'; \
+/// The page runs only its own script, asks only this server, and may not be framed. A test compares the
+/// hashes with the file.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-EP7K6M/UO/ODK12kuWSHZiyBK5YhfMJRXkOuGoocovI='; style-src 'sha256-VU1pWLcXzcZoO55izPNpcEN4iKi6XNhetSIFd8NxU+k='; img-src data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
 impl ProxyView {
-    /// Shows the proxy on `listener`, for as long as the future lives: a page, `/status.json` and `/metrics`.
-    /// There is little to be seen where no [races](crate::ProxyConfig::races) are kept.
+    /// Serves the status on `listener`, for as long as the future lives: a page, `/status.json` and
+    /// `/metrics`. They show little if no [races](crate::ProxyConfig::races) are kept.
     ///
     /// Pages of other sites that a browser on this machine has open cannot read it: a request has to name
     /// this machine as its host, and must not come from another origin.
@@ -124,14 +124,14 @@ impl ProxyView {
     }
 }
 
-/// What is answered.
+/// An answer of the status server.
 struct Answer {
     status: u16,
     kind: &'static str,
     text: Cow<'static, str>,
-    /// What it may load and do in a browser.
+    /// Its Content-Security-Policy: what it may load and do in a browser.
     policy: &'static str,
-    /// Which version it is.
+    /// Its entity tag.
     tag: Option<String>,
 }
 

@@ -9,8 +9,8 @@ use crate::authority::host_and_port;
 /// A request for a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PageRequest {
-    /// The page of this path, with a body unless the method is HEAD. `known` is which of its versions the
-    /// client has (If-None-Match).
+    /// The page of this path, with a body unless the method is HEAD. `known` is the field If-None-Match: the
+    /// versions that the client has.
     Page { path: String, with_body: bool, known: Option<String> },
     /// One that is refused with this status.
     Refused(u16),

@@ -75,7 +75,7 @@ fn a_budget_that_connections_hold_is_said_to_be_busy() {
     assert!(poll_until(LIMIT, || socks5(&mut proxy.client(), server.address) == 0));
 }
 
-/// Everything in one segment, and everything an octet at a time, with what is for the host behind it.
+/// Sends a handshake in one segment, in pieces and an octet at a time, with data for the host behind it.
 #[test]
 fn how_a_handshake_is_cut_makes_no_difference() {
     let server = Server::echo();
@@ -134,14 +134,14 @@ fn names_that_are_none_reach_no_resolver() {
         assert!(answer.starts_with("HTTP/1.1 400 ") && !answer.contains('\x1b'), "{target:?}: {answer}");
     }
     assert!(server.queries().is_empty(), "{:?}", server.queries());
-    // Those that are some do: to DNS a label is any string of octets (RFC 2181 section 11).
+    // Valid names do: to DNS a label is any string of octets (RFC 2181 section 11).
     for name in ["name.test", "a/b", "u@a", "%00"] {
         assert_eq!(socks5_name(&mut proxy.client(), name, 80), 4, "{name}");
         assert!(server.asked(name, RecordType::A) > 0, "{name}");
     }
 }
 
-/// Many clients that never end a request, one octet at a time, beside one that is served.
+/// Many clients send a request an octet at a time and never end it, while another is served.
 #[test]
 fn slow_clients_hold_up_nobody() {
     let server = Server::echo();

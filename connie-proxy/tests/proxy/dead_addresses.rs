@@ -1,5 +1,5 @@
-//! Programs over a kernel network in which eleven of twelve addresses are dead. What they cost is counted on
-//! the wire.
+//! Programs use the proxy on a network of the kernel's where eleven of twelve addresses are dead. Their SYNs
+//! are counted on the wire.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::support::{LIMIT, Running, config_with_name};
 
 const URL: &str = "http://name.test/";
 
-/// How far the host is away.
+/// The round trip to the host.
 const ROUND_TRIP: Duration = ms(200);
 
-/// A host that is so far away by one of its addresses, and a proxy that knows their list.
+/// A host of which one address answers after that time, and a proxy that knows its addresses.
 struct Site {
     _live: Live,
     proxy: Running,
@@ -51,8 +51,8 @@ fn syns(log: &WireLog) -> usize {
     log.attempts().iter().map(|attempt| attempt.syns.len()).sum()
 }
 
-/// The first visit calls all, and the others one. On a busy machine the answer may be there before the last
-/// address is called, or be late, so that another is called, or the same again.
+/// The first visit tries all addresses, and the others one. On a busy machine the answer may come before the
+/// last address is tried, or be so late that another is tried, or the same one again.
 #[track_caller]
 fn one_is_called_after_the_first(counts: &[usize]) {
     assert!(counts[0] > 6, "{counts:?}");

@@ -1,4 +1,5 @@
-//! What the memory learns of a server that shakes hands and does no more: the next visit goes elsewhere.
+//! What the memory learns of a server that accepts connections and never answers: the next visit goes
+//! elsewhere.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -10,7 +11,7 @@ use connie_std::Memory;
 
 use crate::support::{LIMIT, Running, config_with_name, socks5_name};
 
-/// What the bad one does when it has been asked.
+/// What the bad server does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Silent,
@@ -21,7 +22,7 @@ enum Fate {
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
-/// Two servers of one port, of which the one that is asked first is bad from then on.
+/// Two servers on one port. The one that is asked first is bad from then on.
 fn servers(fate: Fate) -> u16 {
     let (listeners, port) = loop {
         let first = TcpListener::bind((ADDRESSES[0], 0)).unwrap();
@@ -37,7 +38,7 @@ fn servers(fate: Fate) -> u16 {
         std::thread::spawn(move || {
             let mut held = Vec::new();
             for mut stream in listener.incoming().flatten() {
-                // One that another address has won against says nothing.
+                // A connection that lost its race carries nothing.
                 if !matches!(stream.peek(&mut [0]), Ok(1)) {
                     continue;
                 }
@@ -66,7 +67,7 @@ enum By {
     Forward,
 }
 
-/// A client that asks, and has `patience` for the answer.
+/// Asks once, waits for the answer for `patience`, and returns what came.
 fn visit(proxy: &Running, port: u16, by: By, patience: Duration) -> Vec<u8> {
     let mut client = proxy.client();
     match by {
@@ -94,13 +95,13 @@ fn answer(client: &mut TcpStream, patience: Duration) -> Vec<u8> {
 /// A proxy that knows both, and its memory.
 fn start(port: u16) -> (Running, Memory) {
     let mut config = config_with_name("name.test", port, &ADDRESSES.map(IpAddr::V4));
-    // A client that has left is gone soon.
+    // The proxy soon drops a client that has left.
     config.limits.half_closed = Duration::from_millis(100);
     let memory = config.options.memory.clone().unwrap();
     (Running::start(config), memory)
 }
 
-/// Whether something is held against one of them.
+/// Whether the memory holds a failure against an address.
 fn has_failed(memory: &Memory) -> bool {
     memory.entries().iter().any(|entry| entry.failures > 0)
 }
@@ -114,7 +115,7 @@ fn next_goes_elsewhere(fate: Fate, by: By) {
     assert!(told.is_empty() || told.starts_with("HTTP/1.1 502 "), "{by:?} {fate:?}: {told}");
     // The proxy notices a moment after the client has gone.
     assert!(poll_until(LIMIT, || has_failed(&memory)), "{by:?} {fate:?}: {:?}", memory.entries());
-    // One of many looks at the other, too, and another may where the machine is late.
+    // One visit may explore the other address, and so may another if the machine is slow.
     let served = (0..4).filter(|_| visit(&proxy, port, by, LIMIT / 4).starts_with(b"HTTP/1.1 204 ")).count();
     assert!(served >= 3, "{by:?} {fate:?}: {served} of 4 visits");
 }
@@ -136,7 +137,7 @@ fn one_that_breaks_off_is_not_asked_again() {
     }
 }
 
-/// Whether clients that are gone after 100 ms leave nothing behind.
+/// Whether clients that leave after 100 ms cause no failure in the memory.
 fn leaving_says_nothing() -> bool {
     let port = servers(Fate::Silent);
     let (proxy, memory) = start(port);
@@ -151,6 +152,6 @@ fn leaving_says_nothing() -> bool {
 
 #[test]
 fn who_leaves_at_once_says_nothing_of_a_server() {
-    // Where the machine stands still for a second the proxy sees one that waited for so long.
+    // If the machine stalls for a second, the client seems to have waited that long.
     assert!((0..3).any(|_| leaving_says_nothing()));
 }

@@ -8,7 +8,7 @@ use connie_servers::clock::{poll_until, timed};
 
 use crate::support::{LIMIT, Running, Server, config, read_all};
 
-/// What asks for a connection to this address, and what else comes with it.
+/// Requests for a connection to this address, by SOCKS5 and by CONNECT, with early data behind them.
 fn requests(to: SocketAddr, early: &str) -> [Vec<u8>; 2] {
     let SocketAddr::V4(to) = to else { panic!("an IPv4 address") };
     let socks5 =
@@ -16,7 +16,7 @@ fn requests(to: SocketAddr, early: &str) -> [Vec<u8>; 2] {
     [socks5, format!("CONNECT {to} HTTP/1.1\r\nHost: x\r\n\r\n{early}").into_bytes()]
 }
 
-/// A client whose race has begun and cannot end.
+/// A client whose race has begun and gets no answer.
 fn racing(proxy: &Running, request: &[u8]) -> TcpStream {
     let mut client = proxy.client();
     client.write_all(request).unwrap();
@@ -28,7 +28,7 @@ fn racing(proxy: &Running, request: &[u8]) -> TcpStream {
     client
 }
 
-/// The race would go on for longer than that.
+/// Whether the client's connection ends soon. The race alone would take longer.
 fn ends(proxy: &Running) -> bool {
     let (has_ended, time) = timed(|| poll_until(LIMIT / 4, || proxy.view.counts().open == 0));
     println!("{time:?}");
@@ -91,7 +91,7 @@ fn one_that_has_said_all_and_closes_its_direction_is_served() {
     }
 }
 
-/// It looks at the whole request, and whether more will come, and takes its time.
+/// The server reads the whole request, and the end behind it, and answers late.
 #[test]
 fn a_slow_answer_comes_behind_the_clients_end() {
     let server = Server::start(|mut stream| {
@@ -101,7 +101,7 @@ fn a_slow_answer_comes_behind_the_clients_end() {
         }
         // The end goes through a tunnel. The server of a forwarded request learns nothing of it.
         let ended = !head.starts_with(b"GET /tunnel") || matches!(stream.read(&mut octet), Ok(0));
-        // Longer than the proxy waits before it takes a server for stalled whose client has gone.
+        // Longer than a server may owe an answer to a client that has gone before it counts as stalled.
         connie_servers::clock::pause(connie_servers::clock::ms(1_500));
         if ended {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nthe page");
@@ -110,7 +110,7 @@ fn a_slow_answer_comes_behind_the_clients_end() {
     let proxy = Running::start(config());
     let get = "GET /tunnel HTTP/1.1\r\nHost: x\r\n\r\n";
     let forwarded = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n", server.address).into_bytes();
-    // What comes later is read by the relay, and not with the request.
+    // What comes later is read by the relay and not with the request.
     let whole = requests(server.address, get).into_iter().chain([forwarded]).map(|it| (it, Vec::new()));
     let parted = requests(server.address, "").map(|it| (it, get.as_bytes().to_vec()));
     let clients = whole.chain(parted).map(|(request, later)| {

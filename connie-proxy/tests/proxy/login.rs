@@ -99,7 +99,7 @@ fn a_user_leaves_room_for_others() {
     };
     assert_eq!(held.len(), 3, "half of all");
     let mut refused = refused;
-    assert!(read_all(&mut refused).contains("as many connections as this proxy has for one client"));
+    assert!(read_all(&mut refused).contains("as many connections as this proxy allows one client"));
     assert!(poll_until(LIMIT, || connect("eW91Og==").1.ends_with(" 200")), "there is one for somebody else");
     held.pop();
     assert!(

@@ -1,4 +1,5 @@
-//! The picture of docs/proxy.md: a proxy in the laboratory, as Chromium shows it after some visits.
+//! Draws the picture of docs/proxy.md: the status of a proxy in the laboratory, in Chromium, after some
+//! visits.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::status::{page, shown};
 use crate::support::{Running, config, socks5_name};
 
 const PORT: u16 = 443;
-/// It is visited last, and once.
+/// A host that is visited last, and once.
 const NEW: &str = "new.example.org";
 
 /// A host, its addresses, and what each of them does.
@@ -22,7 +23,7 @@ fn hosts() -> Vec<(&'static str, Vec<(IpAddr, Behaviour)>)> {
     let accept = |time| Behaviour::accept(ms(time));
     let refuse = |time| Behaviour::refuse(ms(time));
     let no_way = |time| Behaviour::unreachable(Unreachable::Network, ms(time));
-    // Each in a /24 of its own, since a prefix speaks for its addresses.
+    // Each in a /24 of its own, since the memory learns of prefixes, too.
     let apart = |n: u16| v4(n * 256);
     vec![
         ("www.example.org", vec![(v6(1), no_way(22)), (apart(1), accept(38)), (apart(2), accept(64))]),
@@ -61,7 +62,7 @@ fn hosts() -> Vec<(&'static str, Vec<(IpAddr, Behaviour)>)> {
 #[ignore = "takes Chromium, which CI has not: -- --ignored chromium"]
 fn chromium_shows_races_of_the_laboratory() {
     let Some(chromium) = find("chromium") else { return skip("chromium", "apt-get install chromium") };
-    // A browser takes its time where a machine has others to do.
+    // A browser is slow on a busy machine.
     in_namespace_within(LIMIT, move |lab| {
         let running = visited(lab);
         let address = shown(running.view.clone());
@@ -80,7 +81,7 @@ fn chromium_shows_races_of_the_laboratory() {
                 .args([format!("--user-data-dir={}", profile.display()), format!("--window-size={size}")])
                 .arg(format!("--screenshot={}", file.display()))
                 .arg(format!("http://{address}/"))
-                // A process of Chromium's that outlives it would hold a pipe open.
+                // A child process that outlives Chromium would hold a pipe open.
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status()

@@ -108,7 +108,7 @@ fn many_bytes_arrive_as_they_were() {
     let server = Server::echo();
     let pattern = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
     let bytes: Vec<u8> = (0..LENGTH).map(pattern).collect();
-    // Through pipes, through memory, and by turns.
+    // Through pipes, through memory, and with one pipe for both directions.
     for pipes in [64, 0, 1] {
         let mut config = config();
         config.limits.pipes = pipes;

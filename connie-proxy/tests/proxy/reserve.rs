@@ -8,8 +8,8 @@ use crate::support::{Running, config_with_name, read, socks5_name};
 
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
 
-/// Two servers of one port, which tell who asks them which of the two they are, and reset the connection of
-/// who says nothing for this long.
+/// Two servers on one port. Each answers with its number, and resets a connection on which nothing comes for
+/// this long.
 fn servers(patience: Duration) -> u16 {
     let (listeners, port) = loop {
         let first = TcpListener::bind((ADDRESSES[0], 0)).unwrap();

@@ -81,8 +81,8 @@ fn the_last_races_are_shown_with_what_the_memory_knows() {
     assert!(addresses.iter().any(|it| it["host_hash"] == next["host_hash"]), "{text}");
 }
 
-/// The first address refuses: who tries one after the other, or has 250 ms between them, sends two SYNs each
-/// time.
+/// The first address refuses: a client that tries one after the other, or waits 250 ms between them, sends
+/// two SYNs each time.
 #[test]
 fn a_race_is_compared_with_other_clients() {
     let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
@@ -101,7 +101,8 @@ fn a_race_is_compared_with_other_clients() {
         let compared = &status["races"][race]["compared"];
         ["own", "happy_eyeballs", "one_by_one"].map(|client| compared[client]["attempts"].as_u64())
     };
-    // The latest first: it has learnt, and what it knows of the one that it left out is from the first.
+    // The latest comes first. By then the proxy has learnt; how the address that it left out behaves is known
+    // from the first race.
     assert_eq!((compared(1), compared(0)), ([Some(2); 3], [Some(1), Some(2), Some(2)]), "{text}");
     for client in ["happy_eyeballs", "one_by_one"] {
         let saved = &status["saved"][client];
@@ -138,7 +139,7 @@ fn what_has_not_changed_is_not_sent_again() {
     let (proxy, address) = visited(false);
     let own = address.to_string();
     let ask = |tag: &str| fetch(address, "/status.json", &format!("{own}\r\nIf-None-Match: {tag}"));
-    // The tag changes by time as well, each ten seconds.
+    // The tag also changes with time, every ten seconds.
     let (tag, answer) = (0..3)
         .find_map(|_| {
             let first = ask("\"x\"");
@@ -152,7 +153,8 @@ fn what_has_not_changed_is_not_sent_again() {
     assert!(ask(&tag).starts_with("HTTP/1.1 200 "));
 }
 
-/// The numbers of its races and their counts are those of the one before, and it is not taken for that one.
+/// A restarted proxy has the same numbers of races, and the same counts, as before, and must not be taken for
+/// the old one.
 #[test]
 fn one_that_was_started_again_is_another() {
     let log_and_tag = || {

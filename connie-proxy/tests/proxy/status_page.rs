@@ -1,4 +1,4 @@
-//! The page of the status: what holds of its file, and what Chromium makes of it.
+//! The status page: checks of its file, and of what Chromium shows.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -16,7 +16,7 @@ use crate::support::Server;
 
 const PAGE: &str = include_str!("../../src/status/page.html");
 
-/// What stands between the tags of this name, which are there once.
+/// What stands between the tags of this name, which appear once.
 #[track_caller]
 fn between(tag: &str) -> &'static str {
     let rest = PAGE.split_once(&format!("<{tag}>")).expect(tag).1;
@@ -89,7 +89,7 @@ fn each_element_that_the_script_asks_for_is_there() {
     }
 }
 
-/// All names with an underscore are keys of JSON: the language's own have none.
+/// All names with an underscore are keys of the JSON: JavaScript's own names have none.
 #[test]
 fn each_key_that_the_script_reads_is_in_the_json() {
     let (_proxy, address) = visited(false);
@@ -153,8 +153,8 @@ fn chromium_shows_no_name_where_they_are_private() {
     assert!(!dom.contains("name.test") && !dom.contains("evil"), "{dom}");
 }
 
-/// A tab that is open while the proxy is started again shows the races of the new one, whose numbers are
-/// those of the old one's.
+/// A tab that stays open while the proxy is restarted shows the races of the new one, which have the same
+/// numbers as the old ones.
 #[test]
 #[ignore = "takes Chromium, which CI has not: -- --ignored chromium"]
 fn chromium_forgets_the_races_of_a_proxy_that_was_started_again() {
@@ -178,7 +178,7 @@ fn chromium_forgets_the_races_of_a_proxy_that_was_started_again() {
     assert!(races.contains(">name.test</bdi>") && !races.contains(">private</bdi>"), "{dom}");
 }
 
-/// The page as Chromium has it after some seconds of its own time.
+/// The DOM of the page in Chromium after some seconds of virtual time.
 fn dom_of(url: &str) -> Option<String> {
     let Some(chromium) = find("chromium") else {
         skip("chromium", "apt-get install chromium");
@@ -193,7 +193,7 @@ fn dom_of(url: &str) -> Option<String> {
         .output()
         .unwrap();
     let _ = std::fs::remove_dir_all(profile);
-    // Its script may have the same words.
+    // The script is left out: it may contain the same words.
     let dom = String::from_utf8_lossy(&output.stdout).into_owned();
     Some(
         dom.split_once("<script>")
