@@ -1,16 +1,18 @@
 //! Drives one connect: its lookups and attempts are futures, all polled in place by the one task that asked
 //! for the connection.
 
+use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, SocketAddr};
 use core::pin::pin;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use connie_core::Instant;
 use connie_core::connect::ConnectOutput;
 use connie_core::memory::Recall;
 use connie_core::resolution::{Query, QueryError};
 use embassy_futures::join::join_array;
+use heapless::Vec;
 
 use crate::alarm::Alarm;
 use crate::attempts::{AttemptSlot, Attempts, Opener, run, work};
@@ -81,10 +83,7 @@ where
             run(workers.as_mut(), cx);
             let now = clock.now();
             state.attempts.follow_sources(state.connect, &mut state.memory, names, now);
-            while let Some((query, answer)) = pending.poll(cx) {
-                let answer = answer.as_deref().map_err(|error| names.query_error(error));
-                state.answered(query, answer, now);
-            }
+            state.take_answers(&mut pending, cx, now);
             state.attempts.report_results(state.connect, now);
             let mut asked = false;
             let until = loop {
@@ -147,6 +146,22 @@ where
     L: Lookup,
     M: Recall<ADDRESSES>,
 {
+    /// Tells the machine what the lookups have brought.
+    fn take_answers<F, S>(
+        &mut self,
+        pending: &mut PendingQueries<'_, F, S>,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) where
+        F: Future<Output = Result<Vec<IpAddr, ADDRESSES>, L::Error>>,
+        S: Future<Output = Infallible>,
+    {
+        while let Some((query, answer)) = pending.poll(cx) {
+            let answer = answer.as_deref().map_err(|error| self.names.query_error(error));
+            self.answered(query, answer, now);
+        }
+    }
+
     fn answered(&mut self, query: Query, answer: Result<&[IpAddr], QueryError>, now: Instant) {
         handle_answer(self.connect, self.names, query, answer, self.wanted.remote, now);
         self.connect.plan_by(&self.memory, now);

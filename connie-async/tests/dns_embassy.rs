@@ -3,10 +3,12 @@
 
 #![cfg(target_os = "linux")]
 
+mod embassy_support;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use connie_async::connie_core::{Family, Instant};
@@ -19,14 +21,14 @@ use connie_sim::name_servers::{
 use embassy_futures::join::join;
 use embassy_futures::select::{Either3, select3};
 use embassy_net::{Config, ConfigV6, Ipv4Cidr, Ipv6Cidr, StackResources, StaticConfigV4, StaticConfigV6};
-use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use embassy_support::{OWN_MAC, OtherEnd, Wire};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
     IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
 };
 
-const OWN: ([u8; 6], Ipv4Addr) = ([2, 0, 0, 0, 0, 1], Ipv4Addr::new(192, 0, 2, 1));
+const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const OTHERS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 9]);
 /// A busy machine is late, and never early.
 const LATE: u64 = 400;
@@ -59,25 +61,12 @@ impl Net {
 
     /// Has a frame come at this time.
     fn put(&self, at: Instant, kind: EthernetProtocol, length: usize, emit: impl FnOnce(&mut [u8])) {
-        let header = EthernetRepr { src_addr: OTHERS, dst_addr: EthernetAddress(OWN.0), ethertype: kind };
+        let header = EthernetRepr { src_addr: OTHERS, dst_addr: EthernetAddress(OWN_MAC), ethertype: kind };
         let mut octets = vec![0; header.buffer_len() + length];
         header.emit(&mut EthernetFrame::new_unchecked(&mut octets[..]));
         emit(&mut octets[header.buffer_len()..]);
         self.count.set(self.count.get() + 1);
         self.coming.borrow_mut().insert((at, self.count.get()), octets);
-    }
-
-    /// A frame of the stack.
-    fn take(&self, octets: &[u8]) {
-        let frame = EthernetFrame::new_checked(octets).expect("a frame");
-        match frame.ethertype() {
-            EthernetProtocol::Arp => self.take_arp(frame.payload()),
-            EthernetProtocol::Ipv4 => {
-                self.take_ip(&Ipv4Packet::new_checked(frame.payload()).expect("a packet"))
-            }
-            // What a host of IPv6 says of itself.
-            _ => {}
-        }
     }
 
     fn take_arp(&self, packet: &[u8]) {
@@ -87,15 +76,15 @@ impl Net {
         else {
             return;
         };
-        if Some(target) == self.dead || target == OWN.1 {
+        if Some(target) == self.dead || target == OWN {
             return;
         }
         let answer = ArpRepr::EthernetIpv4 {
             operation: ArpOperation::Reply,
             source_hardware_addr: OTHERS,
             source_protocol_addr: target,
-            target_hardware_addr: EthernetAddress(OWN.0),
-            target_protocol_addr: OWN.1,
+            target_hardware_addr: EthernetAddress(OWN_MAC),
+            target_protocol_addr: OWN,
         };
         self.put(EmbassyClock.now(), EthernetProtocol::Arp, answer.buffer_len(), |octets| {
             answer.emit(&mut ArpPacket::new_unchecked(octets));
@@ -121,7 +110,7 @@ impl Net {
         };
         let header = Ipv4Repr {
             src_addr: host,
-            dst_addr: OWN.1,
+            dst_addr: OWN,
             next_header: IpProtocol::Udp,
             payload_len: 8 + message.len(),
             hop_limit: 64,
@@ -132,15 +121,8 @@ impl Net {
             header.emit(&mut Ipv4Packet::new_unchecked(&mut *octets), &checksums);
             let mut datagram = UdpPacket::new_unchecked(&mut octets[20..]);
             let fill = |payload: &mut [u8]| payload.copy_from_slice(&message);
-            ports.emit(&mut datagram, &host.into(), &OWN.1.into(), message.len(), fill, &checksums);
+            ports.emit(&mut datagram, &host.into(), &OWN.into(), message.len(), fill, &checksums);
         });
-    }
-
-    /// What has come by now.
-    fn next(&self) -> Option<Vec<u8>> {
-        let mut coming = self.coming.borrow_mut();
-        let first = coming.first_entry().filter(|first| first.key().0 <= EmbassyClock.now())?;
-        Some(first.remove())
     }
 
     /// Tells the stack when something has come, for ever. Everybody else is woken by the stack alone.
@@ -155,57 +137,27 @@ impl Net {
     }
 }
 
-/// The stack's end of the wire.
-struct Wire<'n>(&'n Net);
-struct Received(Vec<u8>);
-struct ToSend<'n>(&'n Net);
-
-impl<'n> Driver for Wire<'n> {
-    type RxToken<'a>
-        = Received
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = ToSend<'n>
-    where
-        Self: 'a;
-
-    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, ToSend<'n>)> {
-        *self.0.stack.borrow_mut() = Some(cx.waker().clone());
-        Some((Received(self.0.next()?), ToSend(self.0)))
+impl OtherEnd for Net {
+    fn take(&self, octets: Vec<u8>) {
+        let frame = EthernetFrame::new_checked(&octets[..]).expect("a frame");
+        match frame.ethertype() {
+            EthernetProtocol::Arp => self.take_arp(frame.payload()),
+            EthernetProtocol::Ipv4 => {
+                self.take_ip(&Ipv4Packet::new_checked(frame.payload()).expect("a packet"))
+            }
+            // What a host of IPv6 says of itself.
+            _ => {}
+        }
     }
 
-    fn transmit(&mut self, _: &mut Context<'_>) -> Option<ToSend<'n>> {
-        Some(ToSend(self.0))
+    fn next(&self) -> Option<Vec<u8>> {
+        let mut coming = self.coming.borrow_mut();
+        let first = coming.first_entry().filter(|first| first.key().0 <= EmbassyClock.now())?;
+        Some(first.remove())
     }
 
-    fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
-        LinkState::Up
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = 1_514;
-        capabilities
-    }
-
-    fn hardware_address(&self) -> HardwareAddress {
-        HardwareAddress::Ethernet(OWN.0)
-    }
-}
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, read: F) -> R {
-        read(&mut self.0)
-    }
-}
-
-impl TxToken for ToSend<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        let mut octets = vec![0; length];
-        let result = write(&mut octets);
-        self.0.take(&octets);
-        result
+    fn wakes(&self, waker: Waker) {
+        *self.stack.borrow_mut() = Some(waker);
     }
 }
 
@@ -227,7 +179,7 @@ fn look_up(net: &Net, kinds: &[Kind], asks_neighbours: bool) -> Vec<Found> {
         IpAddr::V6(ip) => panic!("{ip}"),
     });
     let mut config = Config::ipv4_static(StaticConfigV4 {
-        address: Ipv4Cidr::new(OWN.1, 24),
+        address: Ipv4Cidr::new(OWN, 24),
         gateway: None,
         dns_servers: dns_servers.collect(),
     });

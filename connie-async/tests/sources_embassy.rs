@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod embassy_support;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -21,7 +23,7 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either3, select3};
 use embassy_net::tcp::client::{TcpClient, TcpClientState};
 use embassy_net::{Config, ConfigV4, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
-use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use embassy_support::{OtherEnd, Wire};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;
@@ -36,7 +38,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Frames on their way to the stack and to the peer.
 #[derive(Default)]
-struct Wire {
+struct Network {
     to_stack: RefCell<VecDeque<Vec<u8>>>,
     to_peer: RefCell<VecDeque<Vec<u8>>>,
     stack: RefCell<Option<Waker>>,
@@ -44,9 +46,9 @@ struct Wire {
     heard: RefCell<Vec<Ipv4Addr>>,
 }
 
-impl Wire {
+impl OtherEnd for Network {
     /// What the old address sends goes nowhere, but for what the link itself needs.
-    fn carry(&self, frame: Vec<u8>) {
+    fn take(&self, frame: Vec<u8>) {
         let ethernet = EthernetFrame::new_checked(&frame[..]).expect("a frame");
         if ethernet.ethertype() == EthernetProtocol::Ipv4 {
             let source = Ipv4Packet::new_checked(ethernet.payload()).expect("a packet").src_addr();
@@ -59,65 +61,20 @@ impl Wire {
         }
         self.to_peer.borrow_mut().push_back(frame);
     }
-}
 
-struct End<'w>(&'w Wire);
-struct Received(Vec<u8>);
-struct ToSend<'w>(&'w Wire);
-
-impl<'w> Driver for End<'w> {
-    type RxToken<'a>
-        = Received
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = ToSend<'w>
-    where
-        Self: 'a;
-
-    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, ToSend<'w>)> {
-        *self.0.stack.borrow_mut() = Some(cx.waker().clone());
-        Some((Received(self.0.to_stack.borrow_mut().pop_front()?), ToSend(self.0)))
+    fn next(&self) -> Option<Vec<u8>> {
+        self.to_stack.borrow_mut().pop_front()
     }
 
-    fn transmit(&mut self, _: &mut Context<'_>) -> Option<ToSend<'w>> {
-        Some(ToSend(self.0))
-    }
-
-    fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
-        LinkState::Up
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = 1_514;
-        capabilities
-    }
-
-    fn hardware_address(&self) -> HardwareAddress {
-        HardwareAddress::Ethernet([2, 0, 0, 0, 0, 1])
-    }
-}
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, read: F) -> R {
-        read(&mut self.0)
-    }
-}
-
-impl TxToken for ToSend<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        let mut frame = vec![0; length];
-        let result = write(&mut frame);
-        self.0.carry(frame);
-        result
+    fn wakes(&self, waker: Waker) {
+        *self.stack.borrow_mut() = Some(waker);
     }
 }
 
 /// The peer's end.
-struct Far<'w>(&'w Wire);
+struct Far<'w>(&'w Network);
 struct Heard(Vec<u8>);
-struct ToSay<'w>(&'w Wire);
+struct ToSay<'w>(&'w Network);
 
 impl<'w> Device for Far<'w> {
     type RxToken<'a>
@@ -161,7 +118,7 @@ impl phy::TxToken for ToSay<'_> {
 }
 
 /// Listens at port 80, for ever.
-async fn peer(wire: &Wire) {
+async fn peer(wire: &Network) {
     let mut device = Far(wire);
     let now = || Instant::from_micros(embassy_time::Instant::now().as_micros() as i64);
     let config = smoltcp::iface::Config::new(EthernetAddress(PEER_MAC).into());
@@ -189,10 +146,10 @@ fn lease_of(address: Ipv4Addr) -> StaticConfigV4 {
 /// Connects to the peer from a stack whose lease `change` changes. Answers what has come of it, and who was
 /// heard.
 fn connected(change: impl for<'s> AsyncFnOnce(&'s Stack<'s>)) -> (Result<(), String>, Vec<Ipv4Addr>) {
-    let wire = Wire::default();
+    let wire = Network::default();
     let mut resources = StackResources::<8>::new();
     let config = Config::ipv4_static(lease_of(OLD));
-    let (stack, mut runner) = embassy_net::new(End(&wire), config, &mut resources, 7);
+    let (stack, mut runner) = embassy_net::new(Wire(&wire), config, &mut resources, 7);
     let mut buffers: Buffers<2> = Buffers::new();
     let udp = Udp::new(stack, &mut buffers);
     let names = Dns::<_, _, 2, 4, 2, 2, 64, 128>::with_capacities(&udp, EmbassyClock, Default::default(), 8);

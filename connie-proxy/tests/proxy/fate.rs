@@ -2,14 +2,14 @@
 //! elsewhere.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connie_servers::clock::poll_until;
 use connie_std::Memory;
 
-use crate::support::{LIMIT, Running, config_with_name, socks5_name};
+use crate::support::{LIMIT, Running, config_with_name, socks5_name, two_of_one_port};
 
 /// What the bad server does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +24,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// Two servers on one port. The one that is asked first is bad from then on.
 fn servers(fate: Fate) -> u16 {
-    let (listeners, port) = loop {
-        let first = TcpListener::bind((ADDRESSES[0], 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        if let Ok(second) = TcpListener::bind((ADDRESSES[1], port)) {
-            break ([first, second], port);
-        }
-    };
+    let (listeners, port) = two_of_one_port(ADDRESSES);
     let bad = Arc::new(Mutex::new(None));
     for (at, listener) in listeners.into_iter().enumerate() {
         let bad = Arc::clone(&bad);

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use connie_servers::clock::poll_until;
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::AddressFilter;
 
-use crate::support::{LIMIT, Running, Server, ask, config, config_with_name, count_attempts, read, read_all};
+use crate::support::{LIMIT, Partitioned, Running, Server, ask, config, config_with_name, read, read_all};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -221,21 +220,15 @@ fn options_and_trace_end_at_the_proxy_that_max_forwards_names() {
 
 #[test]
 fn clients_are_told_apart_by_the_name_that_they_send() {
-    let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
-    let port = live.address().port();
-    let dead = BlackHole::open((Ipv4Addr::new(127, 0, 0, 2), port));
-    let mut config = config_with_name("name.test", port, &[dead.address().ip(), HERE]);
-    config.partition = connie_proxy::Partition::ByUser;
-    let attempts = count_attempts(&mut config);
-    let proxy = Running::start(config);
+    let shared = Partitioned::start();
     let visit = |user: &str| {
-        attempts.store(0, Ordering::SeqCst);
         let login = Credentials { user: user.into(), password: user.repeat(2) }.basic();
         let login = if user.is_empty() { String::new() } else { format!("Proxy-Authorization: {login}\r\n") };
-        let mut client = proxy.client();
-        write!(client, "CONNECT name.test:{port} HTTP/1.1\r\nHost: x\r\n{login}\r\n").unwrap();
-        assert_eq!(&read::<26>(&mut client), b"HTTP/1.1 200 Connected\r\n\r\n");
-        attempts.load(Ordering::SeqCst)
+        shared.attempts_of(|mut client| {
+            let port = shared.port;
+            write!(client, "CONNECT name.test:{port} HTTP/1.1\r\nHost: x\r\n{login}\r\n").unwrap();
+            assert_eq!(&read::<26>(&mut client), b"HTTP/1.1 200 Connected\r\n\r\n");
+        })
     };
     assert_eq!([visit("me"), visit("me"), visit("you"), visit("")], [2, 1, 2, 2]);
 }

@@ -1,23 +1,17 @@
 //! What the memory learns of a server that resets connections which a client keeps in reserve.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use crate::support::{Running, config_with_name, read, socks5_name};
+use crate::support::{Running, config_with_name, read, socks5_name, two_of_one_port};
 
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
 
 /// Two servers on one port. Each answers with its number, and resets a connection on which nothing comes for
 /// this long.
 fn servers(patience: Duration) -> u16 {
-    let (listeners, port) = loop {
-        let first = TcpListener::bind((ADDRESSES[0], 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        if let Ok(second) = TcpListener::bind((ADDRESSES[1], port)) {
-            break ([first, second], port);
-        }
-    };
+    let (listeners, port) = two_of_one_port(ADDRESSES);
     for (at, listener) in (0_u8..).zip(listeners) {
         // It ends with the test's process.
         std::thread::spawn(move || {

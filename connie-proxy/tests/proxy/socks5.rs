@@ -9,7 +9,8 @@ use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::AddressFilter;
 
 use crate::support::{
-    Running, Server, config, config_with_name, count_attempts, read, socks5, socks5_name, socks5_request,
+    Partitioned, Running, Server, config, config_with_name, count_attempts, read, socks5, socks5_name,
+    socks5_request,
 };
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -81,24 +82,18 @@ fn all_addresses_of_a_name_race_and_later_visits_know() {
 
 #[test]
 fn clients_of_one_name_share_what_was_learnt_and_others_do_not() {
-    let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
-    let port = live.address().port();
-    let dead = BlackHole::open(([127, 0, 0, 2], port));
-    let mut config = config_with_name("name.test", port, &[dead.address().ip(), HERE]);
-    config.partition = connie_proxy::Partition::ByUser;
-    let attempts = count_attempts(&mut config);
-    let proxy = Running::start(config);
+    let shared = Partitioned::start();
     let visit = |user: &str| {
-        attempts.store(0, Ordering::SeqCst);
-        let mut client = proxy.client();
-        client.write_all(&[5, 2, 0, 2]).unwrap();
-        assert_eq!(read::<2>(&mut client), [5, 2], "it asks for a name where it can");
-        let length = u8::try_from(user.len()).unwrap();
-        client.write_all(&[&[1, length][..], user.as_bytes(), &[0]].concat()).unwrap();
-        assert_eq!(read::<2>(&mut client), [1, 0]);
-        client.write_all(&[&[5, 1, 0, 3, 9][..], b"name.test", &port.to_be_bytes()].concat()).unwrap();
-        assert_eq!(read::<10>(&mut client)[1], 0);
-        attempts.load(Ordering::SeqCst)
+        shared.attempts_of(|mut client| {
+            client.write_all(&[5, 2, 0, 2]).unwrap();
+            assert_eq!(read::<2>(&mut client), [5, 2], "it asks for a name where it can");
+            let length = u8::try_from(user.len()).unwrap();
+            client.write_all(&[&[1, length][..], user.as_bytes(), &[0]].concat()).unwrap();
+            assert_eq!(read::<2>(&mut client), [1, 0]);
+            let port = shared.port.to_be_bytes();
+            client.write_all(&[&[5, 1, 0, 3, 9][..], b"name.test", &port].concat()).unwrap();
+            assert_eq!(read::<10>(&mut client)[1], 0);
+        })
     };
     assert_eq!(visit("me"), 2);
     assert_eq!(visit("me"), 1);

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use connie_proxy::{Proxy, ProxyConfig, ProxyView};
+use connie_servers::{BlackHole, Live};
 use connie_std::{Memory, Observer, Options, Override};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -90,6 +91,45 @@ pub fn count_attempts(config: &mut ProxyConfig) -> Arc<AtomicUsize> {
         count.fetch_add(attempts as usize, Ordering::SeqCst);
     }));
     attempts
+}
+
+/// A proxy whose users share nothing, before `name.test`: a host of two addresses, the first of them silent.
+pub struct Partitioned {
+    pub proxy: Running,
+    pub port: u16,
+    attempts: Arc<AtomicUsize>,
+    _servers: (BlackHole, Live),
+}
+
+impl Partitioned {
+    pub fn start() -> Self {
+        let live = Live::http((Ipv4Addr::LOCALHOST, 0), "x");
+        let port = live.address().port();
+        let dead = BlackHole::open((Ipv4Addr::new(127, 0, 0, 2), port));
+        let addresses = [dead.address().ip(), Ipv4Addr::LOCALHOST.into()];
+        let mut config = config_with_name("name.test", port, &addresses);
+        config.partition = connie_proxy::Partition::ByUser;
+        let attempts = count_attempts(&mut config);
+        Partitioned { proxy: Running::start(config), port, attempts, _servers: (dead, live) }
+    }
+
+    /// How many attempts a visit takes.
+    pub fn attempts_of(&self, visit: impl FnOnce(TcpStream)) -> usize {
+        self.attempts.store(0, Ordering::SeqCst);
+        visit(self.proxy.client());
+        self.attempts.load(Ordering::SeqCst)
+    }
+}
+
+/// One port of two addresses of this machine.
+pub fn two_of_one_port(addresses: [Ipv4Addr; 2]) -> ([TcpListener; 2], u16) {
+    loop {
+        let first = TcpListener::bind((addresses[0], 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        if let Ok(second) = TcpListener::bind((addresses[1], port)) {
+            return ([first, second], port);
+        }
+    }
 }
 
 /// A server whose every connection is served by `behave` on a thread of its own.

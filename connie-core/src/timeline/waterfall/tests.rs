@@ -1,3 +1,5 @@
+//! Tests of the picture. They are compiled by `cargo test` alone, where a panic is a test that has failed.
+
 extern crate std;
 use std::format;
 use std::string::{String, ToString};
