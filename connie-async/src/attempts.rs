@@ -30,7 +30,7 @@ pub(crate) struct Attempts<'r, T, E, const SOCKETS: usize> {
 }
 
 impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E, SOCKETS> {
-    /// None has begun. This machine is on `network`.
+    /// No attempt has begun yet. This machine is on `network`.
     pub(crate) fn new(slots: &'r [AttemptSlot<T, E>; SOCKETS], network: Network) -> Self {
         Attempts { slots, most_telling: MostTellingError::none(), won: None, sources: Sources::new(network) }
     }
@@ -49,8 +49,8 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         now: Instant,
     ) {
         let slot = self.slots.iter().find(|slot| slot.order.get().is_none());
-        // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its few
-        // sockets.
+        // A stack without an address of the family may try all the same, and would hold one of its few
+        // sockets for nothing.
         let is_held = names.route(destination.ip()) == Route::Unreachable;
         let error = match slot {
             _ if is_held && !self.sources.is_awaited(Family::of(&destination)) => {
@@ -73,11 +73,13 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         }
     }
 
-    /// Looks from where this machine sends now: to be called before the results are reported, since a stack
-    /// ends the sockets of an address that goes. What was sent from there has no answer to hope for. The
-    /// attempts of a family without an address wait for another, and those of one that has another begin
-    /// anew. What is learnt from here on is of this network, also where no attempt was touched: a first
-    /// address, or one that comes after nobody waited for it.
+    /// Checks which addresses this machine sends from now, and acts on a change: the attempts of a family
+    /// that has lost its address wait for another, and those of a family that has another begin anew, since
+    /// no answer can reach the old one. The memory learns for the new network from then on, even if no
+    /// attempt was affected: by a family's first address, or by one that came when nobody waited for it any
+    /// more.
+    ///
+    /// Call it before the results are reported, since a stack ends the sockets of an address that goes.
     pub(crate) fn follow_sources<L: Lookup, const A: usize, const N: usize, G: Guide>(
         &mut self,
         connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
@@ -119,7 +121,7 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         orders.filter(move |(_, order)| Family::of(&order.destination) == family)
     }
 
-    /// When to look at the clock and the sources again, `until` for the race.
+    /// When to look at the clock and the sources again. The race itself waits until `until`.
     pub(crate) fn look_by(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
         until.into_iter().chain(self.sources.next(now)).min()
     }

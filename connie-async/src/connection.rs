@@ -8,7 +8,7 @@ use crate::error::ConnectionError;
 
 /// A connection of the stack's, and where it leads. Dropping it does what dropping the stack's own does.
 ///
-/// One to port 443 that a client has by the traits takes nothing but TLS: see
+/// A client that has one to port 443 through the traits can send only TLS on it: see
 /// [`RaceConnect`](crate::RaceConnect#port-443).
 #[derive(Debug)]
 pub struct Connection<N> {
@@ -21,7 +21,7 @@ pub struct Connection<N> {
 /// The port of `https` (RFC 9110 section 4.2.2).
 const HTTPS: u16 = 443;
 
-/// What every TLS connection begins with: a record of a handshake (RFC 8446 section 5.1).
+/// The first octet of every TLS connection: the type of a handshake record (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
 impl<N> Connection<N> {
@@ -29,14 +29,13 @@ impl<N> Connection<N> {
         Connection { inner, destination, wants_tls: false }
     }
 
-    /// The same for a client that may write what belongs to an `https` URL as it stands.
+    /// The same for a client of the traits, which may have an `https` URL and no TLS.
     pub(crate) const fn of_client(mut self) -> Self {
         self.wants_tls = self.destination.port() == HTTPS;
         self
     }
 
-    /// The stack's connection, and whether what is written first must be TLS, for a
-    /// [`guarded_write`] to it.
+    /// The stack's connection, and whether what is written first must be TLS: for [`guarded_write`].
     #[cfg(feature = "edge-nal")]
     pub(crate) const fn parts_mut(&mut self) -> (&mut N, &mut bool) {
         (&mut self.inner, &mut self.wants_tls)
@@ -83,8 +82,8 @@ impl<N: Write> Write for Connection<N> {
     }
 }
 
-/// Writes, unless that would be the first of a connection that `wants_tls` and is none. The stack may take
-/// nothing, so that only an octet that it took is the first.
+/// Writes `buffer`, unless the connection `wants_tls`, nothing was written to it yet, and `buffer` does not
+/// begin as TLS does. Where the stack takes no octet, the next write is still the first.
 pub(crate) async fn guarded_write<N: Write>(
     inner: &mut N,
     wants_tls: &mut bool,

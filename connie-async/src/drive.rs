@@ -74,8 +74,8 @@ where
     let timer = pin!(None);
     let mut alarm = Alarm::new(timer);
     connect.plan_by(&memory, clock.now());
-    // Asked for here: where it was handed over beside the memory, firmware had this future on its stack a
-    // third time while it was made.
+    // The network is asked for here and not passed in beside the memory: that put a third copy of this future
+    // on the stack of firmware while it was made.
     let attempts = Attempts::new(&slots, network(names));
     let mut state = HostConnect { connect, memory, clock, names, wanted, attempts };
     poll_fn(|cx| {

@@ -230,8 +230,8 @@ impl<N: TcpSplit> TcpSplit for Connection<N> {
     }
 }
 
-/// The half of a [`Connection`] that is read from. It is no more than that: what a stack's own half also
-/// writes would go past [port 443](RaceConnect#port-443)'s rule.
+/// The half of a [`Connection`] that is read from. It cannot write, even if the stack's own read half can:
+/// that would bypass the rule for [port 443](RaceConnect#port-443).
 #[derive(Debug)]
 pub struct ReadHalf<R>(R);
 
@@ -251,12 +251,12 @@ impl<R: Readable> Readable for ReadHalf<R> {
     }
 }
 
-/// The half of a [`Connection`] that is written to, under the connection's own rule for
+/// The half of a [`Connection`] that is written to, under the connection's rule for
 /// [port 443](RaceConnect#port-443).
 #[derive(Debug)]
 pub struct WriteHalf<'a, W> {
     inner: W,
-    /// The connection's, for which the next half or its own write goes on.
+    /// The connection's own flag: its next half, and a write to itself, go on from it.
     wants_tls: &'a mut bool,
 }
 

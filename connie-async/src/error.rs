@@ -32,8 +32,8 @@ pub enum ConnectionError<E> {
     InvalidHost(InvalidHost),
     /// A text that was to be a host and a port is not.
     InvalidTarget,
-    /// A client that has the connection by the traits was about to write to port 443, which is that of
-    /// `https`, what is no TLS. Nothing was sent: see [`RaceConnect`](crate::RaceConnect#port-443).
+    /// A client that has the connection through the traits tried to write something other than TLS to port
+    /// 443, the port of `https`. Nothing was sent: see [`RaceConnect`](crate::RaceConnect#port-443).
     InTheClear,
 }
 

@@ -55,9 +55,9 @@ pub trait Lookup {
     /// The route to `address`: from which address of its own the stack would send, or that there is none,
     /// whereupon `address` is not tried. Also asked for addresses for documentation, which stand for the
     /// internet: a family by which that [has no way](connie_core::connect::Routes::of) is not waited for
-    /// where the other has addresses. While a connect runs it is asked for those again whenever the connect
-    /// is woken: where it is another address that is sent from, the attempts of the family begin anew.
-    /// Default: nothing is known, and all is tried.
+    /// where the other has addresses. While a connect runs, the routes to those are asked for again whenever
+    /// it is woken; if a family's source address has changed, its attempts begin anew. Default: nothing is
+    /// known, and all is tried.
     fn route(&self, address: IpAddr) -> Route {
         let _ = address;
         Route::Unknown

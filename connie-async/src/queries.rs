@@ -15,8 +15,7 @@ use heapless::Vec;
 
 use crate::lookup::{AddressList, Lookup, is_of};
 
-/// From a host's text to the connection that wins. As many records as sockets: mostly nobody reads the
-/// timeline.
+/// From a host's text to the connection that wins. As many records as sockets: the timeline is seldom read.
 pub(crate) type ConnectMachine<const ADDRESSES: usize, const SOCKETS: usize, G> =
     Connect<ADDRESSES, SOCKETS, SOCKETS, NAT64, G>;
 

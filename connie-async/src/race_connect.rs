@@ -44,14 +44,14 @@ use crate::target::Target;
 ///
 /// # Port 443
 ///
-/// A client that is given an `https` URL may connect to port 443 and write the request as it stands: reqwless
-/// 0.14 does with its default features. So a connection to port 443 that a client has by the traits takes
-/// nothing but TLS: unless the first octet that is written is that of a TLS handshake, writing fails with
-/// [`ConnectionError::InTheClear`], and nothing is sent. A client with a TLS of its own is served as before.
-/// [`allow_plain_443`](Self::allow_plain_443) is for those who speak something else there.
+/// A client that is given an `https` URL may connect to port 443 and write its request in the clear, as
+/// reqwless 0.14 does with its default features. So a client that connects to port 443 through the traits can
+/// send only TLS: unless the first octet that it writes is that of a TLS handshake, the write fails with
+/// [`ConnectionError::InTheClear`], and nothing is sent. A client that does TLS itself works as before.
+/// [`allow_plain_443`](Self::allow_plain_443) is for programs that speak something else on that port.
 ///
-/// A URL with another port, such as `https://name.test:8443/`, looks to a stack as one of `http` does. Who
-/// gives such URLs to a client needs one whose connections are TLS: a `TlsRaceConnect` (feature `tls`).
+/// To a stack, a URL with another port, such as `https://name.test:8443/`, looks like one of `http`. Whoever
+/// gives such URLs to a client needs a stack whose connections are TLS: a `TlsRaceConnect` (feature `tls`).
 pub struct RaceConnect<
     T,
     L,
@@ -66,7 +66,7 @@ pub struct RaceConnect<
     clock: C,
     config: Config,
     resolution_delay: Duration,
-    /// Whether a client may write to port 443 what is no TLS.
+    /// Whether a client may send something other than TLS to port 443.
     plain_443: bool,
     /// Never borrowed over an `await`, nor while foreign code runs.
     known: RefCell<KnownNames<ADDRESSES, NAMES>>,
@@ -109,7 +109,7 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
     /// one. From the second visit to a host on one SYN is enough, mostly. Where the [`Lookup`] says from
     /// which addresses the stack [sends](Lookup::route) what was learnt on one network is not used on
     /// another; where it does not, [forget](connie_core::memory::Memory::forget) all when the network
-    /// changes. [`with_record`](Self::with_record) comes after it.
+    /// changes. Call [`with_record`](Self::with_record) after it, not before.
     ///
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
@@ -136,9 +136,9 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
     RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 {
     /// The same, and the timeline of its last race is kept in `last`: what was tried, when, and how each
-    /// ended. Without one nothing of a race is kept. `last` has room for `ADDRESSES` addresses, and 40 octets
-    /// for each of them and each of `SOCKETS` attempts. After [`with_memory`](Self::with_memory), where both
-    /// are wanted.
+    /// attempt ended. Without one, nothing of a race is kept. `last` has room for `ADDRESSES` addresses and
+    /// `SOCKETS` attempts, of 40 octets each. Where both are wanted, [`with_memory`](Self::with_memory) comes
+    /// first.
     ///
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
@@ -176,8 +176,8 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         self
     }
 
-    /// Lets clients write to [port 443](Self#port-443) what is no TLS. Never with a client that takes `https`
-    /// URLs and has no TLS of its own.
+    /// Lets clients send something other than TLS to [port 443](Self#port-443). Never use it with a client
+    /// that takes `https` URLs and does no TLS itself.
     #[must_use]
     pub const fn allow_plain_443(mut self) -> Self {
         self.plain_443 = true;

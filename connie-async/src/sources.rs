@@ -1,5 +1,5 @@
-//! What this machine sends from while a connect runs, as its [`Lookup`] tells: whether a family has come to
-//! another address, and whether one that has lost its address may get another soon.
+//! The addresses that this machine sends from while a connect runs, as its [`Lookup`] tells them: whether
+//! that of a family has changed, and whether a family that has lost its own may get another soon.
 
 use core::mem;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,18 +11,18 @@ use connie_core::{Family, Instant};
 
 use crate::lookup::Lookup;
 
-/// How long attempts of a family wait that has lost its address, for another: a DHCP client that was refused
-/// its old one asks for a new one at once, and repeats that after 10 s (smoltcp's `discover_timeout`). The
-/// answer to that has two round trips more.
+/// How long attempts wait for a new address when their family has lost its own. A DHCP client whose old
+/// address was refused asks for a new one at once, and again after 10 s (smoltcp's `discover_timeout`). The
+/// rest is for the two round trips of the answer.
 const PAUSE: Duration = Duration::from_secs(12);
 
-/// How often it is looked for: no stack tells by a waker that several tasks can have.
+/// How often to look for it: no stack announces it through a waker that several tasks can share.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Of one connect.
+/// What one connect knows of them.
 pub(crate) struct Sources {
     network: Network,
-    /// Since when a family has no address, where it had one: IPv6, and IPv4.
+    /// Since when a family that had an address has none: IPv6, then IPv4.
     lost: [Option<Instant>; 2],
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum SourceFate {
     Awaited,
     /// There is another.
     Replaced,
-    /// There was none in time.
+    /// No other came in time.
     Lost,
 }
 
@@ -43,12 +43,13 @@ impl Sources {
         Sources { network, lost: [None; 2] }
     }
 
-    /// The network as it was when somebody looked last.
+    /// The network as it was at the last [`look`](Self::look).
     pub(crate) const fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Whether the network is another since then, and what has become of both families, IPv6 before IPv4.
+    /// Whether the network has changed since the last look, and what has become of the address of each
+    /// family, IPv6 before IPv4.
     pub(crate) fn look<L: Lookup>(&mut self, names: &L, now: Instant) -> (bool, [(Family, SourceFate); 2]) {
         let network = network(names);
         let [v6, v4] = &mut self.lost;
@@ -59,13 +60,13 @@ impl Sources {
         (mem::replace(&mut self.network, network) != network, fates)
     }
 
-    /// Whether an attempt of `family`, which has no address, is to wait for one.
+    /// Whether attempts of `family`, which has no address, are to wait for one.
     pub(crate) fn is_awaited(&self, family: Family) -> bool {
         let [v6, v4] = &self.lost;
         if family == Family::V6 { v6 } else { v4 }.is_some()
     }
 
-    /// When it is to be looked again.
+    /// When to look again, if nothing wakes the connect before.
     pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
         self.lost.iter().any(Option::is_some).then(|| now + LOOK)
     }
@@ -86,14 +87,14 @@ fn fate<A: PartialEq>(lost: &mut Option<Instant>, was: Option<A>, is: Option<A>,
             *lost = Some(now);
             SourceFate::Awaited
         }
-        // The first takes nothing's place.
+        // A first address replaces none.
         (is, None) if was.is_none() || was == is => SourceFate::Stays,
         (_, None) => SourceFate::Replaced,
     }
 }
 
-/// The network that the host is on, as far as its [`Lookup`] knows: by what it sends from to addresses that
-/// stand for the internet.
+/// The network that this machine is on, as far as its [`Lookup`] knows: the addresses that it would send from
+/// to the internet.
 pub(crate) fn network<L: Lookup>(names: &L) -> Network {
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
@@ -121,7 +122,7 @@ mod tests {
             fate(&mut lost, some(was), some(is), at(now))
         };
         assert_eq!(look(0, 0, 0), SourceFate::Stays);
-        assert_eq!(look(0, 1, 1), SourceFate::Stays, "the first takes nothing's place");
+        assert_eq!(look(0, 1, 1), SourceFate::Stays, "a first address replaces none");
         assert_eq!(look(1, 1, 2), SourceFate::Stays);
         assert_eq!(look(1, 2, 3), SourceFate::Replaced);
         assert_eq!(look(2, 0, 4), SourceFate::Awaited);

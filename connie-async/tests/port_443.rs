@@ -79,7 +79,7 @@ async fn status<T: TcpConnect, D: embedded_nal_async::Dns>(
     Ok(request.send(&mut buffer).await?.status.0)
 }
 
-/// Its features are those with which it writes `https` to what it is given as it stands.
+/// With the features that it has here, it writes the requests of `https` URLs in the clear.
 #[test]
 fn an_https_url_of_a_reqwless_without_tls_is_refused_and_nothing_is_sent() {
     let (server, heard) = plain();
@@ -98,7 +98,7 @@ fn an_https_url_of_a_reqwless_without_tls_is_refused_and_nothing_is_sent() {
     assert_eq!(run(status(&mut client, "http://many.test:443/")).ok(), Some(200));
 }
 
-/// TLS above TCP has port 443 too, rightly.
+/// A client that does TLS itself, above TCP, uses port 443 as well.
 #[test]
 fn a_client_with_a_tls_of_its_own_is_served() {
     let authority = Authority::new();
@@ -149,7 +149,7 @@ fn the_first_octet_decides_also_in_halves_and_not_for_who_connects_by_name() {
     });
 }
 
-/// A half is lent: what it was refused, or did not write, is the connection's to refuse afterwards.
+/// A half is borrowed: if it wrote nothing, or was refused, the connection still refuses afterwards.
 #[test]
 fn a_half_that_wrote_nothing_leaves_the_rule_as_it_was() {
     let server = TlsServer::raw(|mut tcp| io::copy(&mut tcp.try_clone()?, &mut tcp).map(|_| ()));

@@ -35,7 +35,7 @@ fn world(v6: &str) -> World {
 }
 
 impl World {
-    /// From then on IPv4 is sent from there, and whoever is sent to from there answers.
+    /// From `at` on, IPv4 is sent from `to`. What is sent from the new address is answered.
     async fn moves(&self, at: u64, to: Option<&str>) {
         use connie_async::Clock;
         self.wait_until(Instant::from_micros(at)).await;
@@ -51,7 +51,7 @@ impl World {
     }
 }
 
-/// The attempts of the old address have no answer to hope for, and their destinations are as new.
+/// No answer can reach the attempts of the old address, so their destinations are tried again.
 #[test]
 fn a_connect_goes_on_from_another_address() {
     let world = world("");
@@ -116,7 +116,7 @@ fn the_other_family_wins_meanwhile() {
     assert_eq!(world.now(), 400 * MS);
 }
 
-/// A real reset is none: the address is as it was.
+/// A real reset is not a move: the source address is as it was.
 #[test]
 fn a_reset_without_a_move_is_a_reset() {
     let world = world("");

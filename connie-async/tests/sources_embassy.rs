@@ -143,8 +143,8 @@ fn lease_of(address: Ipv4Addr) -> StaticConfigV4 {
     StaticConfigV4 { address: Ipv4Cidr::new(address, 24), gateway: None, dns_servers: Default::default() }
 }
 
-/// Connects to the peer from a stack whose lease `change` changes. Answers what has come of it, and who was
-/// heard.
+/// Connects to the peer from a stack whose lease `change` changes. Returns the result, and the source
+/// addresses that the peer's network saw.
 fn connected(change: impl for<'s> AsyncFnOnce(&'s Stack<'s>)) -> (Result<(), String>, Vec<Ipv4Addr>) {
     let wire = Network::default();
     let mut resources = StackResources::<8>::new();
@@ -160,7 +160,7 @@ fn connected(change: impl for<'s> AsyncFnOnce(&'s Stack<'s>)) -> (Result<(), Str
         let target = std::net::SocketAddr::new(PEER.into(), 80);
         let connect =
             async { net.connect(&target, &options).await.map(|_| ()).map_err(|error| error.to_string()) };
-        // It is polled when it is woken itself, and not with all the others.
+        // It is polled only when it is woken itself, not whenever one of the others is.
         join(task(connect), change(&stack)).await.0
     };
     let limit = async_io::Timer::after(LIMIT);
@@ -216,7 +216,7 @@ fn a_connect_goes_on_from_the_address_of_another_lease() {
     assert_eq!((connected, heard), (Ok(()), vec![OLD, NEW]));
 }
 
-/// As a server refuses to renew a lease, and gives another.
+/// As when a server refuses to renew a lease, and gives another.
 #[test]
 fn a_connect_waits_for_another_lease() {
     let (connected, heard) = connected(async |stack| {

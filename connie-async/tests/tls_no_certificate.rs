@@ -1,5 +1,5 @@
-//! Servers that do the handshake and leave out what says who they are: a chain of no certificate, no
-//! certificate at all, no signature. Made by hand: no TLS library does so.
+//! Servers that do the handshake but do not prove who they are: an empty chain of certificates, no
+//! Certificate message, no signature. Written by hand, since no TLS library does so.
 
 #![cfg(target_os = "linux")]
 
@@ -34,7 +34,7 @@ const CERTIFICATE_VERIFY: u8 = 15;
 const FINISHED: u8 = 20;
 const KEY_SHARE: u16 = 51;
 
-/// `content` after its length in so many octets.
+/// `content` behind its length, which takes this many octets.
 fn with_length(octets: usize, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     [&length[length.len() - octets..], content].concat()
@@ -68,7 +68,7 @@ fn read_record(tcp: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(record)
 }
 
-/// What the client says of its key, and the session that it names (RFC 8446 section 4.1.2).
+/// The client's public key, and the session that it names (RFC 8446 section 4.1.2).
 fn read_hello(hello: &[u8]) -> (PublicKey, Vec<u8>) {
     // Header, version, random.
     let rest = &hello[4 + 2 + 32..];
@@ -130,7 +130,7 @@ fn shake_hands(messages: &[Vec<u8>], mut tcp: TcpStream) -> io::Result<()> {
     io::copy(&mut tcp, &mut io::sink()).map(|_| ())
 }
 
-/// What a client says of a server that sends these messages, and whether it would have sent anything.
+/// How TLS fails with a server that sends these messages. The client must refuse it.
 #[track_caller]
 fn failure(authority: &Authority, messages: Vec<Vec<u8>>) -> TlsFailure {
     let server = TlsServer::raw(move |tcp| shake_hands(&messages, tcp));
@@ -172,12 +172,12 @@ fn a_server_that_does_not_say_who_it_is_is_refused() {
     assert_eq!(failure(&authority, vec![certificate(&[])]), TlsFailure::CertificateInvalid);
     assert_eq!(failure(&authority, vec![certificate(&[]), forged.clone()]), TlsFailure::CertificateInvalid);
     assert_eq!(failure(&authority, vec![]), TlsFailure::Protocol);
-    // A certificate that is good, and that anybody can have; without the key it is nobody's.
+    // A good certificate, which anybody can copy: without its key it proves nothing.
     assert_eq!(failure(&authority, vec![certificate(&[der])]), TlsFailure::Protocol);
     assert_eq!(
         failure(&authority, vec![certificate(&[der]), forged.clone()]),
         TlsFailure::CertificateInvalid
     );
-    // And a signature of nothing.
+    // And a signature without a certificate.
     assert_eq!(failure(&authority, vec![forged]), TlsFailure::Protocol);
 }

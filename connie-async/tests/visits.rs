@@ -149,7 +149,7 @@ fn a_memory_that_is_borrowed_is_done_without() {
     assert_eq!(opened(&world, &net), 1);
 }
 
-/// With a memory and without one; of a race that its caller gives up, too.
+/// With a memory and without one, and also of a race that its caller gives up.
 #[test]
 fn the_last_race_is_kept_where_that_is_wanted() {
     let (world, memory) = (world(), memory());

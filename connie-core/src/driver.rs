@@ -599,7 +599,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     }
 
     /// Does what the race says until there is nothing more to do now.
-    // Not part of its callers, which would keep room for outputs while they wait.
+    // Not inlined: its callers would keep room for outputs on the stack while they wait.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn drain(
         &mut self,

@@ -144,7 +144,7 @@ fn lane(name: &'static str, about: &str, config: &Config, seed: u64, remembers: 
     Lane { name, about: about.to_owned(), visits, plans, between }
 }
 
-/// What the memory had the race do, for one who has not read of it.
+/// What the memory had the race do, in words for a reader who does not know it.
 fn words(why: Explanation<'_>) -> String {
     let millis = |time: Duration| time.as_millis();
     let lead = why.the(AddressPart::Lead).and_then(|lead| Some((lead.address().ip(), lead.round_trip()?)));

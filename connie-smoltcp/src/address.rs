@@ -28,7 +28,7 @@ pub(crate) fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
 
-/// A hash of addresses (FNV-1a), on top of that of others.
+/// Adds an address to the hash of `others` (FNV-1a).
 pub(crate) fn hash(others: u32, address: core::net::IpAddr) -> u32 {
     let fold = |octets: &[u8]| {
         octets.iter().fold(others, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
@@ -39,7 +39,7 @@ pub(crate) fn hash(others: u32, address: core::net::IpAddr) -> u32 {
     }
 }
 
-/// The hash of no address.
+/// The hash of no address: what [`hash`] begins with.
 pub(crate) const NO_HASH: u32 = 0x811c_9dc5;
 
 /// smoltcp counts microseconds in an `i64` and adds time spans of up to 584,000 years to it. Half of its

@@ -473,7 +473,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         result
     }
 
-    // Not part of its callers, which would keep room for names.
+    // Not inlined: its callers would keep room for names on the stack.
     #[inline(never)]
     fn try_ask<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,

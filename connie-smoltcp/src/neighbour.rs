@@ -38,8 +38,8 @@ const REMEMBERED: usize = 16;
 /// comes back must not ask again too soon.
 #[derive(Debug, Default)]
 pub(crate) struct RecentSolicitations {
-    /// A hash of the address, and the moment; the newest last. One that has the hash of another is asked for
-    /// up to a second late, as one in 200 million is.
+    /// A hash of the address, and the moment; the newest last. An address with the same hash as another of
+    /// these is asked for up to a second late, which happens to one in 200 million.
     list: Vec<(u32, u32), REMEMBERED>,
 }
 

@@ -31,7 +31,7 @@ impl<B: Platform> PlatformPoller<B> {
     }
 
     /// Idles until `until`, or until the interface has something to do.
-    // Not part of its caller, which would keep room for it while the interface is served.
+    // Not inlined: its caller would keep room for it on the stack while the interface is served.
     #[inline(never)]
     fn idle<D: Device, C: Platform, const TCP: usize, const UDP: usize>(
         &self,

@@ -8,9 +8,9 @@ use connie_core::{Family, Instant};
 
 use crate::address::{NO_HASH, hash};
 
-/// How long attempts of a family wait that has lost its address, for another: a DHCP client that was refused
-/// its old one asks for a new one at once, and repeats that after 10 s (smoltcp's `discover_timeout`). The
-/// answer to that has two round trips more: one question or offer may be lost.
+/// How long attempts wait for a new address when their family has lost its own. A DHCP client whose old
+/// address was refused asks for a new one at once, and again after 10 s (smoltcp's `discover_timeout`), so
+/// that one question or offer may be lost. The rest is for the two round trips of the answer.
 const PAUSE: Duration = Duration::from_secs(12);
 
 /// Both families, IPv6 before IPv4.

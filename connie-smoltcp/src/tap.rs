@@ -65,7 +65,7 @@ impl Tap<'_> {
         }
     }
 
-    // Not part of its caller, which would keep room for it while smoltcp reads the frame.
+    // Not inlined: its caller would keep room for it on the stack while smoltcp reads the frame.
     #[inline(never)]
     pub(crate) fn received(&self, octets: &[u8]) {
         if let Some(error) = frame::icmp_error(octets, self.medium, &self.checksums) {

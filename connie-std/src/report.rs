@@ -145,9 +145,9 @@ impl Report {
         self
     }
 
-    /// The report without what says a name: no [failed query](Self::failed_queries), no [note](Self::note),
-    /// no service record and no host of [several](Self::host_of). For who keeps reports,
-    /// and is not to keep whom they are of. The addresses stay.
+    /// The report without anything that contains a name: without [failed queries](Self::failed_queries),
+    /// [notes](Self::note), service records, and the hosts where there were [several](Self::host_of). For a
+    /// program that keeps reports but must not keep the names of their hosts. The addresses stay.
     #[must_use]
     pub fn without_names(mut self) -> Self {
         (self.0.queries, self.0.notes) = (Vec::new(), Vec::new());
@@ -235,9 +235,9 @@ impl Report {
         self.0.why.explanation()
     }
 
-    /// What the race's memory knows of its addresses by now, and what a race to them would do next. Nothing
-    /// is learnt from asking. `config` is how that race would be run, as [`Options::race`] has it. `None`
-    /// without a memory.
+    /// What the race's memory knows of its addresses by now, and what the next race to them would do. The
+    /// memory learns nothing from being asked. `config` is how that race would be run, as in
+    /// [`Options::race`]. `None` without a memory.
     ///
     /// ```
     /// # use connie_std::{Memory, Options, connect};

@@ -321,7 +321,7 @@ mod tests {
             r#"{{"host":"name.test","port":80,"outcome":"won","winner":"{winner}","elapsed_us":30500,"error":null,"report":{WON}}}"#
         );
         assert_eq!(serde_json::to_string(&told).unwrap(), expected);
-        // docs/observing.md, where the sources of the whole project are: it shows a race with fewer attempts.
+        // Where the whole project is at hand: docs/observing.md shows a race with fewer attempts.
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/observing.md");
         let Ok(page) = std::fs::read_to_string(path) else { return };
         let block = page.split_once("```json\n").and_then(|(_, rest)| rest.split_once("```"));

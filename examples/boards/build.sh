@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the boards' firmware, all or those that are named, and says what each takes.
+# Builds the firmware of all boards, or of those that are named, and says what memory each takes.
 #
-#   ./build.sh [BOARD...]    the table, and README.md is compared with it where all are built
+#   ./build.sh [BOARD...]    prints the table; where all are built, compares README.md with it
 #   ./build.sh --write       writes the table into README.md
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -9,7 +9,7 @@ write=""
 if [ "${1:-}" = --write ]; then write=1; shift; fi
 boards=("$@")
 [ ${#boards[@]} -gt 0 ] || boards=(pico-w esp32-c3 nucleo-h563zi w5500-evb-pico)
-# Without the radio's program, whose licence forbids to keep it here, and with the certificate of a test's authority.
+# Without the radio's firmware, whose licence forbids keeping it here, and with the certificate of the tests' authority.
 export CYW43_FIRMWARE=none AUTHORITY_DER="$PWD/../firmware-https/certificates/authority.der"
 
 for board in "${boards[@]}"; do
@@ -28,7 +28,7 @@ write, boards = sys.argv[1], sys.argv[2:]
 
 
 def sections(elf):
-    """Name, address, size and flags of each section that takes memory, and whether the file has its octets."""
+    """The name, kind, flags and size of each section that takes memory."""
     data = elf.read_bytes()
     table, = struct.unpack_from("<I", data, 32)
     size, count, names = struct.unpack_from("<HHH", data, 46)

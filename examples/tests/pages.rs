@@ -116,8 +116,8 @@ fn sources(end: &str) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// Paragraph by paragraph, whatever their indent: what stands between paragraphs may be left out. How many
-/// there are.
+/// Asserts that each paragraph of code of this `kind` is in a file whose name ends with `end`, whatever its
+/// indent: what is between paragraphs may be left out. Returns how many there are.
 #[track_caller]
 fn paragraphs_are_of_programs(kind: &str, end: &str) -> usize {
     let trimmed = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
@@ -152,7 +152,7 @@ fn every_line_of_c_is_of_a_program_that_is_run() {
     assert!(seen >= 3, "{seen} paragraphs");
 }
 
-/// Whether there is the test that a command runs: `cargo test ... --test FILE NAME`.
+/// Whether the test that a command runs exists: `cargo test ... --test FILE NAME`.
 fn is_there(command: &str, all_tests: &str) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     let (file, test) = (after(&words, "--test").expect("a file"), words.last().expect("a test"));
@@ -168,8 +168,8 @@ fn is_there(command: &str, all_tests: &str) -> bool {
     }
 }
 
-/// As it says in its text: a command of cargo's, or the script that tries the wheel, which has the name of
-/// each program that the page links to.
+/// By a command of cargo's in its text; or by the script that tries the wheel, which has the name of each
+/// Python program that the page links to.
 #[test]
 fn each_page_for_those_who_come_from_elsewhere_names_the_test_of_its_programs() {
     let (all_tests, wheel) = (read("tests/all_tests.txt"), read("packaging/try_wheel.sh"));

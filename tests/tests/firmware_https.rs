@@ -2,9 +2,9 @@
 //! `https://`, and TLS that is raced between the two, with two pairs of record buffers, against nginx and
 //! `openssl s_server`.
 //!
-//! An emulated processor on a busy machine is slow, a second between certificate and Finished where there is
-//! ten times the work that the machine can do: of times the best of some counts, against that of the same
-//! firmware which meets the live address alone.
+//! An emulated processor on a busy machine is slow: under ten times the load that the machine can carry, a
+//! second passes between Certificate and Finished. So the best of several times counts, against that of the
+//! same firmware with only the live address.
 
 #![cfg(target_os = "linux")]
 
@@ -109,8 +109,8 @@ fn https_comes_from_the_address_whose_certificate_is_good_past_silent_and_wrong_
     });
 }
 
-/// The figures of docs/tls-on-firmware.md, which are thousands of bytes. Another compiler has some other
-/// ones.
+/// Asserts that the figures of docs/tls-on-firmware.md, in thousands of bytes, are right to 5%: another
+/// compiler has slightly different ones.
 #[track_caller]
 fn assert_page_says(firmware: &Firmware, stack: u64) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tls-on-firmware.md");

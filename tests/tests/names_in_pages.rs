@@ -201,8 +201,8 @@ fn every_test_that_stands_beside_a_clause_is_there() {
     }
 }
 
-/// The parts of docs/trust.md whose tables have a test in each row: what is promised, and faults that were
-/// found.
+/// The parts of docs/trust.md whose tables name a test in each row: where a part begins and ends, and how
+/// many rows it has at least.
 const TRUSTED: [(&str, &str, usize); 2] = [
     ("\n## What is promised", "\n### What is not promised", 25),
     ("\n## Faults that were found", "\n## Beside others", 15),

@@ -6,9 +6,9 @@
 //! port. So an unmodified client that knows only TCP speaks `https`:
 //!
 //! - **reqwless**: with its feature `embedded-tls` (on by default), a client of `HttpClient::new` takes
-//!   `https://` and writes it to what it is given as it stands. Over a plain stack that is in the clear; over
-//!   a [`RaceConnect`] too, but that it is refused at port 443. Over this it is TLS. (Without the feature
-//!   reqwless refuses `https://`. `new_with_tls` would do TLS within TLS, which fails.)
+//!   `https://`, and does no TLS itself. Over a plain stack its requests go out in the clear; over a
+//!   [`RaceConnect`] they do too, except to port 443, where they are refused. Over this they go out by TLS.
+//!   (Without the feature reqwless refuses `https://`. `new_with_tls` would do TLS within TLS, which fails.)
 //! - **edge-http** and other clients over edge-nal: the same by edge-nal's traits (feature `edge-nal`).
 //! - **connie-http**, and a program of one's own: [`TlsRaceConnect::connect`].
 //!

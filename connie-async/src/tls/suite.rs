@@ -1,6 +1,6 @@
-//! `TLS_AES_128_GCM_SHA256`, less what embedded-tls 0.19 panics at: after the handshake it does so at every
-//! message of a handshake but a ticket (its `src/common/decrypted_read_handler.rs`, line 60), and any server
-//! can send one.
+//! `TLS_AES_128_GCM_SHA256`, without the messages that make embedded-tls 0.19 panic: after the handshake it
+//! panics at every handshake message but a ticket (its `src/common/decrypted_read_handler.rs`, line 60), and
+//! any server can send one.
 //!
 //! Nobody else sees what is in a record. So the cipher looks when it has decrypted one, and of a record after
 //! the handshake it leaves nothing of a handshake: tickets become a record with nothing in it, all else an

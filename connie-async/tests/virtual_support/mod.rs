@@ -46,7 +46,7 @@ pub struct World {
     pub lacks: Cell<Option<Family>>,
     /// From which address IPv6 is sent, where that is known.
     pub source_v6: Cell<Option<IpAddr>>,
-    /// The same for IPv4. When it changes the stack ends the connects of the old one, with a reset.
+    /// The same for IPv4. When it changes, the stack ends the connects from the old one, with a reset.
     pub source_v4: Cell<Option<IpAddr>>,
     /// What IPv4 was sent from at each connect that was begun.
     pub sent_from: RefCell<Vec<Option<IpAddr>>>,

@@ -1,4 +1,4 @@
-//! A memory, or none, beside which the timeline of the last race is kept.
+//! Keeps the timeline of the last race beside a memory, or without one.
 
 use core::cell::{Cell, RefCell};
 
@@ -8,10 +8,11 @@ use crate::race::{Input, Output, Race};
 use crate::time::Instant;
 use crate::timeline::{LastRace, Timeline};
 
-/// What stands in the place of the memory `M` where the timeline of the last race is wanted, as in an adapter
-/// whose races are gone when it returns. The memory does what it does without it.
+/// The memory `M`, which may be [`NoMemory`](super::NoMemory), and a place where the timeline of the last
+/// race is kept. For an adapter whose races are gone when it returns. The memory does what it would do by
+/// itself.
 ///
-/// Of races that go on side by side the one that ends last is kept.
+/// Of several races at the same time, the one that ends last is kept.
 #[derive(Debug)]
 pub struct Recorded<'l, M, const DESTINATIONS: usize, const RECORDS: usize> {
     memory: M,
@@ -20,7 +21,7 @@ pub struct Recorded<'l, M, const DESTINATIONS: usize, const RECORDS: usize> {
 }
 
 impl<'l, M, const DESTINATIONS: usize, const RECORDS: usize> Recorded<'l, M, DESTINATIONS, RECORDS> {
-    /// `memory`, and a place for the last race.
+    /// `memory`, with `last` as the place for the last race.
     #[must_use]
     pub const fn new(memory: M, last: &'l RefCell<LastRace<DESTINATIONS, RECORDS>>) -> Self {
         Recorded { memory, last, is_kept: Cell::new(false) }
@@ -32,7 +33,7 @@ impl<'l, M, const DESTINATIONS: usize, const RECORDS: usize> Recorded<'l, M, DES
     }
 
     fn keep(&self, timeline: &Timeline<'_>) {
-        // While its owner reads the one before, that one stays.
+        // While the owner reads the one before, that one stays.
         if let (false, Ok(mut last)) = (self.is_kept.replace(true), self.last.try_borrow_mut()) {
             last.keep(timeline);
         }
@@ -86,7 +87,7 @@ where
     fn stop<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, M::Guide>, now: Instant) {
         self.memory.stop(race, now);
         if !self.is_kept.get() {
-            // Without a memory nothing has ended it.
+            // Without a memory, nothing has ended the race yet.
             race.handle_input(Input::Cancel, now);
             while let Output::CancelAttempt { .. } = race.poll_output(now) {}
         }

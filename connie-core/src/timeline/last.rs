@@ -9,7 +9,7 @@ use crate::race::{AttemptOutcome, Destination};
 use crate::time::Instant;
 
 /// What the last race did, kept when the race is gone: up to `DESTINATIONS` addresses and `RECORDS` attempts.
-/// What is beyond is [counted](Summary) as omitted.
+/// What has no room is [counted](Summary) as omitted.
 ///
 /// A [`memory::Recorded`](crate::memory::Recorded) keeps it for the races of an adapter.
 pub struct LastRace<const DESTINATIONS: usize, const RECORDS: usize> {
@@ -18,7 +18,7 @@ pub struct LastRace<const DESTINATIONS: usize, const RECORDS: usize> {
     records: Vec<AttemptRecord, RECORDS>,
 }
 
-/// What [`Summary::default`] is.
+/// [`Summary::default`], as a constant.
 const NOTHING: Summary = Summary {
     start: Instant::ZERO,
     resolved: None,
@@ -31,20 +31,20 @@ const NOTHING: Summary = Summary {
 };
 
 impl<const DESTINATIONS: usize, const RECORDS: usize> LastRace<DESTINATIONS, RECORDS> {
-    /// Of no race yet: no address, no attempt.
+    /// It holds no race yet: no address, no attempt.
     #[must_use]
     pub const fn new() -> Self {
         LastRace { summary: NOTHING, destinations: Vec::new(), records: Vec::new() }
     }
 
-    /// Keeps `timeline` in place of the one before. Where there is too little room the winner is kept, and of
-    /// the others the first addresses and the last attempts.
+    /// Keeps `timeline` in place of the one before. Where there is too little room, the winner is kept, the
+    /// first of the other addresses, and the last of the other attempts.
     pub fn keep(&mut self, timeline: &Timeline<'_>) {
         let (summary, destinations, records) = timeline.parts();
         let has_won = |record: &&AttemptRecord| record.outcome == Some(AttemptOutcome::Established);
         let winner = records.iter().find(has_won);
         let kept = destinations.len().min(DESTINATIONS);
-        // Where the winner's address is beyond the room it has the last place.
+        // Where the winner's address is beyond the room, it gets the last place.
         let last = kept.saturating_sub(1);
         let beyond = winner.map(|record| usize::from(record.place)).filter(|place| *place >= kept);
         let is_here = |record: &&AttemptRecord| match usize::from(record.place) {
@@ -65,7 +65,7 @@ impl<const DESTINATIONS: usize, const RECORDS: usize> LastRace<DESTINATIONS, REC
                 continue;
             }
             let place = if Some(usize::from(record.place)) == beyond { last as u8 } else { record.place };
-            // No more than there is room for, but for a winner where there is room for none.
+            // There is room, since spare ones were skipped; only where `RECORDS` is 0 a winner has none.
             let _ = self.records.push(AttemptRecord { place, ..*record });
         }
         let omitted = records.len().saturating_sub(self.records.len());
@@ -76,7 +76,7 @@ impl<const DESTINATIONS: usize, const RECORDS: usize> LastRace<DESTINATIONS, REC
             summary.omitted_destinations.saturating_add(destinations.len().saturating_sub(kept));
     }
 
-    /// The view of it.
+    /// The timeline that was kept.
     #[must_use]
     pub fn timeline(&self) -> Timeline<'_> {
         Timeline::from_parts(self.summary, &self.destinations, &self.records)

@@ -30,8 +30,8 @@ impl Visited {
         }
     }
 
-    /// Why a race to these addresses would do what, if it began now, and the number of its host. Nothing
-    /// changes by that: a plan that explores is not made for anybody.
+    /// What a race to these addresses would do if it began now, and why; and the number of its host. The plan
+    /// is made on a copy of the memory, since a plan that explores changes it.
     pub(crate) fn foresee(&self, addresses: &[SocketAddr], config: &Config) -> Option<(Why, u32)> {
         let now = self.memory.shared.clock.now();
         let mut core = Box::new(self.memory.shared.state_again()?.core.clone());

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The radio's own program, its settings, and what it may send in which country. Their licence is not ours.
+/// The radio's firmware, its settings, and what it may send in which country. They are under a licence of
+/// their own.
 const RADIO: [&str; 3] = ["43439A0.bin", "nvram_rp2040.bin", "43439A0_clm.bin"];
 
 fn main() {
@@ -17,7 +18,7 @@ fn main() {
     let authority = env::var_os("AUTHORITY_DER").unwrap_or_else(|| "authority.der".into());
     include(Path::new(&authority), &out.join("authority.der"), "the root certificate of the host, in DER");
     match env::var("CYW43_FIRMWARE").as_deref() {
-        // For a look at the size; the radio does not start.
+        // Enough to measure the size; the radio does not start.
         Ok("none") => {
             for file in RADIO {
                 fs::write(out.join(file), []).expect("OUT_DIR can be written");

@@ -59,7 +59,8 @@ pub struct Connected<const SOCKETS: usize> {
     pub deadline: Instant,
 }
 
-/// Does it all, under the program's `name`, once `connect` has connected; and answers the exit code.
+/// Runs the program `name`: reads the command line, connects by `connect`, fetches the page. Returns the exit
+/// code.
 pub fn run<const SOCKETS: usize>(
     name: &str,
     connect: impl FnOnce(Board, &CommandLine<'_>) -> Result<Connected<SOCKETS>, Failed>,
@@ -69,7 +70,7 @@ pub fn run<const SOCKETS: usize>(
         Ok(connected) => connected,
         Err(code) => return code,
     };
-    // Of the line, the URL alone is wanted from here on. HTTP has the rest of its memory.
+    // From here on only the URL of the line is needed. HTTP has the rest of its memory.
     let Some((url, buffer)) = keep_url(room, length) else { return Trouble::Bug.code() };
     let Connected { stack, mut poller, connection, deadline } = connected;
     match fetch(stack, &mut poller, connection, (&url, buffer), deadline) {
@@ -78,11 +79,11 @@ pub fn run<const SOCKETS: usize>(
     }
 }
 
-/// Does what the command line says, and answers what came of it, or the exit code.
+/// Reads the command line, and returns what `act` makes of it.
 ///
 /// # Errors
 ///
-/// The exit code, once it is told what is wrong.
+/// The exit code, after saying what is wrong.
 pub fn run_line<T>(
     name: &str,
     line: &[u8],

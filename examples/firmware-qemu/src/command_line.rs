@@ -14,9 +14,9 @@ use heapless::Vec;
 /// The most addresses that `--addresses` takes.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// The longest URL that is taken, in octets. It lies in the kibibyte of the command line, and HTTP has the
-/// rest of that for the heads of request and response: with the longest name, which stands in the request and
-/// beside it once more, a request of such a URL takes 397 of the 405 octets that are left.
+/// The longest URL that is taken, in octets. It lies in the 1 KiB of the command line, and HTTP has the rest
+/// for the heads of request and response. With the longest name, which is in the request and kept beside it
+/// once more, a request of such a URL takes 397 of the 405 octets that are left.
 pub const MAX_URL: usize = 360;
 
 /// The option that gives the host's addresses.
@@ -41,10 +41,10 @@ pub struct CommandLine<'a> {
     pub gateway_v6: Option<Ipv6Addr>,
     /// The name server, where DHCP does not say, or in its place.
     pub dns: Option<IpAddr>,
-    /// The line itself. The addresses that stand in it are read [again](CommandLine::addresses) when they are
-    /// wanted: they would take half a kilobyte for as long as this is there.
+    /// The line itself. The addresses in it are read [again](CommandLine::addresses) when they are needed:
+    /// kept here, they would take half a kilobyte for as long as this lives.
     pub line: &'a str,
-    /// How many stand in it.
+    /// How many addresses are in it.
     pub listed: usize,
     /// How long all of it may take, from the start.
     pub max_time: Duration,
@@ -60,33 +60,33 @@ impl CommandLine<'_> {
         addresses
     }
 
-    /// The same into memory of the caller's.
+    /// The same, into the caller's memory.
     pub fn read_addresses(&self, addresses: &mut Vec<SocketAddr, MAX_ADDRESSES>) {
         let mut words = self.line.split_ascii_whitespace();
         while let Some(word) = words.next() {
             if word != ADDRESSES {
                 continue;
             }
-            // All were read before, and are no more than there is room for.
+            // `parse` has read them all before: they are addresses, and there is room for them.
             let _ = for_each(words.next().unwrap_or_default(), &mut |one| {
                 addresses.extend(ip(one).map(|ip| SocketAddr::new(ip, self.url.port)));
                 Ok(())
             });
         }
         if let (true, Some(ip)) = (addresses.is_empty(), self.url.address()) {
-            // It is the first.
+            // It is the first, so there is room.
             let _ = addresses.push(SocketAddr::new(ip, self.url.port));
         }
     }
 
-    /// Whether there are any: none are where the name is to be looked up.
+    /// Whether there are any. Without one, the name is to be looked up.
     #[must_use]
     pub fn has_addresses(&self) -> bool {
         self.listed > 0 || self.url.address().is_some()
     }
 
     /// The first of them.
-    // Not part of its caller, which would keep room for all.
+    // Not inlined: its caller would keep room for all on the stack.
     #[must_use]
     #[inline(never)]
     pub fn first_address(&self) -> Option<SocketAddr> {
@@ -209,11 +209,12 @@ pub fn parse(text: &str) -> Result<CommandLine<'_>, Error<'_>> {
     parsed.check(text)
 }
 
-/// Moves the URL of a line that was read to the front of `room`, which holds the line in its first `length`
-/// bytes, and answers it with what is free behind it: no less than all of `room` but [`MAX_URL`].
+/// Moves the URL of a line that [`parse`] has accepted to the front of `room`, which holds the line in its
+/// first `length` bytes. Returns the URL and what is free behind it: at least all of `room` but [`MAX_URL`]
+/// octets.
 pub fn keep_url(room: &mut [u8], length: usize) -> Option<(Url<'_>, &mut [u8])> {
     let line = room.get(..length)?;
-    // The first word may be any, and behind it the URL alone has a scheme.
+    // The first word may be anything; of the others, only the URL has a scheme.
     let first = line.iter().position(u8::is_ascii_whitespace)?;
     let scheme = SCHEME.0.as_bytes();
     let start = first + line.get(first..)?.windows(scheme.len()).position(|at| at == scheme)?;

@@ -27,12 +27,12 @@ use smoltcp::time::Instant;
 const HEADER: usize = 14;
 
 /// The longest frame that is taken in, without its check sequence. RFC 8200 section 5: "IPv6 requires that
-/// every link in the Internet have an MTU of 1280 octets or greater." Nobody has cause to send more: what
-/// TCP, DNS and DHCP announce of us is less.
+/// every link in the Internet have an MTU of 1280 octets or greater." Nobody has a reason to send us more:
+/// what we announce by TCP, DNS and DHCP is less.
 pub const LONGEST_RECEIVED: usize = HEADER + 1280;
-/// The longest frame that is sent, without its check sequence. From this smoltcp makes what it announces:
-/// segments of 584 octets and more, where a socket has room for 512; and DHCP messages of 576, which is the
-/// least that may be said (RFC 2132 section 9.10).
+/// The longest frame that is sent, without its check sequence. smoltcp derives from it what it announces:
+/// segments of 584 octets and more, where a socket has room for 512; and DHCP messages of 576, the least that
+/// is allowed (RFC 2132 section 9.10).
 pub const LONGEST_SENT: usize = HEADER + 644;
 
 /// The length that begins a frame in the receive FIFO.
@@ -95,7 +95,8 @@ pub trait Registers {
     fn write(&mut self, register: Register, value: u32);
 }
 
-/// Room for one frame, and for the answer to it behind it. A frame that answers none takes its place.
+/// Room for a frame that was received, and behind it for the answer. A frame that is not an answer is written
+/// from the start.
 #[derive(Debug)]
 pub struct Frames([u8; LONGEST_RECEIVED + LONGEST_SENT]);
 
@@ -105,7 +106,7 @@ impl Frames {
 
     /// A frame of this length that was received, and room for the answer.
     fn received(&mut self, length: usize) -> Option<(&mut [u8], &mut [u8])> {
-        // No more than `LONGEST_RECEIVED`, so that there is room.
+        // `length` is at most `LONGEST_RECEIVED`, so there is room.
         self.0.split_at_mut_checked(length)
     }
 }

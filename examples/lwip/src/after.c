@@ -32,7 +32,7 @@ static void on_error(void *arg, err_t error)
     sys_timeout(0, drive, NULL);
 }
 
-/* That of the winner, later. */
+/* The winner's error callback from then on. */
 static void on_lost(void *arg, err_t error)
 {
     (void)arg;
@@ -60,7 +60,7 @@ static void start(uint32_t slot, const uint8_t octets[4])
     race_failed(&race, slot, 0, sys_now());
 }
 
-/* Gives an attempt up; its error is nobody's affair any more. */
+/* Gives an attempt up; nobody wants to know its error any more. */
 static void cancel(uint32_t slot)
 {
     if (pcbs[slot] != NULL) {

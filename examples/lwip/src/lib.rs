@@ -1,6 +1,6 @@
 //! connie's race for C without an operating system: docs/from/lwip.md. `race.h` says what each call does.
 //!
-//! It has IPv4 alone, to be short. What it lacks for another use is a line here and one in the header.
+//! It has only IPv4, to be short. What it lacks for another use takes a line here and one in the header.
 
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -27,10 +27,10 @@ pub struct State {
 const _: () = assert!(size_of::<State>() <= WORDS * 8 && align_of::<State>() <= 8);
 
 impl State {
-    /// The time, from a clock of milliseconds that comes round.
+    /// The time, from a clock of milliseconds that wraps around.
     fn at(&mut self, now_ms: u32) -> Instant {
         let passed = now_ms.wrapping_sub(self.last_ms);
-        // One that runs backwards a little stands still.
+        // A clock that runs backwards a little counts as standing still.
         if passed <= u32::MAX / 2 {
             self.last_ms = now_ms;
             self.now += Duration::from_millis(u64::from(passed));
@@ -62,7 +62,7 @@ const WAIT: u32 = 2;
 const WON: u32 = 3;
 const LOST: u32 = 4;
 
-/// The longest wait, so that the clock cannot come round unnoticed.
+/// The longest wait, so that the clock cannot wrap around unnoticed.
 const WAIT_MS: u32 = 60_000;
 
 /// # Safety
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn race_begin(
         length += 1;
     }
     state.race.handle_addresses(known.get(..length).unwrap_or(&[]), Instant::ZERO);
-    // SAFETY: the caller's promise; the size and the alignment are looked at above.
+    // SAFETY: the caller's promise; the size and the alignment are asserted above.
     unsafe { race.write(state) };
 }
 
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn race_failed(race: *mut State, slot: u32, refused: c_int
     }
 }
 
-/// Nothing here panics; the linker wants to know all the same.
+/// Nothing here panics, but a `no_std` library must have a handler.
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -33,7 +33,7 @@ struct race {
     uint64_t opaque[RACE_WORDS];
 };
 
-/* `now_ms` may come round, as lwIP's sys_now does. A wait is a minute at most. */
+/* `now_ms` may wrap around, as lwIP's sys_now does. A wait is a minute at most. */
 void race_begin(struct race *race, const uint8_t (*addresses)[4], size_t count, uint16_t port, uint32_t deadline_ms, uint32_t now_ms);
 void race_poll(struct race *race, uint32_t now_ms, struct race_action *action);
 void race_connected(struct race *race, uint32_t slot, uint32_t now_ms);

@@ -1,4 +1,4 @@
-//! The programs of docs/from/lwip.md, over lwIP on a TAP device: nobody is at their first address.
+//! The programs of docs/from/lwip.md, over lwIP on a TAP device: their first addresses do not answer.
 #![cfg(target_os = "linux")]
 
 #[allow(dead_code, reason = "not all of it is for these")]

@@ -18,7 +18,7 @@ use connie_servers::{command_for, find, limits, skip, temporary_path};
 use from::{arrives, server_address, set_up, waits};
 use tokio_stream::wrappers::TcpListenerStream;
 
-/// A process that ends with this, and its files with it.
+/// A server process. Dropping this ends it and removes its files.
 struct Server {
     child: Option<Child>,
     files: PathBuf,
@@ -35,7 +35,7 @@ impl Server {
         server
     }
 
-    /// Ends it. What it has written.
+    /// Ends it, and returns what it has written.
     fn end(&mut self) -> String {
         let Some(mut child) = self.child.take() else { return String::new() };
         // An error only says that it has ended.
@@ -52,7 +52,7 @@ impl Drop for Server {
     }
 }
 
-/// Debian's package, where the program is not there.
+/// The path of the program; without it, says which package of Debian's has it.
 fn installed(program: &str, package: &str) -> Option<PathBuf> {
     let found = find(program);
     if found.is_none() {
@@ -109,7 +109,7 @@ fn postgresql(bin: &Path) -> Server {
 #[test]
 fn postgres() {
     let Some(postgres) = installed("postgres", "postgresql") else { return };
-    // Where its link leads to, initdb is as well.
+    // initdb lies beside the file that the link leads to.
     let bin = std::fs::canonicalize(postgres).expect("a file").parent().expect("a folder").to_owned();
     in_namespace_within(limits::LIMIT, move |lab| {
         set_up(lab);

@@ -56,7 +56,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Fetches a page over any connection. `buffer` has room for the head of the request, and then for that of
-/// the response; `take` gets the body as it comes. Answers the status.
+/// the response; `take` gets the body as it comes. Returns the status.
 async fn get<C>(
     connection: &mut C,
     host: Authority<'_>,

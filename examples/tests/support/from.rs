@@ -1,4 +1,4 @@
-//! The network for the programs of docs/from: their host has two addresses, and nobody is at the first.
+//! The network for the programs of docs/from: their host has two addresses, and the first does not answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -8,10 +8,11 @@ use std::time::Duration;
 use connie_lab::{Behaviour, HOST_V4, Lab, in_namespace, ms, replace_files, v4};
 use connie_servers::{Live, clock::poll_until, limits};
 
-/// Each program allows ten seconds for a connection, as far as its client has such a limit. Those before
-/// connie give half of them to the dead address, or more.
+/// How long a program is watched that waits for the dead address. Each allows ten seconds for a connection,
+/// where its client has such a limit, and those before connie give the dead address half of them or more.
 const PLAIN: Duration = Duration::from_secs(3);
-/// A race is over after two round trips and a delay of some 100 ms; the rest is for a busy machine.
+/// How long a program with a race may take. A race is over after two round trips and a delay of some 100 ms;
+/// the rest is for a busy machine.
 const RACED: Duration = Duration::from_secs(4);
 
 /// `name.test` is 10.9.0.1, a black hole, and 10.9.0.2, 20 ms away, where what listens at
@@ -31,13 +32,13 @@ pub fn server_address(port: u16) -> SocketAddr {
     SocketAddr::new(HOST_V4.into(), port)
 }
 
-/// A server that ends each connection behind its page, as those of HTTP/1.0 do.
+/// Starts a server that ends each connection after its page, as those of HTTP/1.0 do.
 #[allow(dead_code, reason = "for programs without a client for HTTP")]
 pub fn serve_to_the_end(address: SocketAddr) {
     let server = TcpListener::bind(address).expect("a port");
     std::thread::spawn(move || {
         for mut stream in server.incoming().flatten() {
-            // A client that has gone is none of its business.
+            // It does not matter if the client has gone.
             let _ = stream.read(&mut [0; 1024]);
             let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n");
         }
@@ -58,7 +59,7 @@ pub fn run(program: &mut Command, limit: Duration) -> (bool, Output) {
     (ended, limits::finish(child).expect("its output"))
 }
 
-/// It waits for the first address: seconds later it has not tried the second.
+/// Asserts that a program waits for the first address: seconds later it has not tried the second.
 #[track_caller]
 pub fn waits(lab: &Lab, program: &mut Command) {
     lab.clear_log();
@@ -69,7 +70,7 @@ pub fn waits(lab: &Lab, program: &mut Command) {
     assert_eq!(counts, [1, 0], "SYNs to the dead address and to the other: {program:?}");
 }
 
-/// It writes `expected`.
+/// Asserts that a program ends in time and that its output ends with `expected`.
 #[track_caller]
 pub fn arrives(program: &mut Command, expected: &str) {
     let (ended, output) = run(program, RACED);

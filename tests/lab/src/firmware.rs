@@ -202,10 +202,10 @@ impl Firmware {
         Ok(Self { program, qemu, processor: None })
     }
 
-    /// What it takes, in bytes: flash, and RAM without the stack.
+    /// How much flash and RAM it takes, in bytes; RAM without the stack.
     ///
     /// # Panics
-    /// When the file is no ELF of 32 bits.
+    /// When the file is not an ELF of 32 bits.
     #[must_use]
     #[track_caller]
     pub fn sizes(&self) -> (u64, u64) {

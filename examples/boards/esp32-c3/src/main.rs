@@ -46,7 +46,7 @@ const fn or(given: Option<&'static str>, default: &'static str) -> &'static str 
     }
 }
 
-/// Connects of a race that are under way at a time, and UDP sockets for questions to name servers.
+/// How many attempts a race has in flight, and how many UDP sockets there are for DNS queries.
 const SOCKETS: usize = 4;
 const DNS: usize = 4;
 
@@ -105,7 +105,7 @@ async fn visits(stack: Stack<'static>, neighbours: &'static Neighbours) -> ! {
     static RECORDS: ConstStaticCell<RecordBuffers<2>> = ConstStaticCell::new(RecordBuffers::new());
     let udp = Udp::new(stack, BUFFERS.init_with(Buffers::new)).with_neighbours(neighbours);
     let names: Dns<'_, _, _> = Dns::new(&udp, EmbassyClock, seed());
-    // A handshake takes the processor a while: that is no sign of a dead server.
+    // A handshake takes the processor a while, which does not mean that the server is dead.
     let race = Config::all_at_once().patience(Duration::from_secs(1)).deadline(Some(Duration::from_secs(20)));
     let memory = RefCell::new(Memory::<32>::new(seed() as u32, Instant::ZERO));
     let last = RefCell::new(LastRace::new());
@@ -114,7 +114,7 @@ async fn visits(stack: Stack<'static>, neighbours: &'static Neighbours) -> ! {
     let net = net.with_memory(&memory).with_record(&last);
     let authority = CertificateDer::from(&include_bytes!(concat!(env!("OUT_DIR"), "/authority.der"))[..]);
     let anchors = [trust_anchor(&authority).expect("authority.der is a certificate")];
-    // The board does not know the time: a certificate that has expired is not seen.
+    // The board does not know the time, so it accepts a certificate that has expired.
     let tls = EmbeddedTls::new(Trng::try_new().unwrap(), &anchors, CertificateTime::Unknown);
     let secure = TlsRaceConnect::new(&net, tls, RECORDS.take());
     let mut client = HttpClient::new(&secure, &secure);

@@ -43,7 +43,7 @@ const fn or(given: Option<&'static str>, default: &'static str) -> &'static str 
     }
 }
 
-/// Connects of a race that are under way at a time, and UDP sockets for questions to name servers.
+/// How many attempts a race has in flight, and how many UDP sockets there are for DNS queries.
 const SOCKETS: usize = 4;
 const DNS: usize = 4;
 
@@ -102,7 +102,7 @@ async fn visits(stack: Stack<'static>, neighbours: &'static Neighbours) -> ! {
     static RECORDS: ConstStaticCell<RecordBuffers<2>> = ConstStaticCell::new(RecordBuffers::new());
     let udp = Udp::new(stack, BUFFERS.init_with(Buffers::new)).with_neighbours(neighbours);
     let names: Dns<'_, _, _> = Dns::new(&udp, EmbassyClock, RoscRng.next_u64());
-    // A handshake takes the processor a second: that is no sign of a dead server.
+    // A handshake takes the processor a second, which does not mean that the server is dead.
     let race = Config::all_at_once().patience(Duration::from_secs(2)).deadline(Some(Duration::from_secs(20)));
     let memory = RefCell::new(Memory::<32>::new(RoscRng.next_u32(), Instant::ZERO));
     let last = RefCell::new(LastRace::new());
@@ -110,8 +110,8 @@ async fn visits(stack: Stack<'static>, neighbours: &'static Neighbours) -> ! {
     let net = RaceConnect::new(tcp, &names, EmbassyClock, Options::new().race(race));
     let net = net.with_memory(&memory).with_record(&last);
     let authority = CertificateDer::from(&include_bytes!(concat!(env!("OUT_DIR"), "/authority.der"))[..]);
-    let anchors = [unwrap!(trust_anchor(&authority).ok(), "authority.der is no certificate")];
-    // The board does not know the time: a certificate that has expired is not seen.
+    let anchors = [unwrap!(trust_anchor(&authority).ok(), "authority.der is not a certificate")];
+    // The board does not know the time, so it accepts a certificate that has expired.
     let tls = EmbeddedTls::new(RoscRng, &anchors, CertificateTime::Unknown);
     let secure = TlsRaceConnect::new(&net, tls, RECORDS.take());
     let mut client = HttpClient::new(&secure, &secure);

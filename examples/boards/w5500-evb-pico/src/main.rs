@@ -1,5 +1,5 @@
 //! WIZnet's W5500-EVB-Pico (an RP2040 and a W5500): fetches a page, again and again, over the address of the
-//! host that answers first, and logs what each race did. No executor, no network stack: the chip has TCP.
+//! host that answers first, and logs what each race did. No executor, no network stack: the chip does TCP.
 
 #![no_std]
 #![no_main]
@@ -28,14 +28,14 @@ use {defmt_rtt as _, panic_probe as _};
 
 use stack::Chip;
 
-/// The board's own, and its router's. Names are for connie-dns, over a UDP socket of the chip.
+/// The board's own address, and its router's. Names would need connie-dns over a UDP socket of the chip.
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const HOST: &str = "www.test";
 const ADDRESSES: [Ipv4Addr; 3] =
     [Ipv4Addr::new(198, 51, 100, 1), Ipv4Addr::new(198, 51, 100, 2), Ipv4Addr::new(203, 0, 113, 1)];
 
-/// Of the chip's eight, those that a race may use at a time.
+/// How many of the chip's eight sockets a race may use at a time.
 const SOCKETS: usize = 4;
 
 /// The clock, and a look at the chip each millisecond.
@@ -86,7 +86,7 @@ fn main() -> ! {
     chip.set_sipr(&OWN).unwrap();
     chip.set_gar(&ROUTER).unwrap();
     chip.set_subr(&Ipv4Addr::new(255, 255, 255, 0)).unwrap();
-    // A SYN again after a second, as RFC 6298 has it; in tenths of a millisecond.
+    // A SYN is sent again after a second (RFC 6298); the unit is a tenth of a millisecond.
     chip.set_rtr(10_000).unwrap();
     let (mut stack, mut clock) = (Chip::new(chip, seed), Clock);
 

@@ -98,7 +98,7 @@ where
     }
 
     fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, Self::Error> {
-        // Asked for before what has come, so that nothing can come in between.
+        // Read before the data, so that none that comes in between is missed.
         let status = self.status(socket)?;
         match (self.chip.tcp_read(socket.number, buffer).map_err(Error::Spi)?, status) {
             (0, Some(SocketStatus::Closed)) => Err(nb::Error::Other(Error::Reset)),
@@ -132,7 +132,7 @@ where
 
     fn abort(&mut self, socket: Socket) {
         self.is_taken[usize::from(socket.number)] = false;
-        // Without a word to the peer: the chip has no reset to send.
+        // The peer hears nothing: the chip cannot send a reset.
         let _ = self.chip.set_sn_cr(socket.number, SocketCommand::Close);
     }
 }

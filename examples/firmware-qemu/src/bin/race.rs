@@ -38,7 +38,7 @@ mod firmware {
     const SLOTS: usize = SOCKETS + QUESTIONS + 1;
     const QUESTIONS: usize = if cfg!(feature = "dns") { 2 } else { 0 };
 
-    /// Attempts that have ended are kept for the picture alone.
+    /// Attempts that have ended are kept only for the picture.
     const RECORDS: usize = if cfg!(feature = "waterfall") { 16 } else { SOCKETS };
 
     type Stack = client::Stack<SOCKETS>;
@@ -50,7 +50,8 @@ mod firmware {
         finish(client::run("race", connect))
     }
 
-    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
+    /// Connects to the address of the URL that answers first.
+    // Not inlined, nor are those that follow: its caller would keep room on the stack for what it needs.
     #[inline(never)]
     fn connect(board: Board, wanted: &CommandLine<'_>) -> Result<Connected<SOCKETS>, Failed> {
         let clock = board.clock;
@@ -126,7 +127,7 @@ mod firmware {
     }
 
     /// Begins the race.
-    // Not part of its caller, which would keep room for the addresses.
+    // Not inlined: its caller would keep room for the addresses on the stack.
     #[cfg(feature = "dns")]
     #[inline(never)]
     fn start_race<'d>(
@@ -175,7 +176,8 @@ mod firmware {
         Ok(Names { dns, are_unknown: servers.is_empty() })
     }
 
-    // Not part of its caller, which would keep room for the addresses.
+    /// Gives the race the addresses of the command line.
+    // Not inlined: its caller would keep room for them on the stack.
     #[cfg(not(feature = "dns"))]
     #[inline(never)]
     fn give_addresses(

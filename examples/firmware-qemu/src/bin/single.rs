@@ -37,7 +37,8 @@ mod firmware {
         finish(client::run("single", connected))
     }
 
-    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
+    /// Connects to the first address of the URL.
+    // Not inlined, nor are those that follow: its caller would keep room on the stack for what it needs.
     #[inline(never)]
     fn connected(board: Board, wanted: &CommandLine<'_>) -> Result<Connected<SOCKETS>, Failed> {
         let clock = board.clock;

@@ -119,7 +119,7 @@ pub fn command_line() -> Option<&'static str> {
     core::str::from_utf8(room.get(..length)?).ok()
 }
 
-/// The same as bytes, whatever they are: the memory that it lies in, from the start, and how long it is.
+/// The same as bytes, which need not be text: the memory that begins with them, and how many they are.
 #[must_use]
 pub fn command_line_in_room() -> Option<(&'static mut [u8], usize)> {
     static ROOM: ConstStaticCell<[u8; LONGEST]> = ConstStaticCell::new([0; LONGEST]);
