@@ -43,7 +43,7 @@ pub fn run(args: &ProxyArgs) -> Result<(), Error> {
 async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>) -> Result<(), Error> {
     let listeners = listeners::open(&args.listen)?;
     let status = args.status.map(listeners::open_status).transpose()?;
-    // Without a page that shows them nothing is kept of what its clients connect to.
+    // Without a page that shows the races, nothing is kept of what its clients connect to.
     config.races = if status.is_some() { RACES } else { 0 };
     config.out_of_bounds = status.iter().filter_map(|status| status.local_addr().ok()).collect();
     let mut signals = Signals::new().map_err(|error| not_started(&error))?;

@@ -1,5 +1,5 @@
-//! A picture of the race as SVG: self-contained, and readable on a light page as on a dark one. It is as
-//! narrow as a telephone, where its texts can still be read; elsewhere it is shown larger.
+//! A picture of the race as SVG: self-contained, and readable on light and dark pages. It is narrow enough
+//! for a telephone, with text that can still be read there; elsewhere it is shown larger.
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -11,20 +11,20 @@ mod summary;
 
 pub use summary::{SummaryChart, SummaryRow};
 
-/// The width of the picture, in pixels as all figures here, unless an address needs more.
+/// The width of the picture, in pixels like all lengths here, unless an address needs more.
 const WIDTH: f64 = 400.0;
 /// How much larger it is shown where there is room.
 const SHOWN: f64 = 1.4;
 pub const MARGIN: f64 = 16.0;
 /// A row is a line of text and a bar below it.
 const ROW: f64 = 33.0;
-/// From one line of text to the next, and from one of the title.
+/// From one line of text, or of the title, to the next.
 const LEADING: f64 = 17.0;
 /// From the last line above the rows to the first row.
 const GAP: f64 = 14.0;
 /// How wide a character of the rows is: 0.602 em in most monospaced fonts, rounded up.
 const CHARACTER: f64 = 7.4;
-/// How many characters of the title, of what stands below it and of a note fit into a line.
+/// How many characters fit into a line: of the title, of the text below it, and of a note.
 const TITLE: usize = 40;
 const ABOUT: usize = 50;
 const NOTE: usize = 49;
@@ -163,7 +163,7 @@ impl Svg {
         Ok(())
     }
 
-    /// The line of a time. It is drawn behind the bars alone: through a text it makes that hard to read.
+    /// The grid line of a time. It is drawn only behind the bars: a line through text makes it hard to read.
     fn write_grid(&self, f: &mut fmt::Formatter<'_>, x: f64) -> fmt::Result {
         f.write_str(r#"<path class="grid" d=""#)?;
         for row in 0..self.rows.len() {
@@ -255,7 +255,7 @@ impl Svg {
         self.top() + rows + axis + LEADING * self.notes().len() as f64 + 12.0
     }
 
-    /// Writes the picture `scale` times as large, `top` pixels below the top of what it stands in.
+    /// Writes the picture, scaled by `scale`, `top` pixels below the top of the picture that contains it.
     fn write(&self, f: &mut fmt::Formatter<'_>, top: f64, scale: f64) -> fmt::Result {
         let columns = Columns::of(self);
         let (rows, axis) = self.rows_and_axis();
@@ -275,7 +275,7 @@ impl Svg {
     }
 }
 
-/// Where what is below a title and the line about it begins.
+/// Where the content below a title and the text about it begins.
 fn head(title: &str, about: &str) -> f64 {
     let lines = wrapped(title, TITLE).len() + wrapped(about, ABOUT).len();
     28.0 + LEADING * (lines as f64 - 1.0) + GAP
@@ -283,7 +283,7 @@ fn head(title: &str, about: &str) -> f64 {
 
 /// A picture with its border.
 struct Frame {
-    /// How far below the top of what it stands in.
+    /// How far below the top of the picture that contains it.
     top: f64,
     width: f64,
     height: f64,
@@ -291,7 +291,7 @@ struct Frame {
 }
 
 impl Frame {
-    /// Begins it: what it is to who cannot see it, its title and what stands below that.
+    /// Begins it: the label for screen readers, the title and the text below that.
     fn write(&self, f: &mut fmt::Formatter<'_>, texts: [&str; 3]) -> fmt::Result {
         let Frame { top, width, height, scale } = *self;
         let [label, title, about] = texts;
@@ -454,12 +454,12 @@ fn round(number: f64) -> f64 {
     (number * 10_000.0).round() / 10_000.0
 }
 
-/// A size without the noise of its last binary digits.
+/// A size rounded to a tenth of a pixel.
 fn pixels(size: f64) -> f64 {
     (size * 10.0).round() / 10.0
 }
 
-/// `text` in lines of at most `most` characters, but for a word that is longer.
+/// `text` in lines of at most `most` characters; a longer word is shortened.
 fn wrapped(text: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {

@@ -1,9 +1,9 @@
-//! The picture of `docs/benchmarks.md`, drawn of the table of times that the page has: a row for each
-//! network, a mark for each client.
+//! Draws the picture of `docs/benchmarks.md` from the page's table of times: a row for each network, a mark
+//! for each client.
 
 use crate::strips::{Mark, Row, Strips};
 
-/// Columns of the table that are not shown: one connie is enough in a picture.
+/// Columns of the table that are not shown: one variant of connie is enough in a picture.
 const LEFT_OUT: [&str; 4] =
     ["connie, 8 sockets", "connie, 4 sockets", "connie, 2 sockets", "connie, staggered"];
 
@@ -56,7 +56,7 @@ fn row(heads: &[&str], cells: &[&str]) -> Result<Row, String> {
     Ok(row)
 }
 
-/// What a client is called in the picture, where a comma separates two.
+/// What a client is called in the picture, without a comma: commas separate names there.
 fn name_of(head: &str) -> String {
     match head {
         "curl, newest" => "curl".to_owned(),

@@ -27,7 +27,7 @@ pub(crate) struct Chart {
     pub(crate) y_ticks: Vec<Tick>,
     /// What the rail at the top says, where there is one.
     pub(crate) rail: Option<&'static str>,
-    /// An upright line, and what is written at it, if anything.
+    /// A vertical line, and the text beside it, which may be empty.
     pub(crate) mark: Option<(f64, &'static str)>,
     pub(crate) series: Vec<Series>,
 }
@@ -39,7 +39,7 @@ const TOP: f64 = 142.0;
 const BOTTOM: f64 = 430.0;
 /// From the rail to the top of the axis.
 const RAIL: f64 = 26.0;
-/// How wide a character is, at most on average.
+/// An upper bound of the average width of a character.
 const CHARACTER: f64 = 8.6;
 
 /// The lines of a chart, by their colour and their stroke.
@@ -153,7 +153,7 @@ impl Chart {
         LEFT + (self.right() - LEFT) * along(value, &self.x_ticks)
     }
 
-    /// Where the axis ends, and the texts at its right end have room.
+    /// Where the axis ends: right of it there is room for the labels.
     fn right(&self) -> f64 {
         let widest = self.series.iter().map(|series| series.label.chars().count()).max().unwrap_or(0);
         WIDTH - MARGIN - 8.0 - widest as f64 * CHARACTER

@@ -1,5 +1,5 @@
-//! The picture of the first page: what visits take beyond the best, against the SYNs that they send. Drawn
-//! from what `benches/peers` has recorded of real clients.
+//! Draws the picture of the README: the time that visits take beyond the fastest possible, against the SYNs
+//! that they send. The data are the records of real clients by `benches/peers`.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::scatter::{self, Height, Point, Scatter};
 
-/// The clients that are shown: as they are recorded, and what to call them.
+/// The clients that are shown: the recorded name, the name in the picture, and the class of the point.
 const SHOWN: [(&str, &str, &str); 14] = [
     ("connie with a memory", "connie", "ours"),
     ("connie with a memory, staggered", "connie with Staggered pacing", "ours"),
@@ -25,7 +25,7 @@ const SHOWN: [(&str, &str, &str); 14] = [
     ("ureq", "ureq", "rival"),
 ];
 
-/// What a client's visits to all networks came to, but for the first ones.
+/// The results of a client's visits to all networks, without the first visits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sum {
     /// Milliseconds beyond the best address's: the mean of the networks on which it did not give up.
@@ -38,7 +38,7 @@ pub struct Sum {
     pub lost: usize,
 }
 
-/// The picture of these records, a line of JSON each.
+/// The picture of these records, which are lines of JSON.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ fn networks(records: &[Value]) -> BTreeSet<&str> {
     records.iter().filter_map(|it| it["network"].as_str()).collect()
 }
 
-/// Of each network the median of the client's runs there.
+/// The results of one client, from the median of its runs on each network.
 fn sum(records: &[Value], client: &str, networks: &BTreeSet<&str>) -> Result<Sum, String> {
     let (mut overs, mut syns) = (Vec::new(), Vec::new());
     for network in networks {
@@ -123,14 +123,14 @@ fn sum(records: &[Value], client: &str, networks: &BTreeSet<&str>) -> Result<Sum
     })
 }
 
-/// The median; of an even number the mean of the two in the middle.
+/// The median; of an even number of values, the mean of the two in the middle.
 fn between(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     let at = |index: usize| all.get(index).copied().unwrap_or_default();
     f64::midpoint(at(all.len().saturating_sub(1) / 2), at(all.len() / 2))
 }
 
-/// The same, but of an even number the greater of the two, as in `docs/visits.md`.
+/// The same, but of an even number of values the greater of the two, as in `docs/visits.md`.
 fn middle(mut all: Vec<f64>) -> Option<f64> {
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied()

@@ -1,10 +1,10 @@
-//! Charts of points: what each costs along the one axis and along the other, the best in the corner.
+//! Scatter charts: each point has two costs, one on each axis, and the best is in the corner.
 
 use std::fmt::Write;
 
 use crate::svg::{self, LEADING, MARGIN, NOTES, WIDTH, line, portion, text};
 
-/// One of those that are compared.
+/// One of the things that are compared.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     pub(crate) name: String,
@@ -19,23 +19,23 @@ pub(crate) struct Point {
 pub(crate) enum Height {
     /// On the axis.
     At(f64),
-    /// In this row above the axis: it has no place there.
+    /// In this row above the axis, for a point without a value on it.
     Row(usize),
 }
 
-/// A chart with a logarithmic axis to the right and an even one upwards.
+/// A chart with a logarithmic x axis and a linear y axis.
 pub(crate) struct Scatter {
     pub(crate) title: &'static str,
     pub(crate) notes: Vec<String>,
     pub(crate) x_name: &'static str,
-    /// From the least to the most that there is room for.
+    /// The marks of the x axis, from the least.
     pub(crate) x_ticks: Vec<f64>,
-    /// Where the right end of the axis is.
+    /// The value at the right end of the x axis.
     pub(crate) most: f64,
-    /// The marks of the other axis, with their unit.
+    /// The marks of the y axis, and their unit.
     pub(crate) y_ticks: Vec<f64>,
     pub(crate) unit: &'static str,
-    /// The rows above the axis, and what stands over them.
+    /// The rows above the y axis, and the text above them.
     pub(crate) rows: Vec<String>,
     pub(crate) rows_name: &'static str,
     pub(crate) points: Vec<Point>,
@@ -45,11 +45,11 @@ const LEFT: f64 = 76.0;
 const RIGHT: f64 = WIDTH - 14.0;
 /// The height of the axis.
 const TALL: f64 = 216.0;
-/// The height of a row above it: a name that has no room beside its point fits between two.
+/// The height of a row above it: a name that has no room beside its point fits between two rows.
 const ROW: f64 = 38.0;
 /// From the axis to the end of the chart.
 const FOOT: f64 = 54.0;
-/// How wide a character is, at most on average.
+/// An upper bound of the average width of a character.
 const CHARACTER: f64 = 8.8;
 /// From a point to its name.
 const BESIDE: f64 = 13.0;
@@ -125,7 +125,8 @@ impl Scatter {
         text(svg, "soft middle", f64::midpoint(LEFT, RIGHT), bottom + 40.0, self.x_name);
     }
 
-    /// Where points lie so close that their names would not, one of them has the names of all.
+    /// The points, with those that are too close together for a name each merged into one that has all their
+    /// names.
     fn merged(&self) -> Vec<Point> {
         let mut points: Vec<Point> = Vec::new();
         for point in &self.points {
@@ -146,8 +147,8 @@ impl Scatter {
         points
     }
 
-    /// Where the baselines of the names are: beside their points, or as far above or below as it takes to be
-    /// clear of other names and points.
+    /// The baselines of the names: beside their points, or as little above or below as keeps them clear of
+    /// other names and points.
     fn labels(&self, points: &[Point]) -> Vec<f64> {
         let mut order: Vec<usize> = (0..points.len()).collect();
         let y = |index: usize| self.y(points[index].y) + 5.0;
@@ -178,7 +179,7 @@ impl Scatter {
             })
     }
 
-    /// From where to where the name of a point goes.
+    /// Where the name of a point begins and ends.
     fn extent(&self, point: &Point) -> (f64, f64) {
         let ((x, _), width) = (self.place(point), width(point));
         if self.side(point) < 0.0 {

@@ -30,7 +30,7 @@ pub(crate) struct Mark {
     pub(crate) name: String,
     /// Whether it is the one that the picture is about: a diamond, on top of all others.
     pub(crate) is_ours: bool,
-    /// When it was there; `None` where it took too long.
+    /// When its request reached the server; `None` if it took too long.
     pub(crate) millis: Option<f64>,
 }
 
@@ -55,9 +55,9 @@ const STRIP: f64 = 32.0;
 const NAMES: f64 = 58.0;
 /// From the last line of names to the next row.
 const GAP: f64 = 18.0;
-/// How close marks are that have one name.
+/// Marks that are closer than this share a label.
 const NEAR: f64 = 9.0;
-/// How wide a character is, at most on average.
+/// An upper bound of the average width of a character.
 const CHARACTER: f64 = 8.6;
 /// Between two names in a line.
 const APART: f64 = 14.0;
@@ -100,7 +100,7 @@ impl Strips {
 }
 
 impl Row {
-    /// The names of the others, each in the first line that has room for it at its place.
+    /// The labels of the other clients, each on the first line that has room for it.
     fn labels(&self) -> Vec<Label> {
         let mut marks: Vec<(f64, &str)> = self.others().map(|mark| (mark.x(), &mark.name[..])).collect();
         marks.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -131,7 +131,7 @@ impl Row {
         labels
     }
 
-    /// Names, or who is not among them where these are fewer.
+    /// The names, or "all but" the others where those are far fewer.
     fn shortened(&self, names: Vec<String>) -> Vec<String> {
         let is_absent = |mark: &&Mark| !names.contains(&mark.name);
         let absent: Vec<&str> = self.others().filter(is_absent).map(|mark| &mark.name[..]).collect();

@@ -1,13 +1,13 @@
-//! What every picture is made of: a page, lines, texts, a logarithmic axis.
+//! The parts of every picture: a page, lines, text, a logarithmic axis.
 //!
-//! A page is as narrow as a telephone, and its texts are as large as can be read there: 11 pixels on 360. On
-//! a wide screen it is shown somewhat larger than it is. All figures are pixels of the page.
+//! A page is narrow enough for a telephone, with text that can still be read there: 11 pixels on a screen
+//! of 360. On a wide screen it is shown somewhat larger. All lengths are in pixels of the page.
 
 use std::fmt::Write;
 
 /// The width of a page.
 pub(crate) const WIDTH: f64 = 480.0;
-/// How wide it is shown where there is room.
+/// How wide a page is shown where there is room.
 const SHOWN: f64 = 600.0;
 /// Left of all texts.
 pub(crate) const MARGIN: f64 = 16.0;

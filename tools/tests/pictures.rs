@@ -1,4 +1,4 @@
-//! What the pictures of the documentation show is what their figures say, and so are their captions.
+//! The pictures of the documentation, and their captions, agree with the data that they are drawn from.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn the_pictures_are_what_their_figures_draw() {
     assert!(drawn == read("docs/courtesy.svg"), "docs/courtesy.svg: {again}");
 }
 
-/// The oracle's bar is nothing that nobody can beat, where a client has beaten it.
+/// The oracle's bar is not called unbeatable where a client has beaten it.
 #[test]
 fn a_bar_that_a_client_has_beaten_is_not_called_the_best_there_is() {
     let page = read("docs/benchmarks.md");
@@ -40,7 +40,7 @@ fn a_bar_that_a_client_has_beaten_is_not_called_the_best_there_is() {
     assert!(page.contains("only a client\nthat sends more can be faster"), "the page says so, too");
 }
 
-/// What the first page says of its picture in figures is what the picture draws.
+/// The figures that the README gives for its picture are those that the picture shows.
 #[test]
 fn the_first_page_has_the_figures_of_its_picture() {
     let records = read("benches/peers/visits.jsonl");

@@ -1,11 +1,11 @@
-//! When, at which revision and on what a page's times were measured: without these a time says nothing.
-//! `tools/figures.py` asks for them in each page with times.
+//! When, at which revision and on what machine a page's times were measured: without these a time says
+//! nothing. `tools/figures.py` requires them in each page with times.
 
 use std::path::Path;
 use std::process::Command;
 
-/// One sentence, with the day, the revision of the folder's repository, whether anything differs from that,
-/// and the processor.
+/// One sentence with the day, the revision of the folder's repository, whether it has changes, and the
+/// processor.
 pub fn provenance(folder: &Path) -> Result<String, String> {
     let day = printed(Command::new("date").args(["-u", "+%F"]))?;
     let revision =
@@ -18,7 +18,7 @@ pub fn provenance(folder: &Path) -> Result<String, String> {
     Ok(format!("Measured on {day}, at revision {revision}{changes}, on {cores} cores{model}."))
 }
 
-/// Whether a file of the folder's repository differs from its revision, or is none of its files.
+/// Whether a file of the folder's repository differs from its revision, or is not in it.
 fn has_changes(folder: &Path) -> Result<bool, String> {
     let status = output(Command::new("git").arg("-C").arg(folder).args(["status", "--porcelain"]))?;
     Ok(!status.is_empty())
@@ -29,7 +29,7 @@ fn printed(command: &mut Command) -> Result<String, String> {
     if text.is_empty() { Err(format!("{command:?}: no answer")) } else { Ok(text) }
 }
 
-/// What a command prints, which may be nothing.
+/// What a command prints, which may be empty.
 fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if !output.status.success() {

@@ -1,5 +1,5 @@
-//! The programs of docs/c.md and docs/python.md, as they stand there: compiled, and run against a host of
-//! which one address is dead.
+//! Compiles and runs the programs of docs/c.md and docs/python.md, as printed there, against a host of which
+//! one address is dead.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use connie_servers::skip;
 
 use crate::support::{Folder, World, has, library, passes, root, run, texts};
 
-/// The blocks of a page in one language. `localhost` is a name of the laboratory's, whose servers have the
-/// pages' port.
+/// The blocks of a page in one language, with names of the laboratory in place of `localhost` and of the
+/// silent address. Its servers have the same port as in the pages.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let page = fs::read_to_string(root().join(page)).expect("a page");
     let inner = page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));

@@ -92,7 +92,7 @@ class Connections(unittest.TestCase):
             try:
                 call()
             finally:
-                # It may come at this very moment, too.
+                # The signal may even come here.
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except Stop:
             return time.monotonic() - handler.at

@@ -9,9 +9,9 @@ use super::trial::Trial;
 use crate::args::Contender;
 use crate::svg::{Escaped, MARGIN, STYLE};
 
-/// The width of the picture, in pixels as all figures here.
+/// The width of the picture, in pixels like all lengths here.
 const WIDTH: f64 = 960.0;
-/// Where the axis of time begins and ends.
+/// Where the time axis begins and ends.
 const LEFT: f64 = 176.0;
 const RIGHT: f64 = 786.0;
 /// Where failures are drawn, to the right of all times.

@@ -7,7 +7,7 @@ pub struct Descriptors {
     pub clients: usize,
     /// Those for connections to hosts, for races and for lookups.
     pub sockets: usize,
-    /// Pipes for connections that carry much, each of which is two.
+    /// Pipes for large transfers, each of which takes two descriptors.
     pub pipes: usize,
 }
 
@@ -15,7 +15,7 @@ pub struct Descriptors {
 const RESERVE: usize = 128;
 /// More clients than that have to be asked for.
 const MOST_CLIENTS: usize = 20_000;
-/// More than that have less room each: the system lets a user have 64 MiB of them.
+/// With more pipes each would hold less: the system allows a user 64 MiB of pipes in all.
 const MOST_PIPES: usize = 64;
 
 impl Descriptors {

@@ -1,19 +1,19 @@
-//! Tells systemd how the proxy is (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names, if one
-//! is.
+//! Tells systemd the state of the proxy (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names, if
+//! it is set.
 
 #[cfg(unix)]
 use std::ffi::OsStr;
 #[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
 
-/// It listens.
+/// Tells that the proxy listens.
 pub fn ready() {
     tell("READY=1");
 }
 
-/// It forgets; `ready` says when it has.
+/// Tells that the proxy begins to forget; [`ready`] tells when it has.
 pub fn reloading() {
-    // For Type=notify-reload, which compares it with when the signal was sent.
+    // For Type=notify-reload, which compares this time with that of the signal.
     #[cfg(target_os = "linux")]
     {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -22,12 +22,12 @@ pub fn reloading() {
     }
 }
 
-/// It lets connections end.
+/// Tells that the proxy has stopped listening, and waits for its connections to end.
 pub fn stopping() {
     tell("STOPPING=1");
 }
 
-/// Nothing depends on it here: where nobody listens it serves all the same.
+/// Sends the state. Errors are ignored: the proxy works without systemd as well.
 #[cfg(unix)]
 fn tell(state: &str) {
     if let Some(name) = std::env::var_os("NOTIFY_SOCKET") {

@@ -42,7 +42,7 @@ impl SummaryChart {
         head(&self.title, &self.about) + ROW * self.entries.len() as f64 + 8.0
     }
 
-    /// Writes the picture, at the top of what it stands in.
+    /// Writes the picture at the top of the one that contains it.
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frame = Frame { top: 0.0, width: WIDTH, height: self.height(), scale: 1.0 };
         frame.write(f, [&self.title, &self.title, &self.about])?;
@@ -71,7 +71,7 @@ impl SummaryChart {
     fn write_bar(&self, f: &mut fmt::Formatter<'_>, entry: &SummaryRow, top: f64) -> fmt::Result {
         let (longest, most) = (self.longest(), WIDTH - 2.0 * MARGIN - NOTE);
         let class = if entry.is_ours { "established" } else { "canceled" };
-        // One that is cut goes beyond the longest that is not, by enough to show it.
+        // A bar that is cut is visibly longer than the longest one that is not.
         let is_cut = entry.length > longest;
         let width = if is_cut { most } else { (most - 30.0) * entry.length / longest };
         let width = width.max(2.0);

@@ -1,4 +1,4 @@
-//! The pages' commands, beside the options that there are.
+//! Checks the commands in the pages against the options that exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,18 @@ use clap::error::ErrorKind;
 
 use super::parse;
 
-/// The pages that users read, where the sources of the whole project are.
+/// The pages that users read; none where the crate is built outside the repository.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let Ok(docs) = fs::read_dir(root.join("docs")) else { return Vec::new() };
     let docs = docs.map(|entry| entry.expect("an entry of docs/").path());
     let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    // These tell of texts and names that were, or that somebody may type by mistake.
+    // These show former texts and names, and mistakes.
     let pages = pages.filter(|path| !path.ends_with("errors.md") && !path.ends_with("names.md"));
     pages.chain(["README.md", "connie-cli/README.md"].map(|name| root.join(name))).collect()
 }
 
-/// The words of a command of the shell, up to what is not the program's: a comment, a pipe, a redirection,
-/// the next command.
+/// The words of a shell command, up to a comment, a pipe, a redirection or the next command.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for one in line.chars() {
@@ -38,13 +37,13 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The commands of a page that begin with the program's name: those of its blocks, and what stands in code
-/// font.
+/// The commands of a page that begin with the program's name, and whether they are in a block of code rather
+/// than in a span.
 fn commands(page: &str) -> Vec<(bool, String)> {
     let mut found = Vec::new();
     for (index, part) in page.split("```").enumerate() {
         if index % 2 == 0 {
-            // A span may go on in the next line.
+            // A span may continue on the next line.
             let spans = part
                 .split('`')
                 .skip(1)
@@ -65,7 +64,7 @@ fn commands(page: &str) -> Vec<(bool, String)> {
     found
 }
 
-/// A span may leave arguments out; a block is to be typed.
+/// A span may leave arguments out; a command in a block is complete.
 #[test]
 fn every_command_of_a_page_is_one() {
     let (mut seen, mut wrong) = (0, Vec::new());

@@ -1,4 +1,4 @@
-//! What `docs/program.md` shows of the program is what it does, in a network of its own: only times and
+//! Runs the commands of `docs/program.md` in a network of their own and compares the output: only times and
 //! pictures may differ.
 
 use std::io::{Read, Write};
@@ -9,14 +9,14 @@ use connie_lab::in_namespace;
 
 use crate::support::{Ran, connie};
 
-/// Serves the page's page at its address, for as long as the test runs.
+/// Serves the web page of the examples at its address, for as long as the test runs.
 fn serve() {
     let listener = TcpListener::bind("127.0.0.4:8080").expect("a port of the namespace's own");
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             let mut request = [0; 1024];
-            // Who only raced sends nothing.
+            // A client that only races sends nothing.
             if stream.read(&mut request).is_ok_and(|length| length > 0) {
                 let _ = stream.write_all(
                     b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nthe page\n",
@@ -26,7 +26,7 @@ fn serve() {
     });
 }
 
-/// What does not depend on time: words and addresses.
+/// The parts of a line that do not depend on time: words and addresses.
 fn words(line: &str) -> Vec<&str> {
     let is_word = |word: &&str| word.contains(char::is_alphabetic) || word.matches('.').count() > 1;
     line.split_whitespace().filter(is_word).filter(|word| *word != "ms").collect()

@@ -80,7 +80,7 @@ fn every_report_says_why() {
     );
     assert!(line.contains("; next at "), "{known}");
     let drawn = std::fs::read_to_string(svg).unwrap();
-    // In as many lines as it takes.
+    // It may be wrapped.
     let texts = drawn.split("<text").filter_map(|text| text.split_once('>')?.1.split_once("</text>"));
     let texts: Vec<&str> = texts.map(|(text, _)| text).collect();
     assert!(texts.join(" ").contains(line), "{line}: {drawn}");

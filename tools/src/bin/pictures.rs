@@ -1,5 +1,5 @@
-//! Draws the pictures whose figures are in the tree: `docs/regret.svg` of `benches/peers/visits.jsonl`,
-//! `docs/benchmarks.svg` of the table in `docs/benchmarks.md`, `docs/courtesy.svg` of two in
+//! Draws the pictures whose data are in the repository: `docs/regret.svg` from `benches/peers/visits.jsonl`,
+//! `docs/benchmarks.svg` from the table in `docs/benchmarks.md`, and `docs/courtesy.svg` from two tables in
 //! `docs/courtesy.md`.
 //!
 //! ```text
@@ -14,7 +14,7 @@ use connie_tools::{benchmarks, courtesy, regret};
 
 type Draw = fn(&str) -> Result<String, String>;
 
-/// From where to where, by what.
+/// The source of each picture, its file, and the function that draws it.
 const PICTURES: [(&str, &str, Draw); 3] = [
     ("benches/peers/visits.jsonl", "docs/regret.svg", regret::picture),
     ("docs/benchmarks.md", "docs/benchmarks.svg", benchmarks::picture),

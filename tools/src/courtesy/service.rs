@@ -264,7 +264,7 @@ fn class(policy: ServicePolicy) -> &'static str {
     }
 }
 
-/// A policy's name as far as it tells it from the others of the picture.
+/// A policy's name, shortened as far as the picture allows.
 fn label(name: &str) -> String {
     let short = ["connie", "all at once", "Happy Eyeballs", "last winner"];
     (*short.iter().find(|short| name.starts_with(**short)).unwrap_or(&name)).to_owned()

@@ -13,7 +13,7 @@ const WITHOUT: &str = "connie, all at once";
 /// How much later a first visit may be.
 const FIRST_LATE: f64 = 3.0;
 
-/// When what is recorded was measured. Whoever measures again says so here.
+/// When the recorded visits were measured. Change it whenever they are measured again.
 const RECORDED: &str = "Measured on 2026-11-30, at revision 079e7a9, on 2 cores that had other things to do.";
 
 const HEAD: &str = "# Visits

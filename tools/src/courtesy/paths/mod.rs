@@ -27,7 +27,7 @@ pub(super) fn measure(seeds: u64) -> Measured {
     let twelve = all(&Setting::TWELVE, seeds);
     let few = all(&tables::few(), seeds);
     let text = tables::text(&twelve, &few, seeds);
-    // Its picture is drawn of the page.
+    // Its picture is drawn from the page.
     Measured { text, pictures: Vec::new() }
 }
 

@@ -1,15 +1,15 @@
-//! Regret against SYNs: a point for each policy, the oracle in the corner. Drawn of the tables in
+//! Draws regret against SYNs: a point for each policy, the oracle in the corner. The data are the tables in
 //! `docs/courtesy.md`.
 
 use crate::scatter::{self, Height, Point, Scatter};
 
-/// The tables that are drawn, and what is said over each.
+/// The headings of the tables that are drawn, and the title of each chart.
 const TABLES: [(&str, &str); 2] = [
     ("### Twelve addresses\n", "Sites of twelve addresses"),
     ("### 1.7 addresses on average\n", "Sites of 1.7 addresses on average"),
 ];
 
-/// A policy that cannot be told from another in a picture.
+/// A policy whose point would cover another's.
 const LEFT_OUT: &str = "connie, each delay 100 ms or more";
 
 /// The picture of this page.
