@@ -27,7 +27,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 ! command -v connie >/dev/null || say "there is a connie on this system already"
 files() { find /usr/bin /usr/share /etc /var/lib -xdev \( -name "*connie*" -o -newer /connie.deb -type f \) ! -path "/var/lib/dpkg/*" | sort; }
 files >/before
-# A systemd that writes down what it is told.
+# A stand-in for systemctl that records its arguments.
 mkdir -p /run/systemd/system /stub
 printf '#!/bin/sh\necho "$*" >>/told\n' >/stub/systemctl
 chmod 755 /stub/systemctl
@@ -57,9 +57,9 @@ completed() {
         _connie connie --max-r get
         printf "%s\n" "${COMPREPLY[@]}"'
 }
-[ "$(cat /told)" = "--system daemon-reload" ] || say "systemd was told at first: $(cat /told)"
+[ "$(cat /told)" = "--system daemon-reload" ] || say "the first installation told systemd: $(cat /told)"
 dpkg --force-unsafe-io -i /connie.deb >/dev/null
-grep -qx 'try-restart connie-proxy.service' /told || say "a proxy that runs stays the old program"
+grep -qx 'try-restart connie-proxy.service' /told || say "an upgrade does not restart a running proxy"
 grep -q '^Type=notify$' /usr/lib/systemd/system/connie-proxy.service || say "the unit does not wait for the proxy"
 # As systemd makes them for a service with a user of its own.
 mkdir -p /var/lib/private/connie-proxy
@@ -75,8 +75,8 @@ if command -v zsh >/dev/null; then
 fi
 : >/told
 dpkg --remove connie >/dev/null
-grep -qx 'disable --now connie-proxy.socket connie-proxy.service' /told || say "the proxy outlives its program"
-[ -e /var/lib/connie-proxy/memory ] || say "its memory goes before the package is purged"
+grep -qx 'disable --now connie-proxy.socket connie-proxy.service' /told || say "the proxy is not stopped when the package is removed"
+[ -e /var/lib/connie-proxy/memory ] || say "its memory is removed before the package is purged"
 dpkg --purge connie >/dev/null
 [ ! -e /usr/bin/connie ] || say "connie is still there"
 files >/after

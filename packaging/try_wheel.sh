@@ -35,7 +35,7 @@ def raced(memory: connie.Memory) -> socket.socket:
 connie.create_connection("name.test")  # type: ignore[arg-type]
 END
 "$here/environment/bin/mypy" --strict --cache-dir=/dev/null -p connie -m typed
-# The dead one first: RFC 6724 puts 127.0.0.1 in front, since it shares most with the source, which is itself.
+# The dead one first: RFC 6724 prefers 127.0.0.1, which shares its whole prefix with the source address, itself.
 printf '127.0.0.1 name.test\n127.0.0.2 name.test\n' >"$here/hosts"
 printf 'multi on\n' >"$here/host.conf"
 printf 'hosts: files\n' >"$here/nsswitch.conf"
@@ -80,7 +80,7 @@ for client in clients.CLIENTS:
     assert took < 5, (client.__name__, took)
     print(f"{client.__name__}: {took:.2f} s")
 
-# The programs of docs/from: (whether it has the page in time, seconds), those before connie ended after two.
+# Runs a program of docs/from: (whether it has the page in time, seconds).
 def run(program, arguments, limit):
     file = os.path.join(os.path.dirname(clients.__file__), "from", program + ".py")
     start = time.monotonic()

@@ -1,10 +1,10 @@
-"""Builds the book by mdBook, and follows every link of what came out.
+"""Builds the book with mdBook, and follows every link of the result.
 
     python3 tools/book.py              writes target/book/html; its index.html is the README
-    python3 tools/book.py --lay-out    only lays the chapters out for `mdbook build` or `mdbook serve`, in target/book/src
+    python3 tools/book.py --lay-out    only prepares the chapters for `mdbook build` or `mdbook serve`, in target/book/src
 
-mdBook wants all chapters below one folder, beside SUMMARY.md. So they are copied there with the folders that they have in the
-repository, and with the pictures and the files that they link to: relative links stay as they are. A link to a folder becomes one to its
+mdBook wants all chapters below one folder, beside SUMMARY.md. So they are copied there in the same folders as in the
+repository, with the pictures and files that they link to: relative links need no change. A link to a folder becomes one to its
 README.md, or to its Cargo.toml where it has none.
 """
 
@@ -25,7 +25,7 @@ SOURCE, BUILT = "target/book/src", "target/book/html"
 def main(arguments):
     markdown.to_root()
     if arguments not in ([], ["--lay-out"]):
-        sys.exit("book: there is only --lay-out")
+        sys.exit("book: the only option is --lay-out")
     chapters = lay_out()
     if arguments:
         return 0
@@ -97,7 +97,7 @@ class Page(html.parser.HTMLParser):
 
 
 def follow(chapters):
-    """What leads nowhere in the chapters as they were built, and how many links there are."""
+    """The links of the built chapters that lead nowhere, and how many links there are."""
     pages = {}
     for page in chapters:
         path = os.path.join(BUILT, page[: -len(".md")] + ".html")

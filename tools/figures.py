@@ -1,11 +1,11 @@
-"""Holds the figures in the README and in docs/ against what they come from, so that none goes stale.
+"""Compares the figures in the README and in docs/ with their sources, so that none goes stale.
 
     python3 tools/figures.py            says what is wrong, and ends with 1 if anything is
     python3 tools/figures.py --list     lists the figures, each with its source
 
 A figure is a number with a unit: octets, bytes, KB, KiB, MB, MiB, SYNs, instructions, ms, %. Each is in a line of tools/figures.txt, or in a page
-or a part of one that a command writes. A line is `PAGE :: TEXT :: SOURCE`. TEXT stands in the page just so; where it has several figures and
-one of them is compared, that one stands [in brackets]. `TABLE HEAD` is the table whose first line is HEAD. SOURCE is one of
+or a part of one that a command writes. A line is `PAGE :: TEXT :: SOURCE`. TEXT is quoted from the page; where it has several figures and
+one of them is compared, that one is put [in brackets]. `TABLE HEAD` is the table whose first line is HEAD. SOURCE is one of
 
     budget KEY [+|-|* KEY or number]...  benches/footprint/budget.txt
     table PAGE; CELL...; N    cell N (from 1) of the row of another page whose first cells these are
@@ -15,13 +15,13 @@ one of them is compared, that one stands [in brackets]. `TABLE HEAD` is the tabl
     in FILE TEXT              the code of FILE has TEXT: a setting of a simulation or of a test
     measured DATE REVISION COMMAND   by hand; the part of the page says when, at which revision and on what machine
     counted DATE REVISION HOW  the same, where the machine does not matter
-    dated                     a table whose lines end with a date and a revision
+    dated                     a table whose rows end with a date and a revision
     standard WHERE            somebody else's number
     given WHY                 no claim about connie: an example, hardware
 
-In the place of TEXT `*` stands for a whole page that a program writes: `written FILE`, or `timed FILE` where it measures times.
+`*` as TEXT stands for a whole page that a program writes: SOURCE is `written FILE`, or `timed FILE` if it measures times.
 
-`about`, `some` and `nearly` before a figure allow 5 %, `under`, `less than` and `at most` anything that is less.
+`about`, `some` and `nearly` before a figure allow 5 %; `under`, `less than` and `at most` allow any smaller value.
 """
 
 import functools
@@ -43,7 +43,7 @@ FIGURE = re.compile(rf"(?<![\w.:/-])({NUMBER})\s(KB|KiB|MB|MiB|GiB|bytes?|octets
 HEAD = re.compile(r"(?<![\w`-])(?:ms|µs|seconds|bytes|octets|KB|KiB|MiB|MiB/s|SYNs|instructions|%)(?![\w`-])")
 # A part of a page that a command writes.
 WRITTEN = re.compile(r"<!-- (?:[a-z]+: )?measured[:\s].*?<!-- end of [^>]*-->", re.S)
-# What is compared of a text. Not the words of a link.
+# The figure of a text that is compared, in brackets. Not the text of a link.
 CHOSEN = re.compile(r"\[([^\]\[(]*)\](?!\()")
 DATE, REVISION, MACHINE = r"\b20\d\d-\d\d-\d\d\b", r"\b[0-9a-f]{7,10}\b", r"\bcores?\b"
 
@@ -84,19 +84,19 @@ def read_rows():
 
 
 def one_line(text):
-    """The text with one space for each run of them: lines are wrapped anew."""
+    """The text with each run of white space as one space: the wrapping of lines may differ."""
     return re.sub(r"\s+", " ", text)
 
 
 @functools.lru_cache(maxsize=None)
 def prose(page):
-    """A page in one line, without its blocks, its comments, and what a command writes."""
+    """A page as one line, without its blocks, its comments, and the parts that a command writes."""
     text = WRITTEN.sub("", markdown.read(page))
     return one_line("\n".join(markdown.parts(text)[0]))
 
 
 def check(row, covered, wrong):
-    """Whether the text is in the page and its figure is that of the source."""
+    """Checks that the text is in the page, and that its figure agrees with the source."""
     number, page, text, source = row
     at = f"{LIST}:{number}"
     if page not in markdown.files():
@@ -108,7 +108,7 @@ def check(row, covered, wrong):
     plain = table(page, text[len("TABLE "):]) if text.startswith("TABLE ") else CHOSEN.sub(r"\1", text)
     places = [found.start() for found in re.finditer(re.escape(plain), prose(page))]
     if not places:
-        return wrong.append(f"{at}: {page} has no longer {plain!r}: mend the line")
+        return wrong.append(f"{at}: {page} no longer has {plain!r}: correct the line")
     covered.setdefault(page, [])
     covered[page] += [(start, start + len(plain)) for start in places]
     try:
@@ -128,7 +128,7 @@ def check(row, covered, wrong):
 
 
 def missing_tables(covered, wrong):
-    """Tables whose first line has the unit for the numbers below, and that are in no line of the list."""
+    """Checks that each table with a unit in its first line is in a line of the list."""
     for page in pages():
         lines = WRITTEN.sub(lambda part: "\n" * part.group(0).count("\n"), markdown.read(page)).split("\n")
         lines = markdown.parts("\n".join(lines))[0]
@@ -141,7 +141,7 @@ def missing_tables(covered, wrong):
 
 
 def counted(text):
-    """A number without a unit, or as a word, as a figure: only where a line of the list asks for it."""
+    """The figures of a text that are numbers without a unit, or words: only for lines of the list that need them."""
     number = re.search(rf"(?<![\w.]){NUMBER}(?!\w)", text)
     if number:
         return [(number.group(0), "")]
@@ -213,17 +213,17 @@ def value_of(source, page, text):
     if kind == "in":
         file, _, needle = rest.partition(" ")
         if file not in markdown.files() or one_line(needle) not in one_line(markdown.read(file)):
-            raise ValueError(f"{file} has no longer {needle!r}")
+            raise ValueError(f"{file} no longer has {needle!r}")
         return None
     if kind in ("measured", "counted"):
         if not re.match(rf"{DATE} {REVISION} \S", rest):
-            raise ValueError("wants a date, a revision, and how")
+            raise ValueError("needs a date, a revision, and how it was measured")
         return None
     if kind == "dated":
         return dated(page, text)
     if kind in ("standard", "given") and rest:
         return None
-    raise ValueError("is no source; see the head of tools/figures.py")
+    raise ValueError("is not a source; see the head of tools/figures.py")
 
 
 def dated(page, text):
@@ -259,7 +259,7 @@ def constant(file, name):
 
 
 def missing(covered, wrong):
-    """Figures that are in no line of the list."""
+    """Checks that each figure is in a line of the list. Returns how many there are."""
     seen = 0
     for page, spans in covered.items():
         if page not in pages():
@@ -272,7 +272,7 @@ def missing(covered, wrong):
     return seen
 
 
-# Rows of docs/footprint.md by what the budget calls them; those of the counts without a firmware stand in the program that writes both.
+# The rows of docs/footprint.md by their keys in the budget. Those of the counts without a firmware are in the program that writes both.
 FIRMWARE = {
     "firmware_with_names": ("the race, DHCP, DNS, the waterfall", "both"),
     "firmware_race": ("the race", "both"),
@@ -282,7 +282,7 @@ COLUMNS = {"": 3, "_ram": 5, "_stack": 6}
 
 
 def budget_is_in_the_page(wrong):
-    """docs/footprint.md was counted when the budget was: each figure of the budget is in its row, with the leave that the budget gives."""
+    """Checks that docs/footprint.md and the budget agree: each figure of the budget is in its row, within the tolerance of the budget."""
     page, places = "docs/footprint.md", {"firmware_price_of_the_race": ("the race itself", "2")}
     for file in ("figures.rs", "network.rs"):
         source = markdown.read(f"benches/footprint/src/{file}")
@@ -296,16 +296,16 @@ def budget_is_in_the_page(wrong):
         if key.startswith("firmware_embassy"):
             continue  # It is in docs/async.md.
         if key not in places:
-            wrong.append(f"{BUDGET}: {key} has no row in {page} that tools/figures.py knows of")
+            wrong.append(f"{BUDGET}: {key} has no row in {page} that tools/figures.py knows")
             continue
         try:
             shown = cell(page, *places[key])
         except ValueError as error:
             wrong.append(f"{BUDGET}: {key}: {error.args[0]}")
             continue
-        # By how much a figure may grow before the budget has to say so.
-        leave = 0.02 if value in instructions() else 0.01
-        if abs(shown - value) > leave * value:
+        # By how much a figure may grow before the budget has to be changed.
+        tolerance = 0.02 if value in instructions() else 0.01
+        if abs(shown - value) > tolerance * value:
             wrong.append(f"{BUDGET}: {key} is {value:,}, and {page} says {shown:,.0f}: write the page anew")
 
 
@@ -324,7 +324,7 @@ def sections(page):
 
 
 def timed_pages(wrong):
-    """Pages that are written from measured times, and rows of the list that are, say when, at which revision and on what."""
+    """Checks that pages with measured times, and rows of the list with such, give the date, the revision and the machine."""
     measured = {page for _, page, text, source in read_rows() if source.startswith(("measured", "timed"))}
     for page in sorted(measured):
         text = "\n".join(sections(page))

@@ -1,4 +1,4 @@
-"""What tools/pages.py, tools/figures.py and tools/book.py know of Markdown: the pages that git knows, their prose, blocks and anchors."""
+"""Markdown for tools/pages.py, tools/figures.py and tools/book.py: the pages that git knows, their prose, blocks, links and anchors."""
 
 import functools
 import os
@@ -7,7 +7,7 @@ import subprocess
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*(\S*)")
 SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-# `[text](target)` and `![text](target)`; a target has no space here, and may have a title behind it.
+# `[text](target)` and `![text](target)`; a target has no spaces, and may be followed by a title.
 LINK = re.compile(r"(!?)\[(?:[^\[\]]|\[[^\[\]]*\])*\]\(\s*<?([^\s()<>]*(?:\([^\s()]*\)[^\s()]*)*)>?(?:\s+\"[^\"]*\")?\s*\)", re.S)
 REFERENCE = re.compile(r"^\s*\[([^\]]+)\]:\s+(\S+)", re.M)
 HTML = re.compile(r"<(?:img|source|a)\b[^>]*?\b(?:src|href|srcset)\s*=\s*\"([^\"\s]+)", re.I)
@@ -21,7 +21,7 @@ def to_root():
 
 @functools.lru_cache(maxsize=None)
 def files():
-    """All files of the repository, those that are not added yet among them."""
+    """All files of the repository, including those not yet added."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, check=True, capture_output=True).stdout.decode().split("\0")
     return frozenset(name for name in names if name and os.path.isfile(name))
@@ -47,7 +47,7 @@ def read(name):
 
 
 class Block:
-    """A block of code: its kind, as it stands behind the fence, the number of its first line, and its lines."""
+    """A block of code: its kind, which stands behind the fence, the number of its first line, and its lines."""
 
     def __init__(self, kind, line):
         self.kind, self.line, self.lines = kind, line, []
@@ -58,7 +58,7 @@ class Block:
 
 
 def parts(text):
-    """The page's lines with empty ones in the place of blocks and of comments, and the blocks."""
+    """The page's lines, with empty ones in place of blocks and comments, and the blocks."""
     text = re.sub(r"<!--.*?-->", lambda comment: "\n" * comment.group(0).count("\n"), text, flags=re.S)
     prose, blocks, fence = [], [], None
     for number, line in enumerate(text.split("\n"), 1):
@@ -79,7 +79,7 @@ def parts(text):
 
 
 def without_code(prose):
-    """Spans of code are no links, and as long as before."""
+    """The prose with spans of code masked, so that nothing in them is taken for a link. It is as long as before."""
     return SPAN.sub(lambda span: re.sub(r"[^\n]", "x", span.group(0)), prose)
 
 
@@ -93,7 +93,7 @@ def links(text):
 
 
 def slug(heading):
-    """The anchor that forges make of a heading: small letters, without marks, `-` for a space."""
+    """The anchor that GitHub and GitLab make of a heading: lower case, without punctuation, `-` for a space."""
     heading = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
     heading = re.sub(r"(?<!\w)[*_]+|[*_]+(?!\w)", "", heading)
     return "".join("-" if one == " " else one for one in heading.strip().lower() if one.isalnum() or one in " -_")
@@ -108,7 +108,7 @@ def headings(text):
 
 @functools.lru_cache(maxsize=None)
 def anchors(name):
-    """The anchors of a page. A heading that is there again has a number behind it."""
+    """The anchors of a page. The anchor of a repeated heading has a number at its end."""
     text, found = read(name), set()
     for _, _, heading in headings(text):
         plain, number = slug(heading), 0

@@ -1,14 +1,14 @@
-"""Looks over all pages of the repository: where links lead, whether the book has each page, and whether each block of code is tested.
+"""Checks all pages of the repository: where links lead, whether the book has each page, and whether each block of code is tested.
 
     python3 tools/pages.py            says what is wrong, and ends with 1 if anything is
     python3 tools/pages.py --blocks   lists the blocks of code, each with what tests it
 
-- A relative link leads to a file or folder of the repository, and its anchor to a heading there, by the forges' rule. A picture is there.
+- A relative link leads to a file or folder of the repository, and its anchor to a heading there, by the rule of GitHub and GitLab. Pictures exist.
 - No page names a line of a file by its number: the next commit makes it wrong.
 - Each page stands once in docs/SUMMARY.md, the list of the book's chapters.
-- Each page that any text of the repository names is there: messages of errors and comments do so.
+- Each page that an error message, a comment or any other text of the repository names exists.
 - Each block of code is compiled or run by something, which tools/blocks.txt names where it cannot be seen from the page.
-- Each command of cargo names a package, a program, a test and features that are there; each script that is called is there.
+- Each command of cargo names a package, a program, a test and features that exist; so does each script that is called.
 """
 
 import functools
@@ -20,9 +20,9 @@ import markdown
 
 SUMMARY = "docs/SUMMARY.md"
 BLOCKS = "tools/blocks.txt"
-# What is shown and cannot be run: drawings, outputs, notations of a format.
+# The kinds of blocks that cannot be run: drawings, outputs, notations of a format.
 SHOWN = ("text",)
-# A file with a line behind it, in a link or in words. Not a port, which has no name with an end before it.
+# A file name with a line number behind it, in a link or in prose. Not a port: no file name stands before one.
 LINE_NUMBER = re.compile(r"[\w/-]+\.(?:rs|py|sh|toml|md|c|h|yml)(?::|#L)\d+")
 PAGE_NAME = re.compile(r"(?<![\w./-])docs/[\w/-]+\.(?:md|svg)\b")
 FOREIGN = re.compile(r"^[a-z][a-z0-9+.-]*:")
@@ -35,7 +35,7 @@ def main(arguments):
             print(f"{page} {block.kind} {first_line(block)!r}: {how or 'NOTHING'}")
         return 0
     if arguments:
-        sys.exit("pages: there is only --blocks")
+        sys.exit("pages: the only option is --blocks")
     wrong = []
     for check in (links, line_numbers, summary, names_of_pages, blocks, commands):
         seen = check(wrong)
@@ -55,7 +55,7 @@ def links(wrong):
             seen += 1
             path, anchor = markdown.resolve(page, target)
             if path not in markdown.files() and (is_image or path not in markdown.folders()):
-                wrong.append(f"{page}:{line}: {target} is not there")
+                wrong.append(f"{page}:{line}: {target} does not exist")
             elif anchor and path.endswith(".md") and anchor not in markdown.anchors(path):
                 wrong.append(f"{page}:{line}: {path} has no heading {anchor}; it has {' '.join(sorted(markdown.anchors(path)))}")
     return seen
@@ -66,7 +66,7 @@ def line_numbers(wrong):
     for page in markdown.pages():
         for number, line in enumerate(markdown.parts(markdown.read(page))[0], 1):
             for found in LINE_NUMBER.findall(line):
-                wrong.append(f"{page}:{number}: {found}: the next commit makes a line's number wrong; name what stands there")
+                wrong.append(f"{page}:{number}: {found}: the next commit makes a line's number wrong; name what is there")
     return len(markdown.pages())
 
 
@@ -74,9 +74,9 @@ def summary(wrong):
     """chapters of the book."""
     chapters = [markdown.resolve(SUMMARY, target)[0] for _, _, target in markdown.links(markdown.read(SUMMARY))]
     for page in sorted(set(markdown.pages()) - {SUMMARY} - set(chapters)):
-        wrong.append(f"{SUMMARY}: {page} is in none of its parts")
+        wrong.append(f"{SUMMARY}: {page} is missing")
     for page in sorted({page for page in chapters if chapters.count(page) > 1}):
-        wrong.append(f"{SUMMARY}: {page} is there more than once")
+        wrong.append(f"{SUMMARY}: {page} is listed more than once")
     return len(chapters)
 
 
@@ -89,7 +89,7 @@ def names_of_pages(wrong):
         for found in PAGE_NAME.findall(markdown.read(name)):
             seen += 1
             if found not in markdown.files():
-                wrong.append(f"{name}: {found} is not there")
+                wrong.append(f"{name}: {found} does not exist")
     return seen
 
 
@@ -173,7 +173,7 @@ def blocks(wrong):
         if how is None:
             wrong.append(
                 f"{page}:{block.line}: nothing tests this block ({block.kind or 'without a kind'}): {first_line(block)!r}. "
-                f"Have a test compile or run it, and name it in {BLOCKS}; or mark it as text, if it is none"
+                f"Have a test compile or run it, and name it in {BLOCKS}; or mark it as text, if it is not code"
             )
     for key, (number, how) in rows().items():
         if key not in used:
@@ -184,7 +184,7 @@ def blocks(wrong):
 
 
 def is_there(how):
-    """Whether `FILE NAME` is a test or a script that is there. What cannot be run says why."""
+    """Whether `FILE NAME` is an existing test or script. A block that cannot be run says why."""
     if how.startswith(("by hand: ", "shown: ")):
         return True
     name, _, function = how.partition(" ")
@@ -194,7 +194,7 @@ def is_there(how):
 
 
 def is_dependency(line):
-    """Whether the line is none of a crate of ours, or names features that this has."""
+    """Whether the line names no crate of ours, or only features that the crate has."""
     found = re.match(r"(connie-[a-z]+) = (.*)", line)
     if not found:
         return True
@@ -219,7 +219,7 @@ def has_feature(package, feature):
 
 
 def command_lines(block):
-    """The commands of a block: in a console those behind the prompt. Lines that are continued are one."""
+    """The commands of a block: in a console, those behind the prompt. Continued lines are joined."""
     text = block.text.replace("\\\n", " ")
     lines = [line.strip() for line in text.split("\n")]
     if block.kind == "console":
@@ -228,12 +228,12 @@ def command_lines(block):
 
 
 def has_output(block):
-    """Whether a console shows what a command prints, which the next version may print otherwise."""
+    """Whether a console shows the output of a command, which may change with the next version."""
     return block.kind == "console" and any(line.strip() and not line.startswith(("$ ", "# ")) for line in block.lines)
 
 
 def is_looked_at(line):
-    """Whether `commands` looks at it, or the tests of connie-cli do: `every_command_of_a_page_is_one`."""
+    """Whether the line is checked by `commands`, or by the test `every_command_of_a_page_is_one` of connie-cli."""
     words = line.split()
     return words[0] in ("cargo", "connie", "cd", "rustup", "CARGO_PROFILE_DEV_DEBUG=0") or words[0].startswith(("./", "tools/", "packaging/")) or " cargo " in line
 

@@ -1,10 +1,10 @@
-"""Tries each line of the table of docs/proxy.md: real programs through `connie proxy` to real servers, by http
-and by https, and what the proxy was handed: a name, or an address.
+"""Tries each line of the table of docs/proxy.md: real programs go through `connie proxy` to real servers, by http
+and by https. Checks whether the proxy was given a name or an address.
 
     unshare --net --mount python3 benches/peers/programs.py target/release/connie [PART OF A PROGRAM'S NAME]
 
-All is in a network namespace of its own, where www.lab.test has three addresses, two of which are dead. As root,
-with Debian's packages apt-utils, chromium, default-jdk-headless, dnsmasq-base, firefox-esr, git, netcat-openbsd,
+It runs in a network namespace of its own, where www.lab.test has three addresses, two of which are dead. It needs root,
+and Debian's packages apt-utils, chromium, default-jdk-headless, dnsmasq-base, firefox-esr, git, netcat-openbsd,
 nginx-light, npm, openssh-client, openssh-server, openssl, rsync, wget; a program that is not there is left out.
 """
 
@@ -30,7 +30,7 @@ PROXY = "127.0.0.1:1080"
 HTTP = f"http://{PROXY}"
 SOCKS = f"socks5h://{PROXY}"
 STATUS = "127.0.0.1:1081"
-# What takes longer has failed.
+# A program that takes longer has failed, in seconds.
 LIMIT = 60
 
 CONNIE = str(pathlib.Path(sys.argv[1]).resolve())
@@ -45,7 +45,7 @@ started = []
 
 
 def run(*words, **options):
-    """Runs a command that has to succeed."""
+    """Runs a command, which must succeed."""
     subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL, env=CLEAN, **options)
 
 
@@ -59,7 +59,7 @@ def network():
     for command in [
         "link set lo up",
         f"address add {LIVE}/32 dev lo",
-        # A device that nobody reads: packets to the other addresses go nowhere, and nobody says so.
+        # A device that nobody reads: packets to the other addresses vanish without an error.
         "tuntap add lab0 mode tun",
         "link set lab0 up",
         "route add 198.51.100.0/24 dev lab0 src 127.0.0.1",
@@ -75,7 +75,7 @@ def network():
 
 
 def certificate():
-    """One that signs itself, for the host."""
+    """Makes a self-signed certificate for the host."""
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={HOST}", "-addext",
         f"subjectAltName=DNS:{HOST}", "-keyout", PLACE / "key.pem", "-out", CA, stderr=subprocess.DEVNULL)
     if shutil.which("keytool"):
@@ -117,7 +117,7 @@ def repository():
     run("git", "init", "-q", "-b", "main", work)
     run("git", "-C", work, "-c", "user.name=a", "-c", "user.email=a@lab.test", "commit", "-q", "--allow-empty", "-m", "a")
     run("git", "clone", "-q", "--bare", work, ROOT / "a.git", stderr=subprocess.DEVNULL)
-    # Without a program at the server.
+    # For git's dumb HTTP protocol, which needs no program at the server.
     run("git", "-C", ROOT / "a.git", "update-server-info")
 
 
@@ -133,7 +133,7 @@ def python_index():
 
 
 def archive(path, files):
-    """Also says what its SHA-256 is."""
+    """Writes a tar archive, and returns its SHA-256."""
     with tarfile.open(path, "w:gz") as tar:
         for name, text in files.items():
             entry = tarfile.TarInfo(name)
@@ -151,7 +151,7 @@ def npm_registry():
 
 
 def crates():
-    """A sparse index."""
+    """Makes a sparse index with one crate."""
     (ROOT / "dl/lab-crate/1.0.0").mkdir(parents=True)
     (ROOT / "crates/la/b-").mkdir(parents=True)
     manifest = '[package]\nname = "lab-crate"\nversion = "1.0.0"\nedition = "2021"\n'
@@ -184,7 +184,7 @@ def rsync_server():
 
 
 def programs():
-    """(name, how it is told, what is needed, what runs for a URL of either scheme, what has to be in its output)"""
+    """Yields (name, its setting, the program needed, the command for a URL of either scheme, what its output must contain)."""
     page = "{scheme}://" + HOST + "/"
     environment = f"http_proxy={HTTP} https_proxy={HTTP}"
     yield "curl", f"-x {HTTP}", "curl", f"curl -sSq --cacert {CA} -x {HTTP} {page}", "the page"
@@ -252,7 +252,7 @@ def firefox():
         lines.append('user_pref("browser.shell.checkDefaultBrowser", false);')
         lines.append('user_pref("datareporting.policy.dataSubmissionEnabled", false);')
         (profile / "user.js").write_text("\n".join(lines) + "\n")
-        # An error page is a picture, too: the server is to have seen it.
+        # A screenshot of an error page would do, too: `handed` shows whether the proxy was used.
         shot = profile / "shot.png"
         yield ("firefox", told, "firefox-esr",
                f"timeout 50 firefox-esr --headless --profile {profile} --screenshot {shot} http://{HOST}/?{profile.name} 2>&1; "
@@ -277,13 +277,13 @@ def java():
 
 
 def races():
-    # Not by a proxy that the environment may name.
+    # Not through a proxy that the environment may name.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     return json.load(opener.open(f"http://{STATUS}/status.json"))["races"]
 
 
 def handed():
-    """What the proxy was asked for, and how often."""
+    """Whether the proxy was asked for the name or an address, and how often."""
     hosts = [race["race"]["host"] for race in races()]
     hosts = [host for host in hosts if host in {HOST, LIVE, *DEAD}]
     count, hosts = len(hosts), sorted(set(hosts))
@@ -293,14 +293,14 @@ def handed():
 
 
 def wanted(told):
-    """What docs/proxy.md says that it is handed."""
+    """What docs/proxy.md says that the proxy is given."""
     if "socks5://" in told and "proxy-server" not in told:
         return "an address"
     return {"socksProxyHost (URL.openStream)": "an address", "socksProxyHost (HttpClient)": "nothing"}.get(told, "the name")
 
 
 def attempt(command):
-    """What it said, what the proxy was handed, how often, and how many seconds it took."""
+    """Runs a command; returns its output, what the proxy was asked for, how often, and how many seconds it took."""
     proxy = start(CONNIE, "proxy", "--listen", PROXY, "--allow-private", "--status", STATUS, "--stop-timeout", "0")
     proxy.stdout.readline()
     proxy.stdout.readline()
