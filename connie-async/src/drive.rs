@@ -146,7 +146,7 @@ where
     L: Lookup,
     M: Recall<ADDRESSES>,
 {
-    /// Tells the machine what the lookups have brought.
+    /// Passes the answers of the lookups on to the machine.
     fn take_answers<F, S>(
         &mut self,
         pending: &mut PendingQueries<'_, F, S>,

@@ -145,7 +145,7 @@ impl OtherEnd for Net {
             EthernetProtocol::Ipv4 => {
                 self.take_ip(&Ipv4Packet::new_checked(frame.payload()).expect("a packet"))
             }
-            // What a host of IPv6 says of itself.
+            // What an IPv6 host announces of itself.
             _ => {}
         }
     }

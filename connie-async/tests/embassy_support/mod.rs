@@ -12,10 +12,10 @@ pub trait OtherEnd {
     /// Takes a frame that the stack has sent.
     fn take(&self, frame: Vec<u8>);
 
-    /// The next frame for the stack that is there by now.
+    /// The next frame for the stack, if one has arrived.
     fn next(&self) -> Option<Vec<u8>>;
 
-    /// Remembers whom to wake when there is one.
+    /// Remembers whom to wake when one arrives.
     fn wakes(&self, waker: Waker);
 }
 

@@ -48,7 +48,7 @@ pub struct World {
     pub source_v6: Cell<Option<IpAddr>>,
     /// The same for IPv4. When it changes, the stack ends the connects from the old one, with a reset.
     pub source_v4: Cell<Option<IpAddr>>,
-    /// What IPv4 was sent from at each connect that was begun.
+    /// The address that IPv4 was sent from at each connect that has begun.
     pub sent_from: RefCell<Vec<Option<IpAddr>>>,
     /// Sockets that the stack has.
     pub pool: Cell<usize>,

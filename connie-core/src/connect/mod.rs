@@ -217,7 +217,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     /// before it answers is moved to its place when it is answered. [`set_out`](Connect::set_out) comes next.
     #[doc(hidden)]
     #[must_use]
-    // Not inlined, nor the next: their temporaries would be on the stack of the caller at once.
+    // Not inlined, nor is `set_out`: the temporaries of both would be on the stack of the caller at once.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn unbegun(start: &Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
         let asks = |query| start.asks(query, config, facts, NAT64 > 0);

@@ -106,7 +106,7 @@ fn unreadable(name: &str) -> u8 {
     2
 }
 
-/// Says why there is no page, and answers the exit code.
+/// Says why there is no page, and returns the exit code.
 #[inline(never)]
 fn tell(name: &str, host: &str, failed: &Failed) -> u8 {
     let host = Text(host);

@@ -65,8 +65,10 @@ const LOST: u32 = 4;
 /// The longest wait, so that the clock cannot wrap around unnoticed.
 const WAIT_MS: u32 = 60_000;
 
+/// Begins a race in the memory of `race`.
+///
 /// # Safety
-/// `race` is `struct race`'s memory, and `addresses` are `count`.
+/// `race` is the memory of a `struct race`, and `addresses` points to `count` addresses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn race_begin(
     race: *mut State,
@@ -96,6 +98,8 @@ pub unsafe extern "C" fn race_begin(
     unsafe { race.write(state) };
 }
 
+/// Writes to `action` what to do next.
+///
 /// # Safety
 /// `race` has begun, and `action` can be written to.
 #[unsafe(no_mangle)]
@@ -131,6 +135,8 @@ pub unsafe extern "C" fn race_poll(race: *mut State, now_ms: u32, action: *mut A
     unsafe { action.write(done) };
 }
 
+/// Reports that a slot is connected.
+///
 /// # Safety
 /// `race` has begun.
 #[unsafe(no_mangle)]
@@ -143,6 +149,8 @@ pub unsafe extern "C" fn race_connected(race: *mut State, slot: u32, now_ms: u32
     }
 }
 
+/// Reports that a slot has failed.
+///
 /// # Safety
 /// `race` has begun.
 #[unsafe(no_mangle)]

@@ -12,7 +12,7 @@
 /* The size of a race, in words of eight octets. */
 #define RACE_WORDS 176
 
-/* What to do next. The first two ask for another race_poll; the others end for now. */
+/* What to do next. After the first two, call race_poll again; after the others, stop for now. */
 enum race_step {
     RACE_START,  /* connect slot `slot` to `address`, without blocking */
     RACE_CANCEL, /* abort slot `slot`: nothing is to be reported of it any more */
@@ -34,9 +34,18 @@ struct race {
 };
 
 /* `now_ms` may wrap around, as lwIP's sys_now does. A wait is a minute at most. */
+
+/* Begins a race to these addresses, best first; it is lost after `deadline_ms`. Those beyond RACE_ADDRESSES are
+   left out. `addresses` is not NULL. */
 void race_begin(struct race *race, const uint8_t (*addresses)[4], size_t count, uint16_t port, uint32_t deadline_ms, uint32_t now_ms);
+
+/* Says what to do next, in `action`. */
 void race_poll(struct race *race, uint32_t now_ms, struct race_action *action);
+
+/* Reports that slot `slot` is connected. Poll afterwards. */
 void race_connected(struct race *race, uint32_t slot, uint32_t now_ms);
+
+/* Reports that slot `slot` has failed; `refused` is 0 where the peer did not refuse it. Poll afterwards. */
 void race_failed(struct race *race, uint32_t slot, int refused, uint32_t now_ms);
 
 #endif

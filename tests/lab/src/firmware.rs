@@ -221,7 +221,7 @@ impl Firmware {
         let headers = (0..count).map(|index| (start + index * size) as usize);
         let (mut flash, mut ram) = (0, 0);
         for header in headers.filter(|header| number(*header, 4) == LOAD) {
-            // What is not zero in RAM comes out of flash.
+            // RAM that does not begin as zeros is copied from flash.
             flash += number(header + 16, 4);
             ram += if number(header + 8, 4) >= RAM { number(header + 20, 4) } else { 0 };
         }

@@ -1,4 +1,4 @@
-//! Tests of the picture. They are compiled by `cargo test` alone, where a panic is a test that has failed.
+//! Tests of the picture. Only `cargo test` compiles them, where a panic is a test that has failed.
 
 extern crate std;
 use std::format;

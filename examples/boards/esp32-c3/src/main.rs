@@ -70,7 +70,7 @@ async fn network(mut runner: Runner<'static, SolicitingDriver<'static, Interface
 #[esp_rtos::main]
 async fn main(spawner: Spawner) {
     let board = esp_hal::init(esp_hal::Config::default());
-    // For the radio's library alone. The first is memory that the boot loader no longer needs.
+    // Only for the radio's library. The first is memory that the boot loader no longer needs.
     esp_alloc::heap_allocator!(#[esp_hal::ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: 36 * 1024);
     let timers = TimerGroup::new(board.TIMG0);
