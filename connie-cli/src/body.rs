@@ -23,7 +23,7 @@ pub enum Body {
     Data(Vec<Piece>),
     /// A file whose length is known.
     File(PathBuf, u64),
-    /// stdin, or a file that is none, as it comes: it can be read once.
+    /// stdin, or a file that is not a regular one, as it comes: it can be read only once.
     Stream(PathBuf, AtomicBool),
 }
 
@@ -344,7 +344,7 @@ impl<R: Read> Read for Bare<R> {
                     kept += 1;
                 }
             }
-            // Nothing kept is no end.
+            // That nothing is left does not mean the end.
             if kept > 0 || count == 0 {
                 return Ok(kept);
             }

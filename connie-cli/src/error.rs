@@ -40,8 +40,8 @@ impl Error {
         Error::new(exit_code::USAGE, line)
     }
 
-    /// `what` could not be written to. A reader that has gone away is no news: `connie get ... | head` ends
-    /// quietly.
+    /// `what` could not be written to. A reader that has gone away is not reported: `connie get ... | head`
+    /// ends quietly.
     pub fn write(what: impl Display, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error { code: exit_code::WRITE, lines: Vec::new(), refused: false },

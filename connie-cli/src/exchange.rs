@@ -1,4 +1,4 @@
-//! The answer of an exchange: what is kept of its head, and its body as it is counted.
+//! The answer of an exchange: what is kept of its head, and its body, which is counted.
 
 use std::cell::Cell;
 use std::io::{self, Read};

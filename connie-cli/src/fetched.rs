@@ -30,8 +30,9 @@ pub struct Trace {
     pub connects: u32,
     /// Where the last one leads.
     pub peer: Option<SocketAddr>,
-    /// When the first address was known, TCP was up and TLS was, of the last connection that was opened.
-    /// Where the race ends at the TLS handshake nobody knows when TCP was up: that is the same moment then.
+    /// When the first address was known, TCP was up and TLS was, of the last connection that was opened. When
+    /// the race ends with the TLS handshake, the moment at which TCP connected is not known: both are then
+    /// the same.
     pub resolved: Duration,
     pub connected: Duration,
     pub secured: Duration,

@@ -16,7 +16,7 @@ use crate::output::print;
 
 pub fn run(args: &MemoryArgs) -> Result<(), Error> {
     let path = &args.file;
-    // To those who connect a file that is not there is an empty memory.
+    // For a connect, a file that does not exist is an empty memory; here it is an error.
     let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let written = written.map_err(|error| Error::read(path, &error))?;
     let memory = load(path)?;

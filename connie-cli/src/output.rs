@@ -73,7 +73,7 @@ impl Output {
         self.target != Target::Stdout
     }
 
-    /// How long the file is that is there; 0 where there is none, or something that is no file.
+    /// The length of the existing file; 0 if there is none, or if it is not a regular file.
     pub fn existing_length(&self) -> u64 {
         let Target::File(path) = &self.target else { return 0 };
         std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map_or(0, |metadata| metadata.len())

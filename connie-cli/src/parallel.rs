@@ -87,8 +87,8 @@ impl<U> Run<'_, U>
 where
     U: Iterator<Item = Result<Wanted, Error>> + Send,
 {
-    /// Has so many threads work, of which this is one. Where there are fewer, since the system has no more,
-    /// these do it all.
+    /// Lets this many threads work, including the current one. If the system cannot start as many, the others
+    /// do all the work.
     fn start<'s>(&'s self, scope: &'s Scope<'s, '_>, threads: usize) {
         for _ in 1..threads {
             if Builder::new().stack_size(STACK).spawn_scoped(scope, || self.work()).is_err() {

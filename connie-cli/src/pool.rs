@@ -19,7 +19,7 @@ use crate::request::{Via, credentials};
 
 /// As much as other desktop clients allow for the head of an answer.
 const HEAD_ROOM: usize = 64 * 1024;
-/// How much of a body that nobody wants is read to keep the connection.
+/// How much of an unwanted body is read in order to keep the connection.
 const PASSED_OVER: u64 = 64 * 1024;
 /// How many connections are kept for later URLs, at least.
 const KEPT: usize = 8;
@@ -214,9 +214,8 @@ impl<'a> Pool<'a> {
         kept.map_or_else(|| self.new_connection(route, size), Ok)
     }
 
-    /// Keeps a connection for the next request, once what nobody wants of its last answer has been read and
-    /// dropped. Where that is much, or the connection ends with it, there is nothing to wait for: its buffer
-    /// is kept.
+    /// Keeps a connection for the next request, after the unwanted rest of its last answer has been read and
+    /// dropped. If that is long, or the connection ends with it, only its buffer is kept.
     pub fn keep(&self, mut kept: KeptConnection) {
         let answer = kept.client.response();
         if !answer.and_then(|mut answer| answer.discard_at_most(PASSED_OVER)).unwrap_or(false) {
@@ -338,7 +337,7 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// What is in there, made for the first who asks for it.
+/// The value, which is made when it is first asked for.
 #[cfg(feature = "tls")]
 fn made_once<T: Clone>(
     place: &Mutex<Option<T>>,

@@ -243,7 +243,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// A field of the user, who may give several of one name, takes the place of the program's.
+    /// A field that the user gives, or several of one name, replaces the program's.
     fn set(&mut self, name: &str, value: Option<&str>) {
         self.kept.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         self.others.extend(value.map(|value| (name.to_owned(), value.to_owned())));

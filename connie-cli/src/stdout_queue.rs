@@ -30,7 +30,7 @@ struct SharedQueue {
 
 #[derive(Default)]
 struct QueueState {
-    /// The ticket of the transfer that has stdout. It goes from one to the next: where nobody has it, nobody
+    /// The ticket of the transfer that has stdout. It is handed from one to the next: `None` only when none
     /// waits.
     holder: Option<u64>,
     /// The tickets of those that wait, longest first.
@@ -106,7 +106,7 @@ impl StdoutQueue {
         Ok(())
     }
 
-    /// Has the one that has stdout print `bytes`, or takes stdout where nobody has it.
+    /// Leaves `bytes` to the transfer that has stdout, or takes stdout if none has it.
     fn hand_over(&self, bytes: &mut Vec<u8>) -> Handover {
         let mut state = self.lock();
         if state.holder.is_none() {
@@ -120,8 +120,8 @@ impl StdoutQueue {
         Handover::Left
     }
 
-    /// What the others have left for the one that has stdout. It is given back next, so that nobody who
-    /// waits for it waits for others that come later.
+    /// What the others have left for the transfer that has stdout. Stdout is released next, so that those who
+    /// wait for it do not wait for later ones.
     fn close(&self) -> Vec<u8> {
         let mut state = self.lock();
         state.is_closing = true;

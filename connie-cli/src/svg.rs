@@ -67,7 +67,7 @@ pub const STYLE: &str = "
 
 /// A race that prints as SVG.
 pub struct Svg {
-    /// What it is, to who cannot see it.
+    /// Its description for screen readers.
     label: String,
     title: String,
     result: String,

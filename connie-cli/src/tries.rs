@@ -102,8 +102,8 @@ impl<'a> Tries<'a> {
     }
 }
 
-/// A pause in seconds and thousandths of one. A floating point number does not hold all that a server may
-/// ask for, and of a date it has digits that nobody wants to know.
+/// A pause in seconds and thousandths of one. A floating-point number does not hold every pause that a server
+/// may ask for, and shows needless digits of one from a date.
 fn seconds(pause: Duration) -> String {
     let (whole, thousandths) = (pause.as_secs(), pause.subsec_millis());
     match format!("{thousandths:03}").trim_end_matches('0') {

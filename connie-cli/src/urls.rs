@@ -60,7 +60,7 @@ fn of_argument(args: &Get, number: usize, text: &str) -> Result<impl Iterator<It
 /// The pattern that an argument is.
 fn pattern_of(args: &Get, text: &str) -> Result<UrlPattern, Error> {
     pattern(args, text).map_err(|error| match Url::parse(text) {
-        // Brackets of an IPv6 address that is none.
+        // Brackets around something that is not an IPv6 address.
         Err(reason) if error.kind == PatternErrorKind::NotARange => Error::from(reason),
         _ => {
             let line = format!("{error} of {}: give -g if it is part of the URL", without_login(text));
@@ -69,8 +69,8 @@ fn pattern_of(args: &Get, text: &str) -> Result<UrlPattern, Error> {
     })
 }
 
-/// The names of the files to send there, which may be patterns, too. Where there is none to send, or its name
-/// is no text, it stands for one.
+/// The names of the files to send there, which may be patterns, too. With no file, or one whose name is not
+/// UTF-8, there is one name.
 fn upload_names(args: &Get, number: usize) -> Result<UrlPattern, Error> {
     match args.upload_file.get(number).and_then(|path| path.to_str()) {
         None => Ok(UrlPattern::literal("")),

@@ -1,5 +1,5 @@
-//! `connie race --watch`: the race again and again, a line each, for those who wait for something to break or
-//! to be mended.
+//! `connie race --watch`: repeats the race, with a line for each, for those who wait for something to break
+//! or to be repaired.
 
 use std::fmt::{self, Display};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,7 +37,7 @@ pub fn run(args: &RaceArgs, host: &str, port: u16, interval: Duration) -> Result
     }
 }
 
-/// What came of a race: who won, and which addresses have failed.
+/// The result of a race: which address won, and which have failed.
 struct Line<'a> {
     raced: &'a FinishedRace,
     result: &'a Result<(), Error>,

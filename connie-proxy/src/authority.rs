@@ -1,4 +1,4 @@
-//! A host and a port as one text, as requests of HTTP to a proxy have them.
+//! Reads a host and a port from one text, as HTTP requests to a proxy have them.
 
 use connie_std::connie_core::resolution::Host;
 
@@ -17,14 +17,14 @@ pub(crate) fn host_and_port(text: &str, default_port: Option<u16>) -> Option<(St
         }
     };
     let port = match (port, port.strip_prefix(':')) {
-        // RFC 3986 section 3.2.3: a port that is empty is as good as none.
+        // RFC 3986 section 3.2.3: an empty port is the same as no port.
         ("" | ":", _) => default_port?,
         (_, Some(digits)) if digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().ok()?
         }
         _ => return None,
     };
-    // It goes into a Host field, and names that DNS alone would take have no place there.
+    // It goes into a Host field, which not every name that DNS accepts may stand in.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
     let is_host = Host::parse(host).is_ok() && host.bytes().all(is_plain);
     (is_host && port != 0).then(|| (host.to_owned(), port))

@@ -26,13 +26,13 @@ pub struct ProxyConfig {
     pub options: Options,
     /// The clients that may use it beside those on this machine.
     pub allow: Vec<IpNetwork>,
-    /// Who may use it. Where there are some, everyone has to log in, on this machine too.
+    /// The users that may use it. If there are any, everyone has to log in, on this machine too.
     pub users: Vec<Credentials>,
     /// Whose races share what the memory learns.
     pub partition: Partition,
-    /// How much, and how long.
+    /// How much it does at once, and how long it waits.
     pub limits: ProxyLimits,
-    /// Where it does not connect to, beside where it listens: its status.
+    /// Addresses that it does not connect to, besides those where it listens: that of its status, say.
     pub out_of_bounds: Vec<SocketAddr>,
     /// How many of its last races it keeps, to [show](crate::ProxyView::show) them. With 0 it keeps nothing
     /// of what its clients connect to, and has no [counts of families](crate::ProxyView::families).
@@ -63,7 +63,7 @@ pub enum Partition {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyLimits {
-    /// How many clients it serves at once. What comes beyond is told that the proxy is busy. Default: 1,000.
+    /// How many clients it serves at once. Others are told that the proxy is busy. Default: 1,000.
     pub clients: usize,
     /// How many of them may come from one address beyond this machine (for IPv6: from one /64 network), or be
     /// one user. In any case no client has more than there are free places at the moment, which is half of
@@ -132,7 +132,7 @@ impl ProxyConfig {
         }
     }
 
-    /// Whether it is no open proxy where it listens on this address.
+    /// Checks that it is no open proxy when it listens on this address.
     ///
     /// # Errors
     ///
@@ -151,9 +151,9 @@ impl ProxyConfig {
         client.is_loopback() || is_listed || (self.allow.is_empty() && !self.users.is_empty())
     }
 
-    /// Whether a user may use it: all may where there are none.
+    /// Whether a user may use it. Everyone may if no users are set.
     pub(crate) fn knows(&self, user: &[u8], password: &[u8]) -> bool {
-        // All are looked at, in full: how long it takes does not tell how much of a guess is right.
+        // All are compared in full: the time must not tell how much of a guess is right.
         let known = self.users.iter().fold(false, |known, it| {
             let is_it = is_equal(it.user.as_bytes(), user) & is_equal(it.password.as_bytes(), password);
             known | is_it
@@ -186,7 +186,7 @@ fn name_in(value: &[u8]) -> Option<Vec<u8>> {
     Some(pair)
 }
 
-/// Compares all octets, whatever the first ones are.
+/// Whether both are equal. Always compares all octets, so that the time does not tell where they differ.
 fn is_equal(one: &[u8], other: &[u8]) -> bool {
     let differing = one.iter().zip(other).fold(0, |bits, (a, b)| bits | (a ^ b));
     std::hint::black_box(differing) == 0 && one.len() == other.len()

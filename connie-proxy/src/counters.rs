@@ -70,7 +70,7 @@ impl Counters {
 }
 
 impl ProxyCounts {
-    /// Those that are one number, each with its name.
+    /// The counts that are single numbers, each with its name.
     pub(crate) fn numbers(&self) -> [(&'static str, u64); 6] {
         [
             ("accepted", self.accepted),
@@ -89,9 +89,9 @@ impl ProxyCounts {
 pub struct ProxyCounts {
     /// Clients that were served or refused.
     pub accepted: u64,
-    /// Clients that may not use it, or were far too many, and were closed at once.
+    /// Clients that were closed at once: they may not use it, or there were far too many.
     pub turned_away: u64,
-    /// Clients that are there now.
+    /// Clients that are connected now.
     pub open: u64,
     /// Connections to hosts.
     pub connected: u64,

@@ -129,7 +129,7 @@ async fn pass_on(
         () = moved.silent(limits.idle) => None,
     };
     match end {
-        // As an HTTP client of connie's has it: one that is overloaded is no good answer.
+        // As for connie's HTTP clients: a 503 from an overloaded server does not count as a good answer.
         Some(Forwarded::Answered { status }) if status != 503 => fate.tell(Verdict::Good),
         Some(Forwarded::NoAnswer) => fate.tell(Verdict::Refused),
         Some(Forwarded::BrokenOff) | None => fate.look(PATIENCE),

@@ -22,9 +22,9 @@ const MAX_INTERIM: usize = 32;
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forwarded {
-    /// The answer is with the client.
+    /// The answer has been passed on to the client.
     Answered { status: u16 },
-    /// The server gave no answer that could be passed on, and the client has nothing of one.
+    /// The server gave no answer that could be passed on, and the client has received no part of one.
     NoAnswer,
     /// The answer, or the client's request, broke off.
     BrokenOff,
@@ -34,7 +34,7 @@ pub(crate) enum Forwarded {
 enum AnswerFault {
     /// Nothing of it went to the client.
     None,
-    /// Some of it did, or the client is gone.
+    /// Part of it did, or the client is gone.
     Partial,
 }
 
@@ -115,8 +115,7 @@ enum SentBody {
     ServerLost,
 }
 
-/// Sends the request's body, framed anew: what the client has put into chunk extensions and trailers stays
-/// here.
+/// Sends the request's body, framed anew: chunk extensions and trailers of the client are dropped.
 async fn send_body(
     framing: BodyFraming,
     early: Vec<u8>,
@@ -172,13 +171,13 @@ async fn answer(
 ) -> Result<u16, AnswerFault> {
     let mut input = Vec::new();
     for interim in 0..=MAX_INTERIM {
-        // Once an interim answer is with the client a fault can no longer be told by a status.
+        // Once the client has an interim answer, a fault can no longer be told by a status.
         let nothing_sent = |_| if interim == 0 { AnswerFault::None } else { AnswerFault::Partial };
         let length = read_head(from, &mut input).await.map_err(nothing_sent)?;
         let mut rest = input.split_off(length);
         let head = passed_on(&mut input, request, via).map_err(nothing_sent)?;
         if head.status < 200 {
-            // An HTTP/1.0 client knows nothing of them.
+            // An HTTP/1.0 client does not know interim answers.
             if request.version == Version::Http11 {
                 to.write_all(&head.bytes).await?;
             }
@@ -202,7 +201,7 @@ async fn answer_body(
     moved: &Moved,
 ) -> Result<(), AnswerFault> {
     let mut decoder = BodyDecoder::new(framing);
-    // To HTTP/1.0 the content alone, which the close ends.
+    // HTTP/1.0 gets the content without chunks, ended by the close.
     let chunked = framing == BodyFraming::Chunked && version == Version::Http11;
     loop {
         let body = content(&mut decoder, &input, chunked).map_err(|_| AnswerFault::Partial)?;
@@ -243,7 +242,7 @@ async fn read_more(from: &mut (impl AsyncRead + Unpin), input: &mut Vec<u8>) -> 
     from.read_buf(input).await
 }
 
-/// The head of an answer as the client is to have it.
+/// The head of an answer as the client is to receive it.
 struct AnswerHead {
     status: u16,
     framing: BodyFraming,
@@ -255,7 +254,7 @@ fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: Option<&str>) -> R
         return Err(HttpError::MalformedHeader);
     };
     let status = head.status();
-    // Nobody has asked for another protocol.
+    // The client's Upgrade field was not passed on, so no other protocol was asked for.
     if status == 101 || !(100..=999).contains(&status) {
         return Err(HttpError::MalformedStatusLine);
     }
@@ -265,7 +264,7 @@ fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: Option<&str>) -> R
     let named = named_by_connection(head.headers().all("connection"));
     let is_empty = framing == BodyFraming::Empty;
     for field in head.headers() {
-        // Of an answer to HEAD it says how long another would be.
+        // In an answer to HEAD it says how long the answer to GET would be.
         let is_length = field.name.eq_ignore_ascii_case("content-length");
         if (is_empty || !is_length) && goes_on(&field, &named) {
             put_field(&mut bytes, &field);
@@ -288,7 +287,7 @@ mod tests {
     use super::*;
     use crate::http_request::{HttpRequestKind, read_http_request};
 
-    /// What a server gets of `request`, and what a client gets of `answer`.
+    /// What the server receives of `request`, and what the client receives of `answer`.
     async fn pass(request: &str, answer: &[u8]) -> (Forwarded, String, String) {
         let mut raw = request.as_bytes().to_vec();
         let read = read_http_request(&mut raw, None).unwrap().unwrap();
@@ -296,7 +295,7 @@ mod tests {
         let early = raw[read.length..].to_vec();
         let (mut server, mut client) = (Vec::new(), Vec::new());
         let moved = Moved::new();
-        // Nothing more comes of the client.
+        // The client sends nothing more.
         let end = forward(
             &forwarded,
             early,

@@ -1,4 +1,4 @@
-//! What a client wants, in whichever protocol it speaks: told apart by its first byte.
+//! Reads what a client wants. Its first byte tells which protocol it speaks.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(crate) struct Wanted {
     pub(crate) port: u16,
     /// The name by which it has logged in.
     pub(crate) user: Option<Vec<u8>>,
-    /// What it has sent already to the host.
+    /// What it has already sent for the host.
     pub(crate) early: Vec<u8>,
 }
 
@@ -32,7 +32,8 @@ impl Wanted {
     }
 }
 
-/// Reads what the client wants. `None` where it can have nothing: it has been told why.
+/// Reads what the client wants. `None` if that cannot be served: it has been told why, where there is a way
+/// to.
 pub(crate) async fn read_wanted(
     stream: &mut TcpStream,
     config: &ProxyConfig,
@@ -46,7 +47,7 @@ pub(crate) async fn read_wanted(
         Some(5) => read_socks5(stream, input, config).await,
         // A method of HTTP is a token; those in use begin with a letter.
         Some(first) if first.is_ascii_alphabetic() => read_http(stream, input, config, via).await,
-        // What it would understand nobody knows.
+        // There is no answer that it would surely understand.
         _ => Ok(None),
     }
 }

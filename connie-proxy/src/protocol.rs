@@ -1,4 +1,4 @@
-//! What a client speaks.
+//! The protocols that clients speak.
 
 use crate::http_request::ForwardedRequest;
 

@@ -23,7 +23,7 @@ pub enum Refusal {
     NetworkUnreachable,
     /// Nothing answered in time.
     TimedOut,
-    /// The filter of addresses denies all that the host has.
+    /// The filter denies all addresses of the host.
     Denied,
     /// The host is this proxy.
     Loop,
@@ -83,7 +83,7 @@ impl Refusal {
             Refusal::NetworkUnreachable => 3,
             Refusal::InvalidHost | Refusal::NotFound | Refusal::HostUnreachable => 4,
             Refusal::Refused => 5,
-            // "TTL expired", which has come to stand for silence.
+            // "TTL expired", which is commonly used for a timeout.
             Refusal::TimedOut | Refusal::LookupTimedOut => 6,
         }
     }

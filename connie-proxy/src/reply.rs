@@ -14,7 +14,7 @@ pub(crate) const LOGIN_WANTED: &str = concat!(
     "Content-Length: 0\r\nConnection: close\r\n\r\n"
 );
 
-/// What says that the host is connected; nothing where the answer of a server says so.
+/// The reply that the host is connected; empty where the server's answer shows it.
 pub(crate) fn connected(protocol: &Protocol) -> Vec<u8> {
     match protocol {
         Protocol::Socks5 => socks5::reply(0).to_vec(),
@@ -24,7 +24,7 @@ pub(crate) fn connected(protocol: &Protocol) -> Vec<u8> {
     }
 }
 
-/// What says that it is not, and why.
+/// The reply that the host is not connected, and why.
 pub(crate) fn refused(protocol: &Protocol, refusal: Refusal, why: &str) -> Vec<u8> {
     match protocol {
         Protocol::Socks5 => socks5::reply(refusal.socks5_reply()).to_vec(),

@@ -21,7 +21,7 @@ use crate::race_log::{FamilyCounts, RaceLog};
 use crate::shared::Shared;
 use crate::shortcut::Shortcut;
 
-/// How long it waits where the system has no descriptor for a client.
+/// How long it waits when the system has no descriptor for a client.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A proxy, which listens on what it is given.
@@ -101,7 +101,7 @@ impl Proxy {
         &self.shared.own
     }
 
-    /// To look at it while it serves.
+    /// A view of the proxy while it serves.
     #[must_use]
     pub fn view(&self) -> ProxyView {
         ProxyView(Arc::clone(&self.shared))
@@ -125,7 +125,8 @@ impl Proxy {
                         let own = shared.own.get(at).map_or(0, SocketAddr::port);
                         begin(&shared, &places, &mut clients, (stream, client, own));
                     }
-                    // Nothing comes of trying at once. A client that has gone away meanwhile is no fault.
+                    // It would be of no use to try again at once. A client that has gone away meanwhile is
+                    // not an error.
                     Err(error) if error.kind() != io::ErrorKind::ConnectionAborted => sleep(PAUSE).await,
                     Err(_) => {}
                 },

@@ -1,4 +1,4 @@
-//! Reads what a client of SOCKS5 sends (RFC 1928, RFC 1929), wherever the input is cut. No socket.
+//! Reads what a client of SOCKS5 sends (RFC 1928, RFC 1929), however the input is split. Does no I/O.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,9 +18,9 @@ const IPV6: u8 = 4;
 /// When a client is asked for a name and password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginDemand {
-    /// Where it offers nothing else. Any will do.
+    /// Only if it offers nothing else. Any will do.
     Unneeded,
-    /// Where it offers to. Any will do.
+    /// If it offers to log in. Any will do.
     Preferred,
     /// Always.
     Required,
@@ -67,7 +67,7 @@ pub enum Socks5Fault {
     NoAcceptableMethod,
     /// Its name or password is wrong.
     LoginRefused,
-    /// It wants something else than CONNECT.
+    /// It wants something other than CONNECT.
     Command,
     /// Its address is of another type.
     AddressType,
@@ -92,8 +92,8 @@ impl Socks5Fault {
     }
 }
 
-/// A reply of RFC 1928 section 6. What it says of the address that the proxy connects from is 0.0.0.0:0: it
-/// is of use for BIND alone, and would say more of the machine than clients need to know.
+/// A reply of RFC 1928 section 6. Its bound address is always 0.0.0.0:0: that address is useful only for
+/// BIND, and would tell clients more of the machine than they need to know.
 #[must_use]
 pub const fn reply(code: u8) -> [u8; 10] {
     [VERSION, code, 0, IPV4, 0, 0, 0, 0, 0, 0]
@@ -210,7 +210,7 @@ fn connect<'a>(input: &[u8], host: Socks5Host<'a>, rest: &[u8]) -> Socks5Step<'a
     }
 }
 
-/// What begins with an octet that says how long it is, and what follows.
+/// Splits off a field that begins with an octet for its length, and returns it and the rest.
 fn counted(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = input.split_first()?;
     rest.split_at_checked(usize::from(*length))
@@ -220,10 +220,10 @@ fn counted(input: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    /// What is sent, whom it connects to as a text, and what is left over.
+    /// What is sent, the host and port to connect to as text, and what is left over.
     type Read = (Vec<u8>, Option<String>, Vec<u8>);
 
-    /// What a reader makes of input that comes so many octets at a time.
+    /// Runs a reader on input that comes `piece` octets at a time.
     fn run(demand: LoginDemand, input: &[u8], piece: usize) -> Result<Read, Socks5Fault> {
         let (mut reader, mut sent, mut held, mut user) = (Socks5Reader::new(demand), vec![], vec![], None);
         for piece in input.chunks(piece) {
@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(sent, [5, 2, 1, 0]);
             assert_eq!(host.unwrap(), "[109, 101] [120] Address(192.0.2.7) 258");
         }
-        // Where it is not needed it is not asked for, unless there is nothing else.
+        // A login that is not needed is not asked for, unless the client offers nothing else.
         assert_eq!(run(LoginDemand::Unneeded, &[5, 2, 0, 2], 1).unwrap().0, [5, 0]);
         assert_eq!(run(LoginDemand::Unneeded, &[5, 1, 2], 1).unwrap().0, [5, 2]);
         assert_eq!(run(LoginDemand::Preferred, &[5, 1, 0], 1).unwrap().0, [5, 0]);

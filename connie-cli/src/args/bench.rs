@@ -124,7 +124,7 @@ impl Contender {
                 Some(Config::all_at_once().max_in_flight(max_in_flight))
             }
             Contender::HappyEyeballs => Some(Config::staggered().max_in_flight(max_in_flight)),
-            // Families are not mixed: the list is walked as it is.
+            // Families are not interleaved: the list is taken in its order.
             Contender::Plain => Some(Config::one_by_one().first_address_family_count(u8::MAX)),
             Contender::Random => None,
         }

@@ -23,13 +23,13 @@ pub struct OutputArgs(pub Vec<OutputArg>);
 pub enum DataKind {
     /// `-d`: `@FILE` without its line ends.
     Text,
-    /// `--data-binary`: `@FILE` as it is.
+    /// `--data-binary`: `@FILE` unchanged.
     Binary,
     /// `--data-raw`: `@` has no meaning.
     Raw,
     /// `--data-urlencode`.
     UrlEncode,
-    /// `--json`: as `Binary`, and joined to what stands before it as it is.
+    /// `--json`: like `Binary`, and appended to the data before it without `&`.
     Json,
 }
 

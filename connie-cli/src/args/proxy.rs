@@ -31,7 +31,7 @@ pub struct ProxyArgs {
     /// Let clients in these networks use it, too
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub allow: Vec<IpNetwork>,
-    /// Let only those use it who log in so
+    /// Let only those use it who log in by this name and password
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub user: Vec<String>,
     /// The same for each line of FILE, which others on this machine cannot see in a list of processes
@@ -46,7 +46,7 @@ pub struct ProxyArgs {
     /// Race all addresses for each connection, whatever earlier ones have shown
     #[arg(long, overrides_with = "memory")]
     pub no_memory: bool,
-    /// Whose races share what is learnt: all, those who log in by the same name, or those of the same port
+    /// Which clients share what is learnt: all, those that log in by the same name, or those on the same port
     #[arg(
         long,
         value_name = "all|user|port",
@@ -83,7 +83,8 @@ pub struct ProxyArgs {
     /// How long connections may go on after SIGTERM [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(0, 86_400))]
     pub stop_timeout: Option<u32>,
-    /// Show what it does here, to this machine alone: a page, /status.json and, for Prometheus, /metrics
+    /// Show what it does at this address, to this machine only: a page, /status.json and, for Prometheus,
+    /// /metrics
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub status: Option<SocketAddr>,
     /// Leave the names of hosts out of the status

@@ -27,7 +27,7 @@ pub fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<
     move |text| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse::<u64>().ok().filter(|number| digits && (least..=most).contains(number));
-        // A bound that only the type has is news to those alone who passed it.
+        // A bound that comes only from the type is told only to those who exceed it.
         let open = most >= u64::from(u32::MAX);
         number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match (least, open) {
             (0, true) if digits => format!("give a whole number up to {most}"),
@@ -56,7 +56,7 @@ pub fn pacing() -> impl TypedValueParser<Value = Pacing> {
     PossibleValuesParser::new(Pacing::ALL.map(Pacing::name)).try_map(|name| name.parse::<Pacing>())
 }
 
-/// Where a memory is kept. It is read and then replaced, so that stdin and stdout are none.
+/// The file where a memory is kept. It is read and then replaced, so it cannot be stdin or stdout.
 pub fn memory_file() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
         true => Err("give a file: it is read before the run, and replaced after it"),

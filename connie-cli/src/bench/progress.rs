@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `wanted` unless stderr is no terminal.
+    /// Shows progress if it is `wanted` and stderr is a terminal.
     pub fn new(wanted: bool, total: usize, clock: OsClock) -> Self {
         Progress { clock, done: 0, total, wanted: wanted && io::stderr().is_terminal() }
     }

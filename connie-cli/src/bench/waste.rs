@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::trial::Trial;
 
-/// What is silent for so long is dead.
+/// An address that is silent for this long is dead.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Fills in what each trial wasted, by one connection more to some addresses.

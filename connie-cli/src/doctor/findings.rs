@@ -350,7 +350,7 @@ impl Findings {
     }
 }
 
-/// Addresses that are in the same state: the finding, its sentence, and who is.
+/// Groups of addresses in the same state: the finding, its sentence, and the addresses.
 struct Groups(Vec<(&'static str, String, Vec<SocketAddr>)>);
 
 impl Groups {

@@ -102,7 +102,7 @@ fn wait_row(wait: &Wait) -> [String; 4] {
     [client.to_owned(), time(wait.elapsed), end, String::new()]
 }
 
-/// Rows in columns, the last one as wide as it is.
+/// Rows in aligned columns; the last column is not padded.
 fn table(f: &mut fmt::Formatter<'_>, rows: impl Iterator<Item = [String; 4]>) -> fmt::Result {
     let rows: Vec<_> = rows.collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -34,11 +34,11 @@ impl Descriptors {
     }
 }
 
-/// The limit of open files, raised to what may be had.
+/// The limit of open files, raised as far as possible.
 #[cfg(unix)]
 fn raised() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // Where the hard limit is none, this is enough.
+    // If the hard limit is infinite, this is enough.
     const ENOUGH: u64 = 65_536;
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);

@@ -1,5 +1,5 @@
-//! What curl takes of a command line and clap does not by itself; and what curl has and `connie get` has not,
-//! with what to do instead.
+//! What curl accepts on a command line and clap by itself does not; and the options of curl that `connie get`
+//! lacks, with what to do instead.
 //!
 //! Options are made when they are met, since each takes time to make.
 
@@ -135,7 +135,7 @@ pub fn with_values_apart(command: &Command, words: &[OsString]) -> Vec<OsString>
     apart
 }
 
-/// What to do instead of an option that curl has and `connie get` has not.
+/// What to do instead of an option of curl that `connie get` lacks.
 pub fn instead(option: &str) -> Option<&'static str> {
     let option = option.split_once('=').map_or(option, |(option, _)| option);
     let positive = option.strip_prefix("--no-").map(|name| format!("--{name}"));
@@ -147,7 +147,7 @@ pub fn instead(option: &str) -> Option<&'static str> {
     }
 }
 
-/// Options of curl that `connie get` has not.
+/// Options of curl that `connie get` lacks.
 const OTHERS: &[(&str, &str)] = &[
     (
         "-b --cookie -c --cookie-jar -j --junk-session-cookies",

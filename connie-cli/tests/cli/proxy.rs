@@ -1,4 +1,4 @@
-//! `connie proxy`: what it listens on, whom it serves, and how it ends.
+//! `connie proxy`: what it listens on, which clients it serves, and how it ends.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -74,7 +74,7 @@ impl Ran {
         self
     }
 
-    /// There are so many lines on stderr, and each begins with the program's name.
+    /// Checks the number of lines on stderr, and that each begins with the program's name.
     #[track_caller]
     pub fn says_lines(&self, count: usize) -> &Self {
         assert_eq!(self.stderr.lines().count(), count, "{}", self.stderr);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::server::ProxyView;
 
 impl ProxyView {
-    /// What `/metrics` shows. There is no name and no address in it.
+    /// What `/metrics` shows. It has no names and no addresses.
     #[must_use]
     pub fn metrics(&self) -> String {
         let mut out = String::new();

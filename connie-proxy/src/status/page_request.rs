@@ -19,8 +19,8 @@ pub(super) enum PageRequest {
 /// Reads the request that `bytes` begin with; `None` where its head is not complete. The status is shown at
 /// `own`.
 ///
-/// A page of another site may have its name lead to this machine (DNS rebinding): the Host field has that
-/// name then. Or it has the browser ask here: it says so in Origin, and in Sec-Fetch-Site.
+/// Another site may have its own name resolve to this machine (DNS rebinding): then the Host field has that
+/// name. Or its page may have the browser send a request here: then Origin and Sec-Fetch-Site say so.
 pub(super) fn read_page_request(bytes: &mut [u8], own: SocketAddr) -> Option<PageRequest> {
     let request = match ReceivedRequest::parse(bytes) {
         Ok(request) => request?,

@@ -38,7 +38,7 @@ fn connections_have_a_time_to_end() {
     let mut client = proxy.client();
     assert_eq!(socks5(&mut client, server.address), 0);
     proxy.stop();
-    // A close in order would make a whole of what is none.
+    // An orderly close would make the part look like the whole.
     assert_eq!(client.read(&mut [0]).map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset));
     assert_eq!(heard.recv_timeout(LIMIT).unwrap(), Err(ErrorKind::ConnectionReset));
     assert!(poll_until(LIMIT, || proxy.has_ended()));
