@@ -2,7 +2,7 @@
 # Installs a package of connie, uses what it brings, removes it, and looks whether anything is left: on this system as dpkg sees it, and in
 # memory. What is written goes into a layer over the root file system that is gone when this ends. Needs root.
 #
-#   packaging/try_deb.sh PACKAGE     or the folder that has it alone
+#   packaging/try_deb.sh PACKAGE     or a folder with nothing else in it
 set -euo pipefail
 
 package="$(realpath "${1:?try_deb: wants a package}")"

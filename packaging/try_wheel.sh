@@ -2,7 +2,7 @@
 # Installs the wheel into a fresh environment, checks its type hints, and fetches a page with it by each HTTP client of
 # examples/python/clients.py, and with the programs of docs/from, from a host whose first address is dead.
 #
-#   packaging/try_wheel.sh WHEEL [CLIENTS]     or the folder that has it alone; the clients come from where pip finds packages
+#   packaging/try_wheel.sh WHEEL [CLIENTS]     or a folder with nothing else in it; the clients come from where pip finds packages
 #
 # The host's name is in a file that is mounted over /etc/hosts in a namespace of this script's own, with a network of its own: needs root.
 set -euo pipefail

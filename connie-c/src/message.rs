@@ -67,8 +67,8 @@ pub(crate) fn with_last(read: impl Fn(&str) -> usize) -> usize {
         .unwrap_or_else(|| read(""))
 }
 
-/// What became of an address in the last call of this thread: the code, and the line. `None` where there were
-/// not so many.
+/// The result for an address in the last call of this thread: the code, and the line. `None` if there were
+/// fewer addresses.
 pub(crate) fn with_address<T>(index: usize, read: impl Fn(Connie, &str) -> T) -> Option<T> {
     let told = |last: &RefCell<LastCall>| {
         let last = last.try_borrow().ok()?;

@@ -16,7 +16,7 @@ _PATIENCE = 1.0
 
 
 class Race:
-    """Owns the connection until it is taken, and closes what nobody takes."""
+    """Owns the connection until it is taken, and closes it if it never is."""
 
     def __init__(self, call: Call, tell: typing.Callable[[], None] = lambda: None) -> None:
         # Objects from the first step on, so that whatever is raised between two closes them: the socket module's own function has

@@ -11,7 +11,7 @@ pub(crate) struct Strips {
     pub(crate) title: &'static str,
     /// How to read it.
     pub(crate) notes: [&'static str; 4],
-    /// What stands in the file for those who do not see it.
+    /// The description for screen readers.
     pub(crate) description: &'static str,
     /// The rows, from above.
     pub(crate) rows: Vec<Row>,

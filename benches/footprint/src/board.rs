@@ -82,7 +82,7 @@ const VARIANTS: [Variant; 18] = [
     variant("the race, errors as exit codes", "race", Has::V6, "", None),
 ];
 
-/// The least programs, of which flash alone is told: nothing in them says how much stack they use.
+/// The smallest programs, of which only the flash is given: nothing in them measures their stack.
 const LEAST: [(&str, &str, Has); 4] = [
     ("the race, with the server's addresses built in", "fixed", Has::Both),
     ("the race, with the server's addresses built in", "fixed", Has::V4),
@@ -169,7 +169,7 @@ impl Sizes {
     }
 }
 
-/// A firmware that the budget holds: what its figures are called, and its features where it has not all.
+/// A firmware that is in the budget: the names of its figures, and its features, if it does not have all.
 struct Budgeted {
     flash: &'static str,
     ram: &'static str,
@@ -179,7 +179,7 @@ struct Budgeted {
     features: Option<&'static str>,
 }
 
-/// That which has everything, the race alone, the race for one family as lean as it gets, and the race under
+/// The one with everything, the one with only the race, the leanest race for one family, and the race under
 /// embassy.
 const BUDGETED: [Budgeted; 4] = [
     Budgeted {

@@ -56,7 +56,7 @@ fn finish(command: &mut Command) -> Result<u64, String> {
     read(&text_of(&output))
 }
 
-/// The count in what valgrind has written. A function that was never met counts nothing, which is no count.
+/// The count in the output of valgrind. 0 is an error: the function was never called.
 fn read(text: &str) -> Result<u64, String> {
     let count = text.lines().find_map(|line| line.split_once("Collected :"));
     let count = count.and_then(|(_, count)| count.trim().parse().ok());

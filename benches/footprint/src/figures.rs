@@ -245,7 +245,7 @@ impl Sizes {
                 "MEMORY" => sizes.memory = symbol.size(),
                 "ENTRY" => sizes.entry = symbol.size(),
                 _ if symbol.section_index() != Some(text.index()) => {}
-                // What stands in for something is no part of what is around it.
+                // A stand-in is not part of what surrounds it.
                 _ if name.contains("stand_in") => stand_in += symbol.size(),
                 _ if runtime.iter().any(|part| name.contains(part)) => sizes.runtime += symbol.size(),
                 _ => {}

@@ -20,7 +20,7 @@ use crate::figure::{Figure, Unit};
 const ROUNDS: u64 = 8;
 /// Longer than a program under valgrind takes from its request to its wait for the answer.
 const ANSWER: Duration = Duration::from_millis(30);
-/// A lookup that has sent nothing for so long sends nothing more.
+/// A lookup that has sent nothing for this long sends nothing more.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// `connie` is the release binary, `paths` the program `network_paths`.
@@ -46,7 +46,7 @@ pub fn figures(connie: &Path, paths: &Path) -> Result<Vec<Figure>, String> {
     ])
 }
 
-/// `connie get` of so many pages, by a literal address.
+/// `connie get` of this many pages, by a literal address.
 fn get(connie: &Path, pages: u64) -> Result<u64, String> {
     let server = listen()?;
     let address = server.local_addr().map_err(|error| error.to_string())?;

@@ -17,7 +17,7 @@ pub struct Client {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// connie, all at once, with so many sockets.
+    /// connie, all at once, with this many sockets.
     AllAtOnce(usize),
     /// connie, as RFC 8305 has it.
     Staggered,

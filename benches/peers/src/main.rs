@@ -16,8 +16,8 @@
 //! ```text
 //! --network PART   on the networks whose names contain PART
 //! --client PART    by the clients whose names contain PART
-//! --rounds 5       so many runs of each client on each network
-//! --jobs 1         so many at a time; times are the better the fewer
+//! --rounds 5       how many runs of each client on each network
+//! --jobs 1         how many at a time; with fewer the times are more exact
 //! --again          what is recorded already, too
 //! --quick          six visits in one run, nothing recorded
 //! --page           no visits: writes the page from what is recorded

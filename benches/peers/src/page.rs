@@ -31,7 +31,7 @@ Here each visit is the first. What many visits by one process cost, connie's wit
 
 ![Time to the request in every network](benchmarks.svg)
 
-The picture is drawn of the first table below, by `cargo run -p connie-tools --bin pictures`.
+The picture is drawn from the first table below, by `cargo run -p connie-tools --bin pictures`.
 ";
 
 pub fn write(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) -> Result<(), String> {

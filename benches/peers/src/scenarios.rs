@@ -30,10 +30,10 @@ pub struct Scenario {
     v4: Vec<Behaviour>,
     aaaa: Answers,
     a: Answers,
-    /// From the first query to when the server can have the request at the earliest; `None` where nobody
-    /// serves.
+    /// From the first query to the earliest moment at which the server can have the request; `None` if no
+    /// address serves.
     pub oracle: Option<Duration>,
-    /// The time by which a race over so many sockets is proved to be over, for the numbers of sockets that do
+    /// The proven bound of the time that a race takes with a given number of sockets, for the numbers that do
     /// not suffice for all addresses: `docs/never-stuck.md`.
     pub needs: Duration,
 }

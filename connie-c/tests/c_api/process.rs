@@ -61,7 +61,7 @@ fn two_thousand_signals_a_second_change_nothing() {
     passes_as("signals", "hosts: files\n");
 }
 
-/// A program that is stopped and goes on as it is told.
+/// A program that can be stopped and continued.
 struct Stoppable {
     child: Child,
     _limit: Limited,

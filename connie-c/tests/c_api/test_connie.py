@@ -77,7 +77,7 @@ class Connections(unittest.TestCase):
                 connie.create_connection(("no-such.test", PORT), LONG, all_errors=True)
 
     def handled(self, seconds, call):
-        """What a handler raises that runs after so long, and how long that took to come through."""
+        """The exception of a handler that runs after `seconds`, and how long it took to arrive."""
 
         class Stop(Exception):
             pass

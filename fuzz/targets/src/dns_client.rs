@@ -44,7 +44,7 @@ pub fn dns_client(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// Also where a look-up does not end, or reports a kind twice or one that nobody wants.
+/// Also if a look-up does not end, or reports a kind twice or one that was not wanted.
 pub fn dns_lookups(data: &[u8]) {
     play(data, true);
 }

@@ -225,7 +225,7 @@ impl<'a, const N: usize> Life<'a, N> {
         self.answers(index, &addresses);
     }
 
-    /// One of the races; one that is not there where there is none.
+    /// The index of one of the races; one past the end if there are none.
     fn index(&mut self) -> usize {
         usize::from(self.draw.byte()) % self.races.len().max(1)
     }

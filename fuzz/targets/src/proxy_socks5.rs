@@ -16,8 +16,8 @@ struct Seen {
     left: usize,
 }
 
-/// Reads what a client sends. The first byte decides whom the proxy asks for a login, the second in which
-/// steps the rest arrives.
+/// Reads what a client sends. The first byte decides which clients the proxy asks for a login, the second in
+/// which steps the rest arrives.
 ///
 /// # Panics
 ///

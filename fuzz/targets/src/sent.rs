@@ -1,4 +1,4 @@
-//! Reads what a client has sent, as a server would, and finds what nobody asked it to send.
+//! Reads what a client has sent, as a server would, and finds what it should not have sent.
 
 use connie_http::parts::{BodyDecoder, BodyFraming, BodyPart};
 

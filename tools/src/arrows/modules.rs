@@ -27,7 +27,7 @@ pub struct Module {
     pub path: Vec<String>,
     /// An index into the crate's files.
     pub file: usize,
-    /// Its items, less those that are for tests alone and its submodules.
+    /// Its items, without those only for tests and without its submodules.
     pub items: Vec<Item>,
     /// A name may mean a module and a function at once.
     names: HashMap<String, Vec<Binding>>,
@@ -208,7 +208,7 @@ fn joined(path: &[String], name: &str) -> Vec<String> {
     path.iter().cloned().chain([name.to_string()]).collect()
 }
 
-/// Whether an item is compiled for tests alone.
+/// Whether an item is compiled only for tests.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => {

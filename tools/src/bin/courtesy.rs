@@ -6,7 +6,7 @@
 //! cargo run --release -p connie-tools --bin courtesy -- --ci
 //!     holds fewer seeds to the targets, in half a minute
 //! CONNIE_SEED=N cargo run --release -p connie-tools --bin courtesy
-//!     prints the same of one seed alone, and writes nothing
+//!     prints the same for only one seed, and writes nothing
 //! ```
 
 use std::fs;

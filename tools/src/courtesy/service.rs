@@ -38,8 +38,8 @@ fn story(story: Story, policy: ServicePolicy, handshake: u64, seed: u64) -> Serv
     run
 }
 
-/// As CI has time for: fewer clients, of whom those of a server that comes back come more often. None of
-/// their SYNs is lost, since it is by lost SYNs that clients come to know other servers.
+/// A size that CI has time for: fewer clients, of which those of a server that recovers visit more often.
+/// None of their SYNs is lost, since lost SYNs lead clients to other servers.
 fn small(what: Story, handshake: u64, seed: u64) -> ServiceRun {
     let mut run = ServiceRun { clients: 3_000, ..story(what, ServicePolicy::Memory, handshake, seed) };
     run.length = Duration::from_secs(300);
@@ -71,8 +71,9 @@ fn run_all(runs: &[ServiceRun]) -> Vec<ServiceReport> {
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-/// By how much of what would be even a server's share may differ, averaged over ten seconds: a tenth, and
-/// four standard deviations of what chance makes of so many clients that each stay with a server.
+/// How far a server's share, averaged over ten seconds, may be from an even share, as a part of that: a
+/// tenth, and four standard deviations of the chance split of this many clients that each stay with one
+/// server.
 fn leave(run: &ServiceRun) -> f64 {
     0.1 + 4.0 / (f64::from(run.clients) / SERVERS as f64).sqrt()
 }

@@ -206,7 +206,7 @@ fn decades(least: u64, most: u64) -> Vec<Tick> {
     values.map(|value| (value as f64, grouped(value))).collect()
 }
 
-/// A multiple with as many digits as it is worth.
+/// A multiple, with as many digits as are significant.
 fn times(value: f64) -> String {
     match value {
         value if value.is_infinite() => "never".to_string(),

@@ -9,7 +9,7 @@ use connie_sim::{
 
 use crate::never_stuck::Course;
 
-/// More SYNs in a row than a stack sends in one attempt: who loses that many may have failed.
+/// More SYNs in a row than a stack sends in one attempt: a client that loses this many may fail.
 const SYNS: u32 = 7;
 
 /// A network and a race over it, of up to 64 destinations and 8 sockets, all known at the start and without a

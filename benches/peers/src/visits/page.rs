@@ -122,7 +122,8 @@ fn table(
     page.push('\n');
 }
 
-/// Says of each network whether each client with a memory has what was wanted, and returns what it has not.
+/// Writes for each network whether each client with a memory meets the targets, and returns those that are
+/// missed.
 fn targets(page: &mut String, records: &Records, networks: &[Network]) -> Vec<String> {
     let held: Vec<&str> = OURS.iter().filter(|(.., held)| *held).map(|(name, ..)| *name).collect();
     let _ = writeln!(page, "| network | wanted, at most | {} |", held.join(" | "));
