@@ -72,7 +72,7 @@ impl<E: fmt::Display> fmt::Display for ConnectionError<E> {
                 f.write_str("not HOST:PORT: add the port, and write an IPv6 address in brackets")
             }
             ConnectionError::InTheClear => f.write_str(
-                "port 443 takes TLS, and this is none: give the client a TlsRaceConnect, or \
+                "port 443 takes TLS, and this is not TLS: give the client a TlsRaceConnect, or \
                  allow it by RaceConnect::allow_plain_443",
             ),
         }

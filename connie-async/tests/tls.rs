@@ -117,19 +117,19 @@ fn an_unmodified_reqwless_fetches_https_past_a_silent_address_and_a_wrong_certif
         let secure = TlsRaceConnect::new(&net, &tls, &buffers);
         let alone = crate::net([3], Options::new());
         let alone = TlsRaceConnect::new(&alone, &tls, &buffers);
-        // In turns, so that both meet the same: this machine has other things to do too. The quickest race is
-        // held against the slowest without.
-        let times = [0; 10].map(|_| {
+        // In turns, so that both meet the same, and the best of each: this machine has other things to do too.
+        const ROUNDS: usize = 10;
+        let times = [0; ROUNDS].map(|_| {
             let (fetched, own) = timed(|| run(page(&alone, &alone, &site.url())));
             assert_eq!(fetched.expect("a page"), PAGE);
             let (fetched, raced) = timed(|| run(page(&secure, &secure, &site.url())));
             assert_eq!(fetched.expect("a page"), PAGE);
             (own, raced)
         });
-        let own = times.iter().map(|(own, _)| *own).max();
+        let (own, raced) = (times.map(|it| it.0).into_iter().min(), times.map(|it| it.1).into_iter().min());
         let limit = own.expect("ten") + Duration::from_millis(100);
-        assert!(times.iter().any(|(_, raced)| *raced <= limit), "all later than {limit:?}: {times:?}");
-        assert!(site.silent.accepted() >= 1 && site.wrong.accepted() >= 1, "all were tried");
+        assert!(raced.expect("ten") <= limit, "later than {limit:?}: {times:?}");
+        assert!(site.silent.accepted() >= ROUNDS && site.wrong.accepted() >= ROUNDS, "all were tried");
     });
 }
 

@@ -176,7 +176,8 @@ fn rumqttc() {
     });
 }
 
-/// Its first program goes on to the next address after a delay of 250 ms.
+/// Its first program goes on to the next address after a delay of 250 ms; the second does not wait for that. A
+/// busy machine may hold it up, so one time of five is enough.
 #[test]
 fn happy_eyeballs() {
     in_namespace(|lab| {
@@ -187,6 +188,8 @@ fn happy_eyeballs() {
                 .map(Command::new);
         let ((), time) = timed(|| arrives(before.arg("name.test"), "the page\n"));
         assert!(time >= ms(250), "{time:?}");
-        arrives(after.arg("name.test"), "the page\n");
+        after.arg("name.test");
+        let times = [0; 5].map(|_| timed(|| arrives(&mut after, "the page\n")).1);
+        assert!(times.iter().any(|time| *time < ms(250)), "{times:?}");
     });
 }

@@ -48,6 +48,13 @@ impl<W: Registers> Chip<W> {
         Chip { chip, is_taken: [false; 8], port: 0xc000 | (seed as u16 & 0x3fff) }
     }
 
+    fn take(&mut self, number: Sn, is_taken: bool) {
+        // There are eight sockets, and as many places.
+        if let Some(place) = self.is_taken.get_mut(usize::from(number)) {
+            *place = is_taken;
+        }
+    }
+
     fn status(&mut self, socket: &Socket) -> nb::Result<Option<SocketStatus>, Error<W::Error>> {
         Ok(self.chip.sn_sr(socket.number).map_err(Error::Spi)?.ok())
     }
@@ -61,9 +68,20 @@ where
     type Error = Error<W::Error>;
 
     fn socket(&mut self) -> Result<Socket, Self::Error> {
-        let mut places = SOCKETS.into_iter().zip(&mut self.is_taken);
-        let (number, is_taken) = places.find(|(_, is_taken)| !**is_taken).ok_or(Error::NoSocket)?;
-        *is_taken = true;
+        // One that is through with its last connection before one whose FIN is on its way, which a new connect
+        // would cut off.
+        let mut chosen = None;
+        for (number, _) in SOCKETS.into_iter().zip(self.is_taken).filter(|(_, is_taken)| !is_taken) {
+            let is_closed = self.chip.sn_sr(number).map_err(Error::Spi)? == Ok(SocketStatus::Closed);
+            if is_closed || chosen.is_none() {
+                chosen = Some(number);
+            }
+            if is_closed {
+                break;
+            }
+        }
+        let number = chosen.ok_or(Error::NoSocket)?;
+        self.take(number, true);
         Ok(Socket { number, is_begun: false })
     }
 
@@ -102,14 +120,15 @@ where
         let status = self.status(socket)?;
         match (self.chip.tcp_read(socket.number, buffer).map_err(Error::Spi)?, status) {
             (0, Some(SocketStatus::Closed)) => Err(nb::Error::Other(Error::Reset)),
-            (0, Some(SocketStatus::Established | SocketStatus::FinWait)) => Err(nb::Error::WouldBlock),
+            // The peer has closed its side, and all that it sent has been read.
+            (0, Some(SocketStatus::CloseWait | SocketStatus::LastAck)) => Ok(0),
+            (0, _) => Err(nb::Error::WouldBlock),
             (received, _) => Ok(received.into()),
         }
     }
 
     fn close(&mut self, socket: Socket) -> Result<(), Self::Error> {
-        // The chip answers for the rest; its place is free when the next one needs it.
-        self.is_taken[usize::from(socket.number)] = false;
+        self.take(socket.number, false);
         self.chip.set_sn_cr(socket.number, SocketCommand::Disconnect).map_err(Error::Spi)
     }
 }
@@ -131,7 +150,7 @@ where
     }
 
     fn abort(&mut self, socket: Socket) {
-        self.is_taken[usize::from(socket.number)] = false;
+        self.take(socket.number, false);
         // The peer hears nothing: the chip cannot send a reset.
         let _ = self.chip.set_sn_cr(socket.number, SocketCommand::Close);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_std::{Memory, Options, tokio_net::connect};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, Transport};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 /// A socket at `path`, at which each connection is one to the broker, by a race.
 fn race(path: &Path, host: String, port: u16) -> std::io::Result<()> {
@@ -13,18 +13,28 @@ fn race(path: &Path, host: String, port: u16) -> std::io::Result<()> {
     // Less than the five seconds that rumqttc gives a connection.
     let options = Options::new().memory(Memory::new()).deadline(Duration::from_secs(4));
     tokio::spawn(async move {
-        // One after the other: rumqttc has one connection at a time.
-        while let Ok((mut client, _)) = listener.accept().await {
-            match connect((&*host, port), &options).await {
-                Ok(mut broker) => {
-                    // However it ends, rumqttc hears of it and connects again.
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut broker).await;
+        loop {
+            match listener.accept().await {
+                // Each by itself: a broker that has died without a word holds up no other connection.
+                Ok((client, _)) => {
+                    tokio::spawn(carry(client, (host.clone(), port), options.clone()));
                 }
-                Err(error) => eprintln!("{error}"),
+                Err(error) => {
+                    eprintln!("{error}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
             }
         }
     });
     Ok(())
+}
+
+/// However it ends, rumqttc hears of it and connects again.
+async fn carry(mut client: UnixStream, (host, port): (String, u16), options: Options) {
+    match connect((&*host, port), &options).await {
+        Ok(mut broker) => _ = tokio::io::copy_bidirectional(&mut client, &mut broker).await,
+        Err(error) => eprintln!("{error}"),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
