@@ -233,8 +233,8 @@ fn every_dependency_is_as_a_program_that_is_built_has_it() {
             let Some(mut shown) = dependency(line) else { continue };
             seen += 1;
             if shown.0.starts_with("connie-") {
-                // A path or a git repository stands in the place of the workspace. A page of docs/from shows one
-                // program of several in a package, which may need fewer features than all of them.
+                // A path or a git repository stands in the place of the workspace. A page of docs/from shows
+                // one program of several in a package, which may need fewer features than all of them.
                 let is_one_of_several = name.contains("from/");
                 let has_it = |it: &&(String, Option<String>, bool, BTreeSet<String>)| {
                     it.0 == shown.0 && (shown.3 == it.3 || is_one_of_several && shown.3.is_subset(&it.3))

@@ -176,8 +176,8 @@ fn rumqttc() {
     });
 }
 
-/// Its first program goes on to the next address after a delay of 250 ms; the second does not wait for that. A
-/// busy machine may hold it up, so one time of five is enough.
+/// Its first program goes on to the next address after a delay of 250 ms; the second does not wait for that.
+/// A busy machine may hold it up, so one time of five is enough.
 #[test]
 fn happy_eyeballs() {
     in_namespace(|lab| {
