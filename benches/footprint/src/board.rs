@@ -325,7 +325,7 @@ fn table(page: &mut String, sizes: &[Sizes]) {
     say(page, TITLE);
     for line in [
         "`examples/firmware-qemu` for a Cortex-M3, built by the stable compiler at `opt-level = \"z\"`: smoltcp over Ethernet, the driver, a command line, and an",
-        "HTTP client; four sockets, each with buffers of 512 octets to receive and 256 to send, for the race where it does not say three, one without it. All but those that give errors as exit codes say in words what is",
+        "HTTP client. The race has four sockets where the table does not say three, each with buffers of 512 octets to receive and 256 to send; without the race there is one. All but those that give errors as exit codes say in words what is",
         "wrong. A panic does not say where it was (that is the feature `panic-place`, 12 KB more). Flash is code, constants and initial values. The",
         "stack is the most that was in use in runs in QEMU, to a live address and to twelve of which eleven are dead.\n",
         "- *Without the race* (`src/bin/single.rs`) is the same program on the same stack and the same HTTP client. It connects to the first address.",
@@ -354,10 +354,11 @@ fn table(page: &mut String, sizes: &[Sizes]) {
 fn price(page: &mut String, sizes: &[Sizes]) {
     let [_, drawn, named, _, named_single, named_first, _, race, single, first, ..] = sizes else { return };
     for line in [
-        "\nWhat is added to a program for both families, in bytes. **The race's own price** is the firmware with the race less the one without it: the race, the",
+        "\nWhat is added to a program for both families, in bytes. **The race's own price** is the firmware with the race minus the one without it: the race, the",
         "driver that drives it, and what the stack does for more than one socket. The targets are for that. The price of connie as a whole, in a program that",
         "would otherwise be written straight for smoltcp, comes with the stack adapter and the HTTP client. Sockets are the program's, which lends them; the",
-        "second figure for RAM counts the three more that the race is lent here.\n",
+        "second figure for RAM includes the three additional sockets that the race is lent here. A RAM of 0",
+        "means that it takes no more than the program without connie.\n",
         "| what | flash | target | RAM | target | with three sockets |\n|---|--:|--:|--:|--:|--:|",
     ] {
         say(page, line);

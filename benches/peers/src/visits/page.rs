@@ -14,7 +14,7 @@ const WITHOUT: &str = "connie, all at once";
 const FIRST_LATE: f64 = 3.0;
 
 /// When the recorded visits were measured. Change it whenever they are measured again.
-const RECORDED: &str = "Measured on 2026-11-30, at revision 079e7a9, on 2 cores that had other things to do.";
+const RECORDED: &str = "Measured on 2026-11-30, at revision 079e7a9, on 2 cores that were also busy with other work.";
 
 const HEAD: &str = "# Visits
 
