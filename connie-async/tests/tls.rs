@@ -117,7 +117,8 @@ fn an_unmodified_reqwless_fetches_https_past_a_silent_address_and_a_wrong_certif
         let secure = TlsRaceConnect::new(&net, &tls, &buffers);
         let alone = crate::net([3], Options::new());
         let alone = TlsRaceConnect::new(&alone, &tls, &buffers);
-        // In turns, so that both meet the same, and the best of each: this machine has other things to do too.
+        // In turns, so that both meet the same, and the best of each: this machine has other things to do
+        // too.
         const ROUNDS: usize = 10;
         let times = [0; ROUNDS].map(|_| {
             let (fetched, own) = timed(|| run(page(&alone, &alone, &site.url())));

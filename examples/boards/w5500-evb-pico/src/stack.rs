@@ -68,8 +68,8 @@ where
     type Error = Error<W::Error>;
 
     fn socket(&mut self) -> Result<Socket, Self::Error> {
-        // One that is through with its last connection before one whose FIN is on its way, which a new connect
-        // would cut off.
+        // One that is through with its last connection before one whose FIN is on its way, which a new
+        // connect would cut off.
         let mut chosen = None;
         for (number, _) in SOCKETS.into_iter().zip(self.is_taken).filter(|(_, is_taken)| !is_taken) {
             let is_closed = self.chip.sn_sr(number).map_err(Error::Spi)? == Ok(SocketStatus::Closed);
