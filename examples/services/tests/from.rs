@@ -189,7 +189,7 @@ fn happy_eyeballs() {
         let ((), time) = timed(|| arrives(before.arg("name.test"), "the page\n"));
         assert!(time >= ms(250), "{time:?}");
         after.arg("name.test");
-        let times = [0; 5].map(|_| timed(|| arrives(&mut after, "the page\n")).1);
+        let times = [0; 5].map(|_| timed(|| arrives(&mut *after, "the page\n")).1);
         assert!(times.iter().any(|time| *time < ms(250)), "{times:?}");
     });
 }
