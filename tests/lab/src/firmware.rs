@@ -72,7 +72,7 @@ pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
 fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mut flags = remap(&root);
+    let mut flags = [remap(&root), size_flags(parts.target())].join("\u{1f}");
     let (target, mut cargo, features) = match parts {
         Parts::All | Parts::AllForM0 => (target, Command::new(env!("CARGO")), None),
         Parts::Features(features) => (target.join("firmware"), Command::new(env!("CARGO")), Some(features)),
@@ -99,6 +99,18 @@ fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     }
     cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", flags);
     (cargo, target)
+}
+
+/// The flags that the firmware's own configuration has for a target, separated as cargo wants them. That
+/// file holds for builds that are started beside it, and these are not.
+fn size_flags(target: &str) -> String {
+    let config = include_str!("../../../examples/firmware-qemu/.cargo/config.toml");
+    let title = format!("[target.{target}]");
+    let of_target = config.lines().skip_while(|line| *line != title).skip(1);
+    let mut lines = of_target.take_while(|line| !line.starts_with('['));
+    let flags = lines.find_map(|line| line.strip_prefix("rustflags = "));
+    let flags = flags.unwrap_or_default().split('"').skip(1).step_by(2);
+    flags.collect::<Vec<_>>().join("\u{1f}")
 }
 
 /// The nightly compiler with the sources of `core`, which [`Parts::Nightly`] builds with, as it names itself.
@@ -464,6 +476,12 @@ mod tests {
             assert!(!line(&cargo).contains(" -Z"), "{cargo:?}");
             assert!(variable(&cargo, "CARGO_ENCODED_RUSTFLAGS").is_some_and(|flags| !flags.contains("-Z")));
             assert_eq!(directory.ends_with("firmware"), own, "{}", directory.display());
+        }
+        // Those of the configuration beside the firmware, each apart from the next.
+        for parts in [Parts::All, Parts::AllForM0, Parts::Nightly("ipv4")] {
+            let flags = variable(&cargo_for("race", parts).0, "CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+            let found = flags.split('\u{1f}').filter(|flag| flag.starts_with("-Cllvm-args=-")).count();
+            assert_eq!(found, 3, "{flags}");
         }
         assert!(line(&cargo_for("embassy", Parts::All).0).contains(" -p connie-firmware-embassy "));
     }
