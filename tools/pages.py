@@ -4,6 +4,7 @@
     python3 tools/pages.py --blocks   lists the blocks of code, each with what tests it
 
 - A relative link leads to a file or folder of the repository, and its anchor to a heading there, by the rule of GitHub and GitLab. Pictures exist.
+- Each table has a head, and as many cells in each row: a row behind an empty line is shown as a line of bars.
 - No page names a line of a file by its number: the next commit makes it wrong.
 - Each page stands once in docs/SUMMARY.md, the list of the book's chapters.
 - Each page that an error message, a comment or any other text of the repository names exists.
@@ -24,6 +25,8 @@ BLOCKS = "tools/blocks.txt"
 SHOWN = ("text",)
 # A file name with a line number behind it, in a link or in prose. Not a port: no file name stands before one.
 LINE_NUMBER = re.compile(r"[\w/-]+\.(?:rs|py|sh|toml|md|c|h|yml)(?::|#L)\d+")
+# What stands between the head of a table and its rows.
+RULER = re.compile(r"\|(?:\s*:?-+:?\s*\|)+$")
 PAGE_NAME = re.compile(r"(?<![\w./-])docs/[\w/-]+\.(?:md|svg)\b")
 FOREIGN = re.compile(r"^[a-z][a-z0-9+.-]*:")
 
@@ -37,7 +40,7 @@ def main(arguments):
     if arguments:
         sys.exit("pages: the only option is --blocks")
     wrong = []
-    for check in (links, line_numbers, summary, names_of_pages, blocks, commands):
+    for check in (links, tables, line_numbers, summary, names_of_pages, blocks, commands):
         seen = check(wrong)
         print(f"{seen:5} {check.__doc__.split('.')[0]}")
     for line in wrong:
@@ -59,6 +62,29 @@ def links(wrong):
             elif anchor and path.endswith(".md") and anchor not in markdown.anchors(path):
                 wrong.append(f"{page}:{line}: {path} has no heading {anchor}; it has {' '.join(sorted(markdown.anchors(path)))}")
     return seen
+
+
+def tables(wrong):
+    """tables of the pages."""
+    seen = 0
+    for page in markdown.pages():
+        columns = None
+        lines = [line.strip() for line in markdown.parts(markdown.read(page))[0]]
+        for number, (line, following) in enumerate(zip(lines, lines[1:] + [""]), 1):
+            if not line.startswith("|"):
+                columns = None
+            elif columns is None:
+                seen += 1
+                columns = cells(line)
+                if not RULER.match(following):
+                    wrong.append(f"{page}:{number}: a row without a table; take out the empty line above it, or write a head")
+            elif cells(line) != columns:
+                wrong.append(f"{page}:{number}: {cells(line)} cells, and the table has {columns} columns; a bar in a cell is written \\|")
+    return seen
+
+
+def cells(row):
+    return len(re.findall(r"(?<!\\)\|", row)) - 1
 
 
 def line_numbers(wrong):
