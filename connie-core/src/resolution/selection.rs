@@ -329,6 +329,26 @@ mod tests {
         prefers(("2001:db8:1::1", from("2001:db8:1::2")), ("2002:c633:6401::1", from("2002:c633:6401::2")));
     }
 
+    /// "If a rule produces a result, then the remaining rules are not relevant and MUST be ignored" (section
+    /// 6): of each two rules in a row the first decides.
+    #[test]
+    fn a_rule_outweighs_the_next() {
+        let global = |change: fn(&mut Source)| changed("2001:db8:1::2", change);
+        let deprecated = global(|source| source.deprecated = true);
+        let care_of = global(|source| source.mobility = Mobility::CareOf);
+        let tunnel = |source: &mut Source| source.native = false;
+        prefers(("2001:db8:1::1", from("fe80::1")), ("fe80::2", from("-")));
+        prefers(("2001:db8:1::1", deprecated), ("2001:db8:1::3", from("fe80::1")));
+        prefers(("2001:db8:1::1", care_of), ("2001:db8:1::3", deprecated));
+        prefers(("2002:c633:6401::1", from("2001:db8:1::2")), ("2001:db8:1::1", care_of));
+        prefers(
+            ("2002:c633:6401::1", from("2002:c633:6401::2")),
+            ("2001:db8:1::1", from("2002:c633:6401::2")),
+        );
+        prefers(("2001:db8:1::1", global(tunnel)), ("2002:c633:6401::1", from("2002:c633:6401::2")));
+        prefers(("2001:db8:1::1", from("2001:db8:1::2")), ("fe80::1", changed("fe80::2", tunnel)));
+    }
+
     #[test]
     fn rule_1_avoids_what_cannot_be_reached() {
         prefers(("192.0.2.1", from("192.0.2.2")), ("2001:db8::1", from("-")));
