@@ -27,7 +27,7 @@ is_static() { ! readelf -lW "$1" | grep -q INTERP && ! readelf -dW "$1" 2>/dev/n
 # addresses, of which the first refuses.
 works() {
     local port page
-    "$@" -V | grep -qx 'features: br dns gzip idna progress tls zstd' || return 1
+    "$@" -V | grep -qx 'features: br dns doctor gzip idna progress proxy tls zstd' || return 1
     "$@" demo >/dev/null || return 1
     port="$(<"$served/port")"
     page="$("$@" get -s -m 20 --resolve "name.test:$port:127.0.0.3,127.0.0.1" "http://name.test:$port/page")" || return 1
