@@ -5,12 +5,15 @@
 //! cargo run --release -p connie-proxy --example load -- throughput
 //! cargo run --release -p connie-proxy --example load -- rate
 //! cargo run --release -p connie-proxy --example load -- idle
+//! cargo run --release -p connie-proxy --example load -- soak
 //! ```
 //!
-//! `throughput [MIB [ROUNDS]]` moves that much through one connection, from the server and to it, directly
-//! and through the proxy in turn. `rate [SECONDS]` opens short connections one after another on eight
-//! threads. `idle [CONNECTIONS]` measures the memory that silent connections take. Everything goes over
-//! loopback.
+//! `throughput [MIB [ROUNDS [GBIT]]]` moves that much through one connection, from the server and to it,
+//! directly and through the proxy in turn. The sender sends as fast as it can, or at most GBIT billions of
+//! bits a second, as a link would let it. `rate [SECONDS]` opens short connections one after another on eight
+//! threads. `idle [CONNECTIONS]` measures the memory that silent connections take.
+//! `soak [CONNECTIONS [CLIENTS [SEED]]]` makes connections of all kinds, each of which may end anywhere, and
+//! says what the proxy holds after each tenth of them. Everything goes over loopback.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -21,6 +24,10 @@ fn main() {
 fn main() -> std::io::Result<()> {
     linux::main()
 }
+
+#[cfg(target_os = "linux")]
+#[path = "../tests/soak/visit.rs"]
+mod visit;
 
 #[cfg(target_os = "linux")]
 #[allow(clippy::disallowed_methods, reason = "it measures")]
@@ -35,6 +42,8 @@ mod linux {
     use connie_std::{Memory, Options, SocketBudget};
     use rustix::time::{ClockId, clock_gettime};
 
+    use crate::visit::{Random, visit};
+
     const PIECE: usize = 256 * 1024;
     const THREADS: u64 = 8;
 
@@ -43,14 +52,15 @@ mod linux {
         let number =
             |at, default: u64| arguments.get::<usize>(at).and_then(|it| it.parse().ok()).unwrap_or(default);
         match arguments.first().map_or("", String::as_str) {
-            "throughput" => throughput(number(1, 1024), number(2, 5)),
+            "throughput" => throughput(number(1, 1024), number(2, 5), number(3, 0)),
             "rate" => rate(Duration::from_secs(number(1, 10))),
             "idle" => idle(number(1, 5_000)),
+            "soak" => soak(number(1, 1_000_000), number(2, 64), number(3, 23)),
             "proxy-part" => proxy_part(),
-            "mover-part" => mover_part(&arguments[1], number(2, 0)),
+            "mover-part" => mover_part(&arguments[1], number(2, 0), number(3, 0)),
             "echo-part" => echo_part(),
             _ => Err(io::Error::other(
-                "usage: load throughput [MIB [ROUNDS]] | rate [SECONDS] | idle [CONNECTIONS]",
+                "usage: load throughput [MIB [ROUNDS [GBIT]]] | rate [SECONDS] | idle [CONNECTIONS] | soak [CONNECTIONS [CLIENTS [SEED]]]",
             )),
         }
     }
@@ -133,7 +143,7 @@ mod linux {
     }
 
     /// Accepts connections, and sends to them, receives from them or only holds them.
-    fn mover_part(direction: &str, bytes: u64) -> io::Result<()> {
+    fn mover_part(direction: &str, bytes: u64, gbit: u64) -> io::Result<()> {
         raise_limit();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -142,7 +152,7 @@ mod linux {
             let mut held = Vec::new();
             for mut stream in listener.incoming().flatten() {
                 let _ = match &*direction {
-                    "sends" => send(&mut stream, bytes),
+                    "sends" => send(&mut stream, bytes, gbit),
                     "receives" => receive(&mut stream).map(drop),
                     _ => {
                         held.push(stream);
@@ -154,9 +164,13 @@ mod linux {
         report(address)
     }
 
-    fn send(stream: &mut TcpStream, bytes: u64) -> io::Result<()> {
-        let (piece, mut left) = (vec![0x5a; PIECE], bytes);
+    /// Sends no faster than `gbit` billions of bits a second; 0 for as fast as it can.
+    fn send(stream: &mut TcpStream, bytes: u64, gbit: u64) -> io::Result<()> {
+        let (piece, mut left, start) = (vec![0x5a; PIECE], bytes, Instant::now());
         while left > 0 {
+            // A bit takes 1/GBIT of a nanosecond.
+            let due = Duration::from_nanos(((bytes - left) * 8).checked_div(gbit).unwrap_or(0));
+            std::thread::sleep(due.saturating_sub(start.elapsed()));
             let count = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             stream.write_all(&piece[..count])?;
             left -= count as u64;
@@ -212,19 +226,20 @@ mod linux {
     /// How long a transfer took, and the processor time of both ends, and that of the proxy.
     type Took = (Duration, Duration, Duration);
 
-    fn throughput(mib: u64, rounds: u64) -> io::Result<()> {
+    fn throughput(mib: u64, rounds: u64, gbit: u64) -> io::Result<()> {
         let bytes = mib << 20;
         let mut proxy = Part::start(&["proxy-part"])?;
-        println!("{mib} MiB through one connection over loopback, {rounds} rounds; the medians:\n");
+        let at = if gbit > 0 { format!(", sent at {gbit} Gbit/s at most") } else { String::new() };
+        println!("{mib} MiB through one connection over loopback{at}, {rounds} rounds; the medians:\n");
         println!(
             "                         MiB/s    of direct   processor time   of direct   that of the proxy"
         );
         for (name, direction) in [("from the server", "sends"), ("to the server", "receives")] {
-            let mut server = Part::start(&["mover-part", direction, &bytes.to_string()])?;
+            let mut server = Part::start(&["mover-part", direction, &bytes.to_string(), &gbit.to_string()])?;
             let mut took: [Vec<Took>; 2] = [Vec::new(), Vec::new()];
             for _ in 0..rounds {
-                took[0].push(transfer(&mut server, &mut proxy, false, (direction, bytes))?);
-                took[1].push(transfer(&mut server, &mut proxy, true, (direction, bytes))?);
+                took[0].push(transfer(&mut server, &mut proxy, false, (direction, bytes, gbit))?);
+                took[1].push(transfer(&mut server, &mut proxy, true, (direction, bytes, gbit))?);
             }
             let [direct, relayed] = took.map(|took| middle(&took));
             let rate = |took: Took| mib as f64 / took.0.as_secs_f64();
@@ -248,7 +263,12 @@ mod linux {
         Ok(())
     }
 
-    fn transfer(server: &mut Part, proxy: &mut Part, relayed: bool, what: (&str, u64)) -> io::Result<Took> {
+    fn transfer(
+        server: &mut Part,
+        proxy: &mut Part,
+        relayed: bool,
+        what: (&str, u64, u64),
+    ) -> io::Result<Took> {
         let before = (own_processor_time(), server.processor_time()?, proxy.processor_time()?);
         let mut stream = connect(server.address, relayed.then_some(proxy.address))?;
         let start = Instant::now();
@@ -258,7 +278,7 @@ mod linux {
                 return Err(io::Error::other(format!("{seen} bytes of {} came", what.1)));
             }
         } else {
-            send(&mut stream, what.1)?;
+            send(&mut stream, what.1, what.2)?;
         }
         let time = start.elapsed();
         let ends = own_processor_time() - before.0 + (server.processor_time()? - before.1);
@@ -329,6 +349,50 @@ mod linux {
             held.len()
         );
         Ok(())
+    }
+
+    fn soak(connections: u64, clients: u64, seed: u64) -> io::Result<()> {
+        let (proxy, server) = (Part::start(&["proxy-part"])?, Part::start(&["echo-part"])?);
+        println!("{connections} connections of {clients} clients at once, with seed {seed}:\n");
+        println!("connections   KiB in RAM   descriptors");
+        let (start, each) = (Instant::now(), (connections / 10).div_ceil(clients.max(1)));
+        for tenth in 0..10 {
+            std::thread::scope(|scope| {
+                for client in 0..clients {
+                    // Each tenth has others.
+                    let random = Random(seed.wrapping_add(tenth * clients + client));
+                    let (proxy, server) = (proxy.address, server.address);
+                    scope.spawn(move || visits(proxy, server, each, random));
+                }
+            });
+            let (kib, descriptors) = at_rest(&proxy)?;
+            println!("{:11}   {kib:10}   {descriptors:11}", (tenth + 1) * each * clients);
+        }
+        println!("\n{} seconds", start.elapsed().as_secs());
+        Ok(())
+    }
+
+    fn visits(proxy: SocketAddr, server: SocketAddr, count: u64, mut random: Random) {
+        for _ in 0..count {
+            // Where there is no free port, a later one finds one.
+            match TcpStream::connect(proxy) {
+                Ok(client) => visit(client, server, &mut random),
+                Err(error) => eprintln!("no connection to the proxy: {error}"),
+            }
+        }
+    }
+
+    /// What the proxy holds when it has as few descriptors as it gets within some seconds.
+    fn at_rest(proxy: &Part) -> io::Result<(u64, usize)> {
+        let mut least = proxy.holds()?;
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = proxy.holds()?;
+            if now.1 < least.1 {
+                least = now;
+            }
+        }
+        Ok(least)
     }
 
     fn raise_limit() {

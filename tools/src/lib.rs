@@ -5,6 +5,7 @@ pub mod benchmarks;
 mod chart;
 pub mod courtesy;
 pub mod never_stuck;
+pub mod pairs;
 pub mod regret;
 mod scatter;
 mod strips;

@@ -90,7 +90,7 @@ pub fn installed() -> Result<Vec<Client>, String> {
 }
 
 /// Builds the program.
-fn connie(root: &Path) -> Result<PathBuf, String> {
+pub fn connie(root: &Path) -> Result<PathBuf, String> {
     let built = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--locked", "-p", "connie-cli"])
         .current_dir(root)

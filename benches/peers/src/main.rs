@@ -6,6 +6,7 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml              # writes docs/benchmarks.md and docs/benchmarks.svg
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- SCENARIO  # runs the scenarios whose names contain SCENARIO
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- visits    # many visits by one process; writes docs/visits.md
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- proxy     # programs through connie proxy; writes docs/proxy-measured.md and docs/proxy.svg
 //! ```
 //!
 //! Needs Linux, root or user namespaces, and a release build of the program `connie`. Clients that are not
@@ -22,6 +23,10 @@
 //! --quick          six visits in one run, nothing recorded
 //! --page           no visits: writes the page from what is recorded
 //! ```
+//!
+//! `proxy` takes six minutes, and records all anew in `proxy.jsonl`. After it may stand `--network PART` and
+//! `--client PART`, which measure a part of it and record nothing, `--rounds 5`, `--connie FILE` for another
+//! build, and `--page` as above.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -39,6 +44,8 @@ mod page;
 #[path = "../../footprint/src/provenance.rs"]
 mod provenance;
 #[cfg(target_os = "linux")]
+mod proxied;
+#[cfg(target_os = "linux")]
 mod scenarios;
 #[cfg(target_os = "linux")]
 mod server;
@@ -54,6 +61,7 @@ fn main() -> std::process::ExitCode {
         ["--fetch-with", client, url] => own::fetch(client, url),
         ["--visit-with", client, host] => visits::visit_with(client, host),
         ["visits", ref options @ ..] => visits::compare(options),
+        ["proxy", ref options @ ..] => proxied::compare(options),
         [] => compare(""),
         [scenario] => compare(scenario),
         _ => Err("give a part of a scenario's name, or nothing".to_owned()),

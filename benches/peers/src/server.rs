@@ -10,6 +10,20 @@ const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 49\r\nConnection: close\r\n\r\n\
     <link rel=icon href=data:,><title>a</title>page\r\n";
 
+/// What `git ls-remote` is told: one branch, in the smart protocol's pkt-lines (gitprotocol-http(5)).
+fn git_answer() -> String {
+    let name = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+    let line = |text: String| format!("{:04x}{text}", text.len() + 4);
+    let service = line("# service=git-upload-pack\n".to_owned());
+    let head = line(format!("{name} HEAD\0symref=HEAD:refs/heads/main agent=laboratory\n"));
+    let body = format!("{service}0000{head}{}0000", line(format!("{name} refs/heads/main\n")));
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// A server in the namespace of the thread that starts it.
 pub struct Server {
     requests: Arc<Mutex<Vec<Instant>>>,
@@ -37,10 +51,15 @@ impl Server {
 }
 
 fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Instant>>) {
-    if stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
-        if let Ok(mut seen) = seen.lock() {
-            seen.push(Instant::now());
-        }
-        let _ = stream.write_all(ANSWER);
+    let mut request = [0; 4096];
+    let Ok(count) = stream.read(&mut request) else { return };
+    if count == 0 {
+        return;
     }
+    if let Ok(mut seen) = seen.lock() {
+        seen.push(Instant::now());
+    }
+    let is_git = request[..count].windows(10).any(|part| part == b"/info/refs");
+    // The client may be gone.
+    let _ = if is_git { stream.write_all(git_answer().as_bytes()) } else { stream.write_all(ANSWER) };
 }

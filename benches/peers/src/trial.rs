@@ -17,7 +17,7 @@ use crate::server::Server;
 /// A client that has not asked for the page by then has failed.
 pub const LIMIT: Duration = Duration::from_secs(10);
 /// How long the client may take to end once it has asked for the page. A browser does more than we ask for.
-const GRACE: Duration = Duration::from_secs(3);
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
 /// What a fetch took.
 #[derive(Clone, Copy, Debug)]
@@ -113,12 +113,12 @@ fn start(client: &Client) -> std::io::Result<Child> {
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
     let _ = child.wait();
 }
 
-fn resolv_conf() -> std::io::Result<PathBuf> {
+pub(crate) fn resolv_conf() -> std::io::Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("peers-resolv-{}", std::process::id()));
     std::fs::write(&path, "nameserver 127.0.0.1\n")?;
     Ok(path)

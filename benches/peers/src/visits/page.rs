@@ -14,7 +14,8 @@ const WITHOUT: &str = "connie, all at once";
 const FIRST_LATE: f64 = 3.0;
 
 /// When the recorded visits were measured. Change it whenever they are measured again.
-const RECORDED: &str = "Measured on 2026-11-30, at revision 079e7a9, on 2 cores that were also busy with other work.";
+const RECORDED: &str =
+    "Measured on 2026-11-30, at revision 079e7a9, on 2 cores that were also busy with other work.";
 
 const HEAD: &str = "# Visits
 
@@ -44,7 +45,11 @@ fn page(records: &Records) -> (String, Vec<String>) {
     let networks = networks();
     let clients = in_order(records);
     let mut page = HEAD.to_owned();
-    let _ = writeln!(page, "Each figure is the median of {}. {RECORDED}\n", how_many(records, &clients, &networks));
+    let _ = writeln!(
+        page,
+        "Each figure is the median of {}. {RECORDED}\n",
+        how_many(records, &clients, &networks)
+    );
     page.push_str("## Every visit but the first\n\nMilliseconds over the oracle / SYNs / wasted handshakes, a visit.\n\n");
     table(&mut page, &clients, &networks, |client, network| {
         let runs = records.runs(network.name, client);
