@@ -10,8 +10,9 @@ use core::fmt;
 
 use connie_core::TlsFailure;
 use embedded_io_async::{BufRead, ErrorKind, ErrorType, Read, Write};
+pub use embedded_tls::CryptoRngCore;
 use embedded_tls::{
-    CryptoProvider, CryptoRng, CryptoRngCore, MaxFragmentLength, TlsConfig, TlsConnection, TlsContext,
+    CryptoProvider, CryptoRng, MaxFragmentLength, TlsConfig, TlsConnection, TlsContext,
     TlsError as LibraryError, TlsVerifier,
 };
 use rand_core::RngCore;
