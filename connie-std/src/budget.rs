@@ -522,13 +522,15 @@ fn of_limit(limit: usize) -> usize {
     limit.saturating_sub((limit / 4).max(LEFT_AT_LEAST)).max(1)
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "espidf")))]
 fn allowed() -> Option<usize> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
     usize::try_from(limit).ok()
 }
 
-#[cfg(not(unix))]
+// ESP-IDF counts the sockets of its network stack (CONFIG_LWIP_MAX_SOCKETS), and has no call that says how
+// many.
+#[cfg(any(not(unix), target_os = "espidf"))]
 fn allowed() -> Option<usize> {
     None
 }

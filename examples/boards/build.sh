@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 write=""
 if [ "${1:-}" = --write ]; then write=1; shift; fi
 boards=("$@")
-[ ${#boards[@]} -gt 0 ] || boards=(pico-w esp32-c3 nucleo-h563zi w5500-evb-pico)
+[ ${#boards[@]} -gt 0 ] || boards=(pico-w pico2-w esp32-c3 nucleo-h563zi w5500-evb-pico)
 # Without the radio's firmware, whose licence forbids keeping it here, and with the certificate of the tests' authority.
 export CYW43_FIRMWARE=none AUTHORITY_DER="$PWD/../firmware-https/certificates/authority.der"
 
@@ -42,8 +42,8 @@ def sections(elf):
 # What the linker sets aside and nobody fills: the room for the stack, and gaps.
 ROOM = re.compile(r"\.stack|_dummy|_gap|\.uninit|heap")
 lines = ["| board | flash | static RAM | its RAM | embassy-net | radio or Ethernet |", "|---|--:|--:|--:|---|---|"]
-RAM = {"pico-w": "264 KB", "esp32-c3": "400 KB", "nucleo-h563zi": "640 KB", "w5500-evb-pico": "264 KB"}
-DRIVER = {"pico-w": "cyw43", "esp32-c3": "esp-radio", "nucleo-h563zi": "embassy-stm32", "w5500-evb-pico": "w5500-hl"}
+RAM = {"pico-w": "264 KB", "pico2-w": "520 KB", "esp32-c3": "400 KB", "nucleo-h563zi": "640 KB", "w5500-evb-pico": "264 KB"}
+DRIVER = {"pico-w": "cyw43", "pico2-w": "cyw43", "esp32-c3": "esp-radio", "nucleo-h563zi": "embassy-stm32", "w5500-evb-pico": "w5500-hl"}
 for board in boards:
     folder = pathlib.Path(board)
     target = tomllib.loads((folder / ".cargo/config.toml").read_text())["build"]["target"]
@@ -60,7 +60,7 @@ for board in boards:
     lines.append(f"| {board} | {flash:,} | {ram:,} | {RAM[board]} | {net} | {DRIVER[board]} {locked[DRIVER[board]]} |")
 table = "\n".join(lines)
 print(table)
-if boards == ["pico-w", "esp32-c3", "nucleo-h563zi", "w5500-evb-pico"]:
+if boards == ["pico-w", "pico2-w", "esp32-c3", "nucleo-h563zi", "w5500-evb-pico"]:
     page = pathlib.Path("README.md")
     text = page.read_text()
     new = re.sub(r"(?s)\| board \| flash.*?\n\n", table + "\n\n", text)

@@ -10,7 +10,9 @@ use connie_async::connie_core::timeline::LastRace;
 use connie_async::connie_core::{Config, Instant};
 use connie_async::dns::Dns;
 use connie_async::embassy_net::{Buffers, Neighbours, Udp};
-use connie_async::tls::embedded::{CertificateDer, CertificateTime, CryptoRngCore, EmbeddedTls, trust_anchor};
+use connie_async::tls::embedded::{
+    CertificateDer, CertificateTime, CryptoRngCore, EmbeddedTls, trust_anchor,
+};
 use connie_async::tls::{RecordBuffers, TlsRaceConnect};
 use connie_async::{EmbassyClock, Options, RaceConnect};
 use embassy_net::tcp::client::{TcpClient, TcpClientState};
@@ -47,7 +49,8 @@ pub async fn visits<R: CryptoRngCore>(
     let tcp = TcpClient::new(stack, STATE.init_with(TcpClientState::new));
     let net = RaceConnect::new(tcp, &names, EmbassyClock, Options::new().race(race));
     let net = net.with_memory(&memory).with_record(&last);
-    let anchors = [trust_anchor(&CertificateDer::from(authority)).expect("authority.der is a certificate")];
+    let authority = CertificateDer::from(authority);
+    let anchors = [trust_anchor(&authority).expect("authority.der is a certificate")];
     // The board does not know the time, so it accepts a certificate that has expired.
     let tls = EmbeddedTls::new(random, &anchors, CertificateTime::Unknown);
     let secure = TlsRaceConnect::new(&net, tls, RECORDS.take());

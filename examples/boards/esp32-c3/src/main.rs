@@ -74,8 +74,7 @@ async fn main(spawner: Spawner) {
     let neighbours: &'static Neighbours = NEIGHBOURS.init_with(Neighbours::new);
     let mut config = embassy_net::Config::dhcpv4(Default::default());
     config.ipv6 = embassy_net::ConfigV6::Slaac;
-    let (resources, device) =
-        (RESOURCES.init_with(Resources::new), neighbours.driver(interfaces.station));
+    let (resources, device) = (RESOURCES.init_with(Resources::new), neighbours.driver(interfaces.station));
     let random = Rng::new();
     let seed = u64::from(random.random()) << 32 | u64::from(random.random());
     let (stack, runner) = embassy_net::new(device, config, resources, seed);

@@ -21,12 +21,11 @@ use embassy_rp::gpio::{Level, Output};
 use embassy_rp::spi::{Config as SpiConfig, Spi};
 use embassy_time::{Delay, block_for};
 use embedded_hal_bus::spi::ExclusiveDevice;
+use stack::Chip;
 use w5500_hl::ll::eh1::vdm::W5500;
 use w5500_hl::ll::net::Eui48Addr;
 use w5500_hl::ll::{Registers, VERSION};
 use {defmt_rtt as _, panic_probe as _};
-
-use stack::Chip;
 
 /// The board's own address, and its router's. Names would need connie-dns over a UDP socket of the chip.
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -34,7 +33,6 @@ const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const HOST: &str = "www.test";
 const ADDRESSES: [Ipv4Addr; 3] =
     [Ipv4Addr::new(198, 51, 100, 1), Ipv4Addr::new(198, 51, 100, 2), Ipv4Addr::new(203, 0, 113, 1)];
-
 /// How many of the chip's eight sockets a race may use at a time.
 const SOCKETS: usize = 4;
 
@@ -89,7 +87,6 @@ fn main() -> ! {
     // A SYN is sent again after a second (RFC 6298); the unit is a tenth of a millisecond.
     chip.set_rtr(10_000).unwrap();
     let (mut stack, mut clock) = (Chip::new(chip, seed), Clock);
-
     let mut memory = Memory::<16>::new(seed as u32, Instant::ZERO);
     let addresses = ADDRESSES.map(|ip| SocketAddr::V4(SocketAddrV4::new(ip, 80)));
     let visit = memory.visit(HOST, Finish::Tcp, 0, &Network::new(Some(OWN), None));
@@ -102,11 +99,8 @@ fn main() -> ! {
         let won = driver.run(&mut stack, &mut clock);
         memory.learn(&visit, driver.race(), false, now());
         info!("{}", Display2Format(&driver.timeline().waterfall(80, Default::default())));
-        match won.map(|connection| page(&mut stack, &mut clock, connection.socket)) {
-            Ok(Ok((status, octets))) => info!("{}: {}, {} octets", HOST, status, octets),
-            Ok(Err(error)) => warn!("{}: {}", HOST, Debug2Format(&error)),
-            Err(failure) => warn!("{}: {}", HOST, Debug2Format(&failure)),
-        }
+        let page = won.map(|connection| page(&mut stack, &mut clock, connection.socket));
+        info!("{}: {}", HOST, Debug2Format(&page));
         block_for(embassy_time::Duration::from_secs(30));
     }
 }
@@ -119,10 +113,8 @@ where
     let mut connection = HttpConnection::new(stack, clock, socket, Authority::http(HOST, 80), &mut buffer)?;
     connection.request("GET", "/", &[], b"")?;
     let mut response = connection.response()?;
-    loop {
-        match response.read(&mut piece)? {
-            0 => return Ok((response.status(), octets)),
-            length => octets += length,
-        }
+    while let length @ 1.. = response.read(&mut piece)? {
+        octets += length;
     }
+    Ok((response.status(), octets))
 }
