@@ -112,7 +112,7 @@ impl fmt::Display for HostError {
             HostError::Label => "each part of a host's name has 1 to 63 octets",
             HostError::Octet => "a host's name is made of letters, digits, hyphens and dots",
             HostError::Ipv4 => "write IPv4 addresses as four decimal numbers: 192.0.2.1",
-            HostError::Ipv6 => "write IPv6 addresses as in 2001:db8::1, with a zone as in fe80::1%eth0",
+            HostError::Ipv6 => "give a host without scheme and port; IPv6 as in 2001:db8::1, fe80::1%2",
         })
     }
 }
@@ -348,6 +348,14 @@ mod tests {
             ("fe80::1%a b", HostError::Ipv6),
         ] {
             assert_eq!(Host::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_gives_a_url_or_a_port_is_told_to_leave_them_out() {
+        for text in ["https://example.org", "http://example.org:80/", "example.org:80", "192.0.2.1:80"] {
+            let told = Host::parse(text).expect_err(text).to_string();
+            assert!(told.contains("without scheme and port"), "{text}: {told}");
         }
     }
 }
