@@ -68,6 +68,7 @@ impl Sources {
 
     /// When to look again, if nothing wakes the connect before.
     pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        // The addition ends at the last `Instant`, and cannot overflow.
         self.lost.iter().any(Option::is_some).then(|| now + LOOK)
     }
 }
@@ -78,6 +79,7 @@ fn fate<A: PartialEq>(lost: &mut Option<Instant>, was: Option<A>, is: Option<A>,
             *lost = None;
             SourceFate::Replaced
         }
+        // The addition ends at the last `Instant`, and cannot overflow.
         (None, Some(since)) if now >= since + PAUSE => {
             *lost = None;
             SourceFate::Lost

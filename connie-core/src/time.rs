@@ -87,6 +87,7 @@ impl Instant {
     }
 }
 
+/// Ends at the last instant that there is, and so cannot overflow.
 impl Add<Duration> for Instant {
     type Output = Instant;
 

@@ -66,6 +66,7 @@ impl Sources {
     pub(crate) fn awaited_until(&self, family: Family) -> Option<Instant> {
         let Sources([v6, v4]) = self;
         let source = if family == Family::V6 { v6 } else { v4 };
+        // The addition ends at the last `Instant`, and cannot overflow.
         Some(source.lost? + PAUSE)
     }
 

@@ -64,7 +64,11 @@ impl<const DESTINATIONS: usize, const RECORDS: usize> LastRace<DESTINATIONS, REC
                 spare -= 1;
                 continue;
             }
-            let place = if Some(usize::from(record.place)) == beyond { last as u8 } else { record.place };
+            // What is beyond the room has a place in eight bits, and `last` is before that.
+            let place = match u8::try_from(last) {
+                Ok(last) if Some(usize::from(record.place)) == beyond => last,
+                _ => record.place,
+            };
             // There is room, since spare ones were skipped; only where `RECORDS` is 0 a winner has none.
             let _ = self.records.push(AttemptRecord { place, ..*record });
         }

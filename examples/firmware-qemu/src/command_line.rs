@@ -217,9 +217,11 @@ pub fn keep_url(room: &mut [u8], length: usize) -> Option<(Url<'_>, &mut [u8])> 
     // The first word may be anything; of the others, only the URL has a scheme.
     let first = line.iter().position(u8::is_ascii_whitespace)?;
     let scheme = SCHEME.0.as_bytes();
+    // Both are places in `line`: neither sum is past its end.
     let start = first + line.get(first..)?.windows(scheme.len()).position(|at| at == scheme)?;
     let word = line.get(start..)?;
     let length = word.iter().position(u8::is_ascii_whitespace).unwrap_or(word.len());
+    // `word` begins at `start` and has `length` octets, and `room` is at least as long as `line`.
     room.copy_within(start..start + length, 0);
     let (word, free) = room.split_at_mut_checked(length)?;
     Some((read_url(core::str::from_utf8(word).ok()?)?, free))
@@ -252,6 +254,7 @@ impl<'a> Parsed<'a> {
             "--dns" => set(&mut self.dns, option, address(option, value)?),
             ADDRESSES => for_each(value, &mut |one| {
                 address(option, one)?;
+                // Each takes an octet of the line at least, so that there are fewer than `usize` counts.
                 self.addresses += 1;
                 if self.addresses > MAX_ADDRESSES { Err(Error::TooManyAddresses) } else { Ok(()) }
             }),
