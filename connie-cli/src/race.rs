@@ -6,7 +6,7 @@ use std::time::Duration;
 use connie_web::parse_host_port;
 
 use crate::args::{Limit, RaceArgs};
-use crate::connect::connect;
+use crate::connect::{FinishedRace, connect};
 use crate::error::Error;
 use crate::output::{Stdout, print};
 use crate::verbose::Log;
@@ -34,7 +34,7 @@ pub fn run(args: &mut RaceArgs) -> Result<(), Error> {
     }
     let shown = if args.json || args.race.report.is_some() {
         print(format_args!("{}\n", raced.json()))
-    } else if args.silent || args.verbose || stdout != Stdout::Free {
+    } else if args.silent || args.verbose || stdout != Stdout::Free || was_not_run(&raced) {
         Ok(())
     } else {
         let picture =
@@ -46,4 +46,9 @@ pub fn run(args: &mut RaceArgs) -> Result<(), Error> {
     let saved = args.race.save_memory();
     // The race's own failure says more than a file that could not be written.
     result.and(raced.write_files(&args.race)).and(saved).and(shown)
+}
+
+/// Whether there is nothing to draw: the name has no address, and the error says why.
+fn was_not_run(race: &FinishedRace) -> bool {
+    race.timeline().destinations().len() == 0 && race.notes().next().is_none()
 }

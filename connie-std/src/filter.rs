@@ -283,7 +283,7 @@ pub struct InvalidIpNetwork;
 
 impl fmt::Display for InvalidIpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a network is an address and how many of its bits count, with no other bit set: 10.0.0.0/8 or fd00::/8")
+        f.write_str("a network is an address and how many of its bits count (at most 32, with IPv6 128), with no other bit set: 10.0.0.0/8 or fd00::/8")
     }
 }
 

@@ -109,7 +109,7 @@ mod firmware {
         rtt_init_print!();
         // Nobody has taken them before.
         let (Some(core), Some(peripherals)) = (CorePeripherals::take(), Peripherals::take()) else {
-            panic!()
+            panic!("the peripherals are taken already")
         };
         let (mut device, seed) = start(core, peripherals);
         let address = hardware_address();
@@ -127,7 +127,7 @@ mod firmware {
         let datagrams = DATAGRAMS.take();
         let (Ok(mut dhcp), Ok(dns)) = (Dhcp::start(&mut stack), Dns::start(&mut stack, &[], datagrams))
         else {
-            panic!()
+            panic!("too few sockets for DHCP and DNS: SOCKETS + 3")
         };
         let mut poller = PlatformPoller(Nucleo);
         let mut next = None;
