@@ -458,6 +458,11 @@ where
         self.machine.handle_input(input, now);
     }
 
+    /// Counts addresses that the caller had no room for: see [`Race::note_omitted`].
+    pub fn note_omitted(&mut self, addresses: u16) {
+        self.machine.note_omitted(addresses);
+    }
+
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
     pub fn limit_to(&mut self, sockets: usize) {
         self.machine.limit_to(sockets);

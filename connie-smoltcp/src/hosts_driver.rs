@@ -16,7 +16,7 @@ use smoltcp::phy::Device;
 
 use crate::address::sooner;
 use crate::dns::Dns;
-use crate::dns_driver::{NAT64, OpenQueries, PollerUntil, StartError};
+use crate::dns_driver::{NAT64, OpenQueries, PollerUntil, StartError, beyond};
 use crate::platform::Platform;
 use crate::poller::PlatformPoller;
 use crate::stack::Stack;
@@ -369,6 +369,9 @@ impl<
                 let answer =
                     if is_ours { inner.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
                 let Some(answer) = answer else { continue };
+                if let Ok(answer) = answer {
+                    self.driver.note_omitted(beyond::<DESTINATIONS>(answer));
+                }
                 let (mut addresses, mut ways) = (Vec::<_, DESTINATIONS>::new(), Vec::new());
                 let input = answer_input(query, answer, *port, stack, (&mut addresses, &mut ways));
                 self.hosts.handle_input(number, input);
@@ -424,7 +427,7 @@ fn answer_input<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, 
         Ok(answer) => answer,
         Err(error) => return ConnectInput::QueryFailed { query, error },
     };
-    // The race has room for no more.
+    // The race has room for no more; what is left out is counted.
     for ip in answer.addresses().take(DESTINATIONS) {
         let _ = addresses.push(SocketAddr::new(ip, port));
         let _ = ways.push(stack.route_to(ip));

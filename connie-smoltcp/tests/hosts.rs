@@ -100,6 +100,20 @@ fn a_host_with_many_dead_addresses_does_not_hold_up_the_others() {
     });
 }
 
+/// A live address that was left out explains a race that fails: the summary counts it.
+#[test]
+fn addresses_that_the_race_has_no_room_for_are_counted() {
+    with_stack(|world, stack, dns| {
+        type Small<'d, 'a> = HostsDriver<'d, Client<'a>, 3, 8, 4, 32, Names>;
+        let config = Config::all_at_once().deadline(Some(ms(2_000)));
+        let mut driver = Small::new(dns, stack, &[("dead.test", 80)], &config).expect("a host");
+        let result = driver.run(stack, &mut PlatformPoller(world.clone()));
+        assert_eq!(result.map(|won| won.destination), Err(Failure::DeadlineExceeded));
+        let summary = driver.timeline().summary();
+        assert_eq!((driver.timeline().destinations().count(), summary.omitted_destinations), (8, 6));
+    });
+}
+
 /// Each host has a port of its own.
 #[test]
 fn an_address_is_a_host_too() {

@@ -150,6 +150,24 @@ fn all_addresses_of_a_name_are_raced_that_the_race_has_room_for() {
     });
 }
 
+/// A live address that was left out explains a race that fails: the summary counts it.
+#[test]
+fn addresses_that_the_race_has_no_room_for_are_counted() {
+    with_stack(|world, stack, dns| {
+        let config = Config::one_by_one();
+        let mut driver = DnsDriver::<_, 3, 2>::new(dns, stack, "many.test", 80, &config).expect("a name");
+        while !driver.connect().is_resolved() {
+            stack.poll();
+            let _ = driver.poll(stack);
+            let next = stack.poll_at().filter(|_| !driver.connect().is_resolved());
+            next.into_iter().for_each(|next| world.idle_until(Some(next)));
+        }
+        let summary = driver.timeline().summary();
+        assert_eq!((driver.timeline().destinations().count(), summary.omitted_destinations), (3, 11));
+        driver.cancel(stack);
+    });
+}
+
 /// As many as `DATA` says, and no more.
 #[test]
 fn the_number_of_addresses_is_the_program_s() {

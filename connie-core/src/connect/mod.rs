@@ -286,6 +286,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         }
     }
 
+    /// Counts addresses that the caller had no room for: see [`Race::note_omitted`].
+    pub fn note_omitted(&mut self, addresses: u16) {
+        self.race.note_omitted(addresses);
+    }
+
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
     pub fn limit_to(&mut self, sockets: usize) {
         self.race.limit_to(sockets);

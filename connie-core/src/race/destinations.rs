@@ -235,6 +235,11 @@ impl<const N: usize> Destinations<N> {
         self.omitted
     }
 
+    /// Counts addresses that found no room.
+    pub(super) fn note_omitted(&mut self, addresses: u16) {
+        self.omitted = self.omitted.saturating_add(addresses);
+    }
+
     /// How many wait for a socket.
     pub(super) fn waiting(&self) -> usize {
         usize::from(self.fresh_v4) + usize::from(self.fresh_v6) + usize::from(self.queued)
@@ -321,7 +326,7 @@ impl<const N: usize> Destinations<N> {
         let family = entry.family;
         if let Err(entry) = self.entries.push(entry) {
             self.sorted = false;
-            self.omitted = self.omitted.saturating_add(1);
+            self.note_omitted(1);
             let Some(index) = self.replaceable(family) else { return };
             self.set_status(index, DestinationStatus::Withdrawn, 0);
             // A table holds at most 255 destinations, see the assertion in `Race::new`.

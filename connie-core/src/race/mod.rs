@@ -337,6 +337,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.settings.preferred_family = family;
     }
 
+    /// Counts addresses of an answer that the caller had no room for, and so did not tell the race, among
+    /// those that its table had no room for: [`Summary::omitted_destinations`] counts both.
+    ///
+    /// [`Summary::omitted_destinations`]: crate::timeline::Summary::omitted_destinations
+    pub fn note_omitted(&mut self, addresses: u16) {
+        self.destinations.note_omitted(addresses);
+    }
+
     /// Makes the max in flight `sockets`, at least one, where that is fewer than it was.
     ///
     /// Attempts in flight beyond it go on, but their sockets are not used again: no attempt starts until
