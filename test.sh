@@ -14,9 +14,11 @@ cd "$(dirname "$0")"
 readonly STRICT="${CONNIE_STRICT:-0}"
 LOG="$(mktemp -d)"
 readonly LOG
-trap 'rm -rf "$LOG"' EXIT
 failed=()
 skipped=0
+# The steps that run beside the others: their process group.
+beside=""
+trap '[ -z "$beside" ] || kill -- "-$beside" 2>/dev/null; rm -rf "$LOG"' EXIT
 # With --list, steps are told and not taken.
 listing=""
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
@@ -47,6 +49,43 @@ step() {
         failed+=("$name")
         printf '== FAILED: %s (%d s)\n' "$name" $((SECONDS - start)) >&2
     fi
+}
+
+# beside COMMAND...: steps that take long and that no test waits for, one after another, at the lowest priority, while the
+# others go on. The tests wait for timers and peers most of their time: the processors are free for this.
+beside() {
+    if [ -n "$listing" ]; then all_of "$@"; return; fi
+    # With job control it is a process group, which can be ended with all that it has started.
+    set -m
+    (
+        renice -n 19 "$BASHPID" >/dev/null
+        failed=()
+        skipped=0
+        all_of "$@"
+        printf '%s\n' "$skipped" "${failed[@]}" >"$LOG/beside.result"
+    ) >"$LOG/beside" 2>&1 </dev/null &
+    beside=$!
+    set +m
+}
+
+all_of() {
+    local command
+    for command in "$@"; do "$command"; done
+}
+
+# Waits for the steps that run beside, and says what they said.
+joined() {
+    local result
+    [ -n "$beside" ] || return 0
+    wait "$beside"
+    beside=""
+    cat "$LOG/beside"
+    if ! mapfile -t result <"$LOG/beside.result" || [ ${#result[@]} -eq 0 ]; then
+        failed+=("the steps beside the others: they broke off")
+        return
+    fi
+    skipped=$((skipped + result[0]))
+    failed+=("${result[@]:1}")
 }
 
 # skip WHAT NEEDS: something cannot run here.
@@ -170,11 +209,11 @@ miri() {
         [ -n "$listing" ] || return 0
     fi
     step "the unit tests of the core and of HTTP under Miri" env CARGO_TARGET_DIR=target/miri \
-        timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-core -p connie-http --lib
+        timeout 2400 "${nightly[@]}" miri test -q $LOCKED -p connie-core -p connie-http --lib
     # Futures that are polled in place and dropped in the middle, over a fake stack. Without Miri's rules for aliases, which (nightly of
     # May 2026) object to any array of futures that hold references into themselves, whoever polls it.
     step "connie-async's tests in virtual time under Miri" env CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-stacked-borrows \
-        timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-async --test virtual_time
+        timeout 2400 "${nightly[@]}" miri test -q $LOCKED -p connie-async --test virtual_time
 }
 
 # counted COMMAND...: the figures that cannot be counted here are skipped; where everything must run the
@@ -185,6 +224,10 @@ counted() {
     cat "$LOG/budget"
     skipped=$((skipped + $(grep -c '^SKIPPED [^ ]*: not counted here$' "$LOG/budget")))
     return "$status"
+}
+
+exhaustive() {
+    step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
 }
 
 # Instructions, code size and memory beside the figures that were accepted.
@@ -277,6 +320,7 @@ one() {
 # whole CRATE...: everything there is. The crates are all crates.
 whole() {
     local crate features
+    beside miri exhaustive crates_packed budget
     step "format" cargo fmt --all --check
     step "prose within 110 columns" python3 tools/wrap.py --check
     pages
@@ -287,11 +331,8 @@ whole() {
     step "tests" tests cargo test $LOCKED --no-fail-fast --workspace
     step "the tests are those that are listed" python3 tools/test_list.py "$LOG/last"
     soak
-    miri
     fuzz
-    step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
     step "what connie costs the network and its servers" cargo run -q $LOCKED --release -p connie-tools --bin courtesy -- --ci
-    budget
     documented "documentation" --workspace
     for crate in "$@"; do
         read -ra features <<<"$(arguments "$crate" itself)"
@@ -299,10 +340,10 @@ whole() {
     done
     licences
     msrv
-    crates_packed
     step "demo" demo cargo run $LOCKED --release -- demo
     deb
     wheel
+    joined
 }
 
 # count WORD: how many tests cargo's logs say have passed, or failed.

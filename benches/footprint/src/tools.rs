@@ -34,7 +34,13 @@ pub fn named(root: &Path, program: &str) -> Result<PathBuf, String> {
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    let status = Command::new(env!("CARGO")).args(arguments).current_dir(root).status();
+    let mut command = Command::new(env!("CARGO"));
+    // Of this package, from the cargo that has started it: build scripts that look at them would run again.
+    let ours = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
+    let status = command.args(arguments).current_dir(root).status();
     let status = status.map_err(|error| error.to_string())?;
     if status.success() { Ok(()) } else { Err(format!("cargo {} failed", arguments.join(" "))) }
 }
