@@ -15,8 +15,8 @@ const MOST_BYTES: u64 = 5 << 20;
 /// 4 MiB.
 const MOST_BYTES_WITHOUT_PROXY: u64 = 4 << 20;
 
-/// The figure that is counted when it is written, and not when the figures are checked: two minutes of linking
-/// for what changes only where the whole program does.
+/// The figure that is counted when it is written, and not when the figures are checked: two minutes of
+/// linking for what changes only where the whole program does.
 pub const ONLY_WRITTEN: &str = "program_without_proxy";
 
 /// All figures, those of each table in its order.
