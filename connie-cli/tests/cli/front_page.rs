@@ -70,3 +70,16 @@ fn what_the_front_page_shows_is_what_the_program_prints() {
         assert!(seen >= 3, "{seen} commands");
     });
 }
+
+/// The page of the installation shows the output of `-V`, and the script for static programs compares it.
+#[test]
+fn the_features_that_the_pages_name_are_those_that_connie_says() {
+    let ran = connie(["-V"]);
+    let out = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let features = out.lines().find(|line| line.starts_with("features: ")).expect("a line with them");
+    for page in ["docs/install.md", "packaging/static.sh"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let text = std::fs::read_to_string(path).expect("the page");
+        assert!(text.contains(features), "{page} has another line than {features:?}");
+    }
+}
