@@ -444,22 +444,31 @@ fn handle_answer<
     port: u16,
     stack: &mut Stack<'a, D, B, TCP, UDP>,
 ) {
-    // The race has room for no more; what is left out is counted.
     let (mut addresses, mut ways) =
         (Vec::<SocketAddr, DESTINATIONS>::new(), Vec::<Route, DESTINATIONS>::new());
-    for ip in answer.addresses().take(DESTINATIONS) {
-        let _ = addresses.push(SocketAddr::new(ip, port));
-        let _ = ways.push(stack.route_to(ip));
-    }
-    driver.note_omitted(beyond::<DESTINATIONS>(answer));
+    driver.note_omitted(place(answer, port, stack, &mut addresses, &mut ways));
     let answer = ConnectInput::Answered { query, addresses: &addresses, order: AddressOrder::Any(&ways) };
     driver.handle_input(answer, stack.now());
 }
 
-/// How many addresses an answer has beyond those that a race has room for.
-pub(crate) fn beyond<const DESTINATIONS: usize>(answer: RecordSet<'_>) -> u16 {
-    // A message of DNS has at most 65,535 octets (RFC 1035, section 4.2.2), so fewer records.
-    answer.addresses().skip(DESTINATIONS).count() as u16
+/// Takes as many addresses as a race has room for, each with the way to it. How many are left out.
+pub(crate) fn place<D: Device, B: Platform, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
+    answer: RecordSet<'_>,
+    port: u16,
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    addresses: &mut Vec<SocketAddr, DESTINATIONS>,
+    ways: &mut Vec<Route, DESTINATIONS>,
+) -> u16 {
+    let mut omitted: u16 = 0;
+    for ip in answer.addresses() {
+        if addresses.push(SocketAddr::new(ip, port)).is_err() {
+            omitted = omitted.saturating_add(1);
+            continue;
+        }
+        // There is as much room for these.
+        let _ = ways.push(stack.route_to(ip));
+    }
+    omitted
 }
 
 impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>

@@ -6,17 +6,15 @@ use core::net::SocketAddr;
 
 use connie_core::connect::{AddressOrder, Connect, ConnectInput, Facts, Hosts, Start};
 use connie_core::memory::{Memory, NoMemory, Recall, Recalled, Verdict};
-use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::timeline::Timeline;
 use connie_core::{Config, ConnectDriver, Connection, Failure, Instant, Progress, RaceStack, TurnResult};
-use connie_dns::RecordSet;
 use heapless::Vec;
 use smoltcp::phy::Device;
 
 use crate::address::sooner;
 use crate::dns::Dns;
-use crate::dns_driver::{NAT64, OpenQueries, PollerUntil, StartError, beyond};
+use crate::dns_driver::{NAT64, OpenQueries, PollerUntil, StartError, place};
 use crate::platform::Platform;
 use crate::poller::PlatformPoller;
 use crate::stack::Stack;
@@ -369,11 +367,16 @@ impl<
                 let answer =
                     if is_ours { inner.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
                 let Some(answer) = answer else { continue };
-                if let Ok(answer) = answer {
-                    self.driver.note_omitted(beyond::<DESTINATIONS>(answer));
-                }
-                let (mut addresses, mut ways) = (Vec::<_, DESTINATIONS>::new(), Vec::new());
-                let input = answer_input(query, answer, *port, stack, (&mut addresses, &mut ways));
+                let (mut addresses, mut ways) =
+                    (Vec::<_, DESTINATIONS>::new(), Vec::<_, DESTINATIONS>::new());
+                let input = match answer {
+                    Ok(answer) => {
+                        self.driver.note_omitted(place(answer, *port, stack, &mut addresses, &mut ways));
+                        let order = AddressOrder::Any(&ways);
+                        ConnectInput::Answered { query, addresses: &addresses, order }
+                    }
+                    Err(error) => ConnectInput::QueryFailed { query, error },
+                };
                 self.hosts.handle_input(number, input);
                 if query == Query::Nat64Prefix {
                     self.driver.handle_input(input, now);
@@ -413,26 +416,6 @@ impl<
         }
         self.driver.plan_by(&self.memory, now);
     }
-}
-
-/// What a query has brought, as an input; in the order of RFC 6724 where its addresses are put.
-fn answer_input<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
-    query: Query,
-    answer: Result<RecordSet<'_>, QueryError>,
-    port: u16,
-    stack: &mut Stack<'_, D, B, TCP, UDP>,
-    (addresses, ways): (&'i mut Vec<SocketAddr, DESTINATIONS>, &'i mut Vec<Route, DESTINATIONS>),
-) -> ConnectInput<'i> {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return ConnectInput::QueryFailed { query, error },
-    };
-    // The race has room for no more; what is left out is counted.
-    for ip in answer.addresses().take(DESTINATIONS) {
-        let _ = addresses.push(SocketAddr::new(ip, port));
-        let _ = ways.push(stack.route_to(ip));
-    }
-    ConnectInput::Answered { query, addresses, order: AddressOrder::Any(ways) }
 }
 
 /// Gives up what has not been answered.
