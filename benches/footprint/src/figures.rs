@@ -37,12 +37,13 @@ impl Figures {
     pub fn count(root: &Path) -> Result<Self, String> {
         // Before the whole one, which takes its place.
         let without_proxy = Figure {
-            key: ONLY_WRITTEN,
+            key: "program_without_proxy",
             what: "the same without `connie proxy`, and without tokio",
             value: size(&tools::connie_without_proxy(root)?)?,
             unit: Unit::Bytes,
             target: Some(MOST_BYTES_WITHOUT_PROXY),
         };
+        debug_assert_eq!(without_proxy.key, ONLY_WRITTEN);
         let mut figures = Self::count_checked(root)?;
         figures.program.push(without_proxy);
         Ok(figures)
