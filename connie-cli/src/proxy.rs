@@ -47,6 +47,7 @@ async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>
     config.races = if status.is_some() { RACES } else { 0 };
     config.out_of_bounds = status.iter().filter_map(|status| status.local_addr().ok()).collect();
     let mut signals = Signals::new().map_err(|error| not_started(&error))?;
+    let further = Signals::new().map_err(|error| not_started(&error))?;
     let proxy = Proxy::new(config, listeners).map_err(|error| match open_proxy(&error) {
         Some(open) => Error::usage(format!("{open}: --allow CIDR, --user NAME:PASSWORD")),
         None => not_started(&error),
@@ -87,8 +88,17 @@ async fn serve(args: &ProxyArgs, mut config: ProxyConfig, memory: Option<Memory>
     tokio::select! {
         () = proxy.serve(stop) => {}
         () = showing => {}
+        // What is still connected is reset: see `Proxy::serve`.
+        () = second_stop(further) => {}
     }
     save(args, memory.as_ref())
+}
+
+/// Ends when the proxy is told to stop once more: whoever says so does not want to wait for its connections.
+async fn second_stop(mut signals: Signals) {
+    for _ in 0..2 {
+        while signals.next().await != Order::Stop {}
+    }
 }
 
 fn forget(memory: Option<&Memory>) {

@@ -1,7 +1,6 @@
 //! One client, from its first byte to the end.
 
 use std::future::pending;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, UdpSocket};
 
 use connie_std::Options;
@@ -10,7 +9,7 @@ use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::config::{Partition, ProxyConfig};
+use crate::config::Partition;
 use crate::exchange::{FAREWELL, exchange, farewell};
 use crate::handshake::{Wanted, read_wanted};
 use crate::places::{Holder, NoPlace, Place};
@@ -73,7 +72,7 @@ async fn connect(
     client: &TcpStream,
     port: u16,
 ) -> Option<Result<Connected, (Refusal, String)>> {
-    let options = options(&shared.config, wanted, port);
+    let options = options(shared, wanted, port);
     let race = tokio_net::connect((&*wanted.host, wanted.port), &options);
     let name = (!shared.config.private).then_some((&*wanted.host, wanted.port));
     let running = shared.races.begin(name);
@@ -107,17 +106,13 @@ async fn connect(
 }
 
 /// The options with the memory of this client's partition.
-fn options(config: &ProxyConfig, wanted: &Wanted, port: u16) -> Options {
+fn options(shared: &Shared, wanted: &Wanted, port: u16) -> Options {
+    let config = &shared.config;
     let partition = match (config.partition, &wanted.user) {
         (Partition::Shared, _) => return config.options.clone(),
         (Partition::ByPort, _) => u32::from(port),
         (Partition::ByUser, None) => 0,
-        (Partition::ByUser, Some(user)) => {
-            let mut hasher = DefaultHasher::new();
-            user.hash(&mut hasher);
-            // The high half.
-            (hasher.finish() >> 32) as u32
-        }
+        (Partition::ByUser, Some(user)) => shared.partitions.of(user),
     };
     let memory = config.options.memory.as_ref().map(|memory| memory.partition(partition));
     config.options.clone().memory(memory)

@@ -133,7 +133,12 @@ async fn send_body(
         }
         moved.note_sent(framed.len());
         input.clear();
-        if !decoder.is_done() && !matches!(read_more(from, &mut input).await, Ok(1..)) {
+        if decoder.is_done() {
+            break;
+        }
+        // A fast client takes no turn from the answer, which may come early and end the request.
+        tokio::task::yield_now().await;
+        if !matches!(read_more(from, &mut input).await, Ok(1..)) {
             return SentBody::ClientLost;
         }
     }
@@ -170,17 +175,21 @@ async fn answer(
     via: Option<&str>,
 ) -> Result<u16, AnswerFault> {
     let mut input = Vec::new();
+    // RFC 9110 section 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client."
+    let knows_interim = request.version == Version::Http11;
     for interim in 0..=MAX_INTERIM {
         // Once the client has an interim answer, a fault can no longer be told by a status.
-        let nothing_sent = |_| if interim == 0 { AnswerFault::None } else { AnswerFault::Partial };
+        let is_told = interim > 0 && knows_interim;
+        let nothing_sent = |_| if is_told { AnswerFault::Partial } else { AnswerFault::None };
         let length = read_head(from, &mut input).await.map_err(nothing_sent)?;
         let mut rest = input.split_off(length);
         let head = passed_on(&mut input, request, via).map_err(nothing_sent)?;
         if head.status < 200 {
-            // An HTTP/1.0 client does not know interim answers.
-            if request.version == Version::Http11 {
+            if knows_interim {
                 to.write_all(&head.bytes).await?;
             }
+            // It is a sign of life, whoever gets it.
+            moved.note_received(head.bytes.len());
             std::mem::swap(&mut input, &mut rest);
             continue;
         }
@@ -189,7 +198,7 @@ async fn answer(
         answer_body(head.framing, request.version, rest, from, to, moved).await?;
         return Ok(head.status);
     }
-    Err(AnswerFault::Partial)
+    Err(if knows_interim { AnswerFault::Partial } else { AnswerFault::None })
 }
 
 async fn answer_body(
@@ -262,11 +271,13 @@ fn passed_on(raw: &mut [u8], request: &ForwardedRequest, via: Option<&str>) -> R
     let mut bytes = Vec::with_capacity(head.len() + 64);
     put(&mut bytes, &format!("HTTP/1.1 {status:03} {}\r\n", head.reason()));
     let named = named_by_connection(head.headers().all("connection"));
-    let is_empty = framing == BodyFraming::Empty;
+    // Section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code
+    // of 1xx (Informational) or 204 (No Content)."
+    let keeps_length = framing == BodyFraming::Empty && status >= 200 && status != 204;
     for field in head.headers() {
-        // In an answer to HEAD it says how long the answer to GET would be.
+        // In an answer to HEAD, or with a 304, it says how long the answer to GET would be.
         let is_length = field.name.eq_ignore_ascii_case("content-length");
-        if (is_empty || !is_length) && goes_on(&field, &named) {
+        if (keeps_length || !is_length) && goes_on(&field, &named) {
             put_field(&mut bytes, &field);
         }
     }
@@ -351,6 +362,48 @@ mod tests {
         assert!(client.starts_with("HTTP/1.1 200 OK"), "{client}");
         let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
         assert_eq!(pass(GET, &many).await.0, Forwarded::BrokenOff);
+    }
+
+    /// A server that works long on an answer says so, also where the client is not to hear it.
+    #[tokio::test]
+    async fn an_interim_answer_is_a_sign_of_life() {
+        for request in [GET, "GET http://a/ HTTP/1.0\r\n\r\n"] {
+            let read = read_http_request(&mut request.as_bytes().to_vec(), None).unwrap().unwrap();
+            let HttpRequestKind::Forward(forwarded) = read.kind else { panic!("not a tunnel") };
+            let moved = Moved::new();
+            moved.note_sent(1);
+            let mut server = &b"HTTP/1.1 102 Processing\r\n\r\n"[..];
+            let end = answer(&forwarded, &mut server, &mut Vec::new(), &moved, None).await;
+            assert!(end.is_err() && moved.owed_for().is_none() && moved.last_received_at().is_some());
+        }
+    }
+
+    /// It has heard nothing yet, so that it can be told by a status.
+    #[tokio::test]
+    async fn after_an_interim_answer_a_client_of_http_1_0_is_told_that_no_answer_came() {
+        let head = "GET http://a/ HTTP/1.0\r\n\r\n";
+        let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
+        for answer in
+            [&b"HTTP/1.1 100 Continue\r\n\r\n"[..], b"HTTP/1.1 103 Early\r\n\r\nSSH-2.0-x\r\n", &many]
+        {
+            let (end, _, client) = pass(head, answer).await;
+            assert_eq!((end, &*client), (Forwarded::NoAnswer, ""), "{answer:?}");
+            assert_eq!(pass(GET, answer).await.0, Forwarded::BrokenOff);
+        }
+    }
+
+    /// RFC 9110 section 8.6.
+    #[tokio::test]
+    async fn an_answer_that_never_has_content_goes_on_without_a_length() {
+        for status in ["100", "103", "204"] {
+            let answer = format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: 7\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            );
+            let (_, _, client) = pass(GET, answer.as_bytes()).await;
+            assert!(!client.contains("Content-Length: 7"), "{client}");
+        }
+        let (_, _, client) = pass(GET, b"HTTP/1.1 304 X\r\nContent-Length: 7\r\n\r\n").await;
+        assert!(client.contains("Content-Length: 7\r\n"), "{client}");
     }
 
     #[tokio::test]

@@ -33,6 +33,7 @@ mod handshake;
 mod http_request;
 mod moved;
 #[cfg(target_os = "linux")]
+mod partitions;
 mod pipes;
 mod places;
 mod protocol;

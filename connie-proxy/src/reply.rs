@@ -1,5 +1,6 @@
 //! What a client is told, in its protocol.
 
+use connie_http::parts::RequestKind;
 use connie_http::reason_phrase;
 
 use crate::http_request::HttpFault;
@@ -34,7 +35,11 @@ pub(crate) fn refused(protocol: &Protocol, refusal: Refusal, why: &str) -> Vec<u
             if refusal == Refusal::Busy {
                 fields.push_str("Retry-After: 1\r\n");
             }
-            answer(refusal.status(), &fields, why)
+            let mut answer = answer(refusal.status(), &fields, why);
+            if matches!(protocol, Protocol::Forward(request) if request.kind == RequestKind::Head) {
+                without_content(&mut answer);
+            }
+            answer
         }
     }
 }
@@ -49,6 +54,13 @@ pub(crate) fn http_fault(fault: HttpFault) -> Vec<u8> {
 pub(crate) fn empty(status: u16) -> Vec<u8> {
     let reason = reason_phrase(status).unwrap_or("Error");
     format!("HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// RFC 9110 section 9.3.2: to HEAD "the server MUST NOT send content in the response".
+fn without_content(answer: &mut Vec<u8>) {
+    if let Some(at) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
+        answer.truncate(at + 4);
+    }
 }
 
 fn answer(status: u16, fields: &str, text: &str) -> Vec<u8> {

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::client::serve;
 use crate::config::ProxyConfig;
 use crate::counters::{Counters, ProxyCounts};
+use crate::partitions::UserPartitions;
 use crate::places::{Holder, Places};
 use crate::race_log::{FamilyCounts, RaceLog};
 use crate::shared::Shared;
@@ -91,7 +92,8 @@ impl Proxy {
         let shortcut = Shortcut::new(config.limits.pipes);
         let (counters, races) = (Counters::default(), RaceLog::new(config.races));
         let began = Instant::now();
-        let shared = Shared { config, own, counters, races, began, shortcut, via };
+        let partitions = UserPartitions::new(config.users.iter().map(|it| it.user.as_bytes()));
+        let shared = Shared { config, own, partitions, counters, races, began, shortcut, via };
         Ok(Proxy { shared: Arc::new(shared), listeners })
     }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::config::ProxyConfig;
 use crate::counters::Counters;
+use crate::partitions::UserPartitions;
 use crate::race_log::RaceLog;
 use crate::shortcut::Shortcut;
 
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) config: ProxyConfig,
     /// Where the proxy itself listens.
     pub(crate) own: Vec<SocketAddr>,
+    /// Which part of the memory is whose, where users are told apart.
+    pub(crate) partitions: UserPartitions,
     pub(crate) counters: Counters,
     pub(crate) races: RaceLog,
     /// When the proxy was made.

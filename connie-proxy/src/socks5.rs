@@ -73,6 +73,8 @@ pub enum Socks5Fault {
     AddressType,
     /// Its name is not one.
     Name,
+    /// Its port is 0, at which nothing can listen.
+    Port,
 }
 
 impl Socks5Fault {
@@ -88,6 +90,7 @@ impl Socks5Fault {
             Socks5Fault::Command => const { &reply(7) },
             Socks5Fault::AddressType => const { &reply(8) },
             Socks5Fault::Name => const { &reply(4) },
+            Socks5Fault::Port => const { &reply(1) },
         }
     }
 }
@@ -191,22 +194,21 @@ fn request(input: &[u8]) -> Result<Socks5Step<'_>, Socks5Fault> {
         _ => return Err(Socks5Fault::AddressType),
     };
     let Some((address, rest)) = address else { return Ok(Socks5Step::More) };
-    Ok(connect(input, Socks5Host::Address(address), rest))
+    connect(input, Socks5Host::Address(address), rest)
 }
 
 fn named<'a>(input: &'a [u8], rest: &'a [u8]) -> Result<Socks5Step<'a>, Socks5Fault> {
     let Some((name, rest)) = counted(rest) else { return Ok(Socks5Step::More) };
     let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
-    Ok(connect(input, Socks5Host::Name(name.ok_or(Socks5Fault::Name)?), rest))
+    connect(input, Socks5Host::Name(name.ok_or(Socks5Fault::Name)?), rest)
 }
 
 /// The port, which `rest` of the input begins with.
-fn connect<'a>(input: &[u8], host: Socks5Host<'a>, rest: &[u8]) -> Socks5Step<'a> {
-    match rest.split_first_chunk() {
-        Some((port, rest)) => {
-            Socks5Step::Connect { consumed: input.len() - rest.len(), host, port: u16::from_be_bytes(*port) }
-        }
-        None => Socks5Step::More,
+fn connect<'a>(input: &[u8], host: Socks5Host<'a>, rest: &[u8]) -> Result<Socks5Step<'a>, Socks5Fault> {
+    let Some((port, rest)) = rest.split_first_chunk() else { return Ok(Socks5Step::More) };
+    match u16::from_be_bytes(*port) {
+        0 => Err(Socks5Fault::Port),
+        port => Ok(Socks5Step::Connect { consumed: input.len() - rest.len(), host, port }),
     }
 }
 
@@ -289,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_told() {
-        use Socks5Fault::{AddressType, Command, LoginRefused, Name, NoAcceptableMethod, NotSocks5};
+        use Socks5Fault::{AddressType, Command, LoginRefused, Name, NoAcceptableMethod, NotSocks5, Port};
         let after = |request: &[u8]| [&[5, 1, 0][..], request].concat();
         for (input, fault) in [
             (vec![4], NotSocks5),
@@ -301,6 +303,8 @@ mod tests {
             (after(&[5, 1, 0, 2]), AddressType),
             (after(&[5, 1, 0, 3, 0, 0, 80]), Name),
             (after(&[5, 1, 0, 3, 1, 0xff, 0, 80]), Name),
+            (after(&[5, 1, 0, 3, 1, b'a', 0, 0]), Port),
+            (after(&[5, 1, 0, 1, 127, 0, 0, 1, 0, 0]), Port),
             (vec![5, 1, 2, 5], NotSocks5),
             (vec![5, 1, 2, 1, 0], LoginRefused),
         ] {
@@ -309,7 +313,7 @@ mod tests {
             }
         }
         assert_eq!(run(LoginDemand::Required, &[5, 1, 0], 1), Err(NoAcceptableMethod));
-        assert!([Command, AddressType, Name].iter().all(|fault| fault.answer().len() == 10));
+        assert!([Command, AddressType, Name, Port].iter().all(|fault| fault.answer().len() == 10));
     }
 
     #[test]

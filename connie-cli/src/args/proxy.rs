@@ -19,7 +19,8 @@ Examples:
 
 SOCKS5 and HTTP on the same port. Names are resolved here (socks5h, not socks5), so that all their addresses race.
 Only programs on this machine may use it, unless --allow or --user is given. Addresses that are not public are
-refused, unless --allow-private is given. SIGTERM ends it, SIGHUP has it forget what it has learnt.";
+refused, unless --allow-private is given. SIGTERM ends it, a second SIGTERM at once; SIGHUP has it forget what it
+has learnt.";
 
 /// `connie proxy`.
 #[derive(Debug, Args)]

@@ -98,6 +98,34 @@ fn a_page_comes_through_it_until_it_is_told_to_stop() {
     assert_eq!(proxy.stop(), (Some(0), String::new()));
 }
 
+/// The first lets connections end, for an hour here. The second ends them.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (first, second) in
+        [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)]
+    {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut proxy = Running::start(&["--allow-private", "--stop-timeout", "3600"]);
+        let mut client = TcpStream::connect(proxy.address).unwrap();
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(client, "CONNECT {} HTTP/1.1\r\nHost: x\r\n\r\n", server.local_addr().unwrap()).unwrap();
+        let mut answer = [0; 26];
+        client.read_exact(&mut answer).unwrap();
+        proxy.signal(first);
+        // It has heard of it: it listens no longer.
+        assert!(poll_until(LIMIT, || TcpStream::connect(proxy.address).is_err()), "it goes on listening");
+        assert!(proxy.child.try_wait().unwrap().is_none(), "it does not wait for the connection");
+        proxy.signal(second);
+        assert!(
+            poll_until(LIMIT, || proxy.child.try_wait().unwrap().is_some()),
+            "it waits for the connection"
+        );
+        assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+        let end = client.read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset), "nobody takes what came for the whole");
+    }
+}
+
 #[test]
 fn what_is_private_is_refused_unless_it_is_allowed() {
     let site = site();

@@ -83,7 +83,8 @@ impl ProxyView {
             }
         };
         let answer = self.answer_to(&request);
-        let with_body = !matches!(request, PageRequest::Page { with_body: false, .. });
+        // RFC 9110 section 9.3.2: to HEAD no content is sent, also where it is refused.
+        let with_body = !input.starts_with(b"HEAD ");
         stream.write_all(answer.head().as_bytes()).await?;
         if with_body && answer.status != 304 {
             stream.write_all(answer.text.as_bytes()).await?;

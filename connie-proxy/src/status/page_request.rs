@@ -9,9 +9,8 @@ use crate::authority::host_and_port;
 /// A request for a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PageRequest {
-    /// The page of this path, with a body unless the method is HEAD. `known` is the field If-None-Match: the
-    /// versions that the client has.
-    Page { path: String, with_body: bool, known: Option<String> },
+    /// The page of this path. `known` is the field If-None-Match: the versions that the client has.
+    Page { path: String, known: Option<String> },
     /// One that is refused with this status.
     Refused(u16),
 }
@@ -34,14 +33,12 @@ pub(super) fn read_page_request(bytes: &mut [u8], own: SocketAddr) -> Option<Pag
     if !is_ours || !is_asked_here {
         return Some(PageRequest::Refused(403));
     }
-    let with_body = match request.method() {
-        "GET" => true,
-        "HEAD" => false,
-        _ => return Some(PageRequest::Refused(405)),
-    };
+    if !matches!(request.method(), "GET" | "HEAD") {
+        return Some(PageRequest::Refused(405));
+    }
     let path = request.target().split('?').next().unwrap_or_default().to_owned();
     let known = text("if-none-match").map(str::to_owned);
-    Some(PageRequest::Page { path, with_body, known })
+    Some(PageRequest::Page { path, known })
 }
 
 /// Whether a host and port are this machine's, by address or as `localhost`, and the port is the right one.
@@ -62,20 +59,15 @@ mod tests {
     #[test]
     fn programs_on_this_machine_are_answered() {
         for host in ["127.0.0.1:1081", "localhost:1081", "LOCALHOST:1081", "[::ffff:127.0.0.1]:1081"] {
-            let page =
-                |with_body| Some(PageRequest::Page { path: "/metrics".to_owned(), with_body, known: None });
-            assert_eq!(
-                read(&format!("GET /metrics?x HTTP/1.1\r\nHost: {host}\r\n\r\n")),
-                page(true),
-                "{host}"
-            );
+            let page = || Some(PageRequest::Page { path: "/metrics".to_owned(), known: None });
+            assert_eq!(read(&format!("GET /metrics?x HTTP/1.1\r\nHost: {host}\r\n\r\n")), page(), "{host}");
             let fields = format!("Origin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n");
-            assert_eq!(read(&format!("HEAD /metrics HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")), page(false));
+            assert_eq!(read(&format!("HEAD /metrics HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")), page());
         }
         assert_eq!(read("GET / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\n"), None);
         let read = read("GET / HTTP/1.1\r\nHost: 127.0.0.1:1081\r\nIf-None-Match: \"a\"\r\n\r\n");
         let known = Some("\"a\"".to_owned());
-        assert_eq!(read, Some(PageRequest::Page { path: "/".to_owned(), with_body: true, known }));
+        assert_eq!(read, Some(PageRequest::Page { path: "/".to_owned(), known }));
     }
 
     #[test]

@@ -84,6 +84,10 @@ fn why_there_is_no_connection_is_a_status_and_a_line() {
             let (_, text) = answer.split_once("\r\n\r\n").unwrap();
             assert!(text.contains("127.0.0.1"), "{text}");
         }
+        // RFC 9110 section 9.3.2: to HEAD the same head, and no content.
+        let answer = ask(proxy, &format!("HEAD http://{target}/ HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+        assert!(answer.contains("Content-Length: ") && answer.ends_with("\r\n\r\n"), "{answer}");
     }
 }
 

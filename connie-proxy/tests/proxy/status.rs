@@ -197,6 +197,21 @@ fn counts_are_what_prometheus_reads() {
     }
 }
 
+/// RFC 9110 section 9.3.2.
+#[test]
+fn an_answer_to_head_has_no_content() {
+    let (_proxy, address) = visited(false);
+    for (host, status) in [(address.to_string(), "200 OK"), ("evil.test".to_owned(), "403 Forbidden")] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(stream, "HEAD / HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = read_all(&mut stream);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+        assert!(answer.contains("Content-Length: ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
 #[test]
 fn other_sites_see_nothing_of_it() {
     let (_proxy, address) = visited(false);
