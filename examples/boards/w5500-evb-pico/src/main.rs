@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use connie_core::memory::{Finish, Memory, Network};
 use connie_core::race::Planned;
-use connie_core::stack::{PollEntry, PollResult, Poller, RaceStack, TcpClientStack};
+use connie_core::stack::RaceStack;
 use connie_core::{Config, Instant, RaceDriver};
 use connie_http::{Authority, HttpConnection, HttpError};
 use cortex_m_rt::entry;
@@ -21,7 +21,7 @@ use embassy_rp::gpio::{Level, Output};
 use embassy_rp::spi::{Config as SpiConfig, Spi};
 use embassy_time::{Delay, block_for};
 use embedded_hal_bus::spi::ExclusiveDevice;
-use stack::Chip;
+use stack::{Chip, Clock, now};
 use w5500_hl::ll::eh1::vdm::W5500;
 use w5500_hl::ll::net::Eui48Addr;
 use w5500_hl::ll::{Registers, VERSION};
@@ -36,36 +36,10 @@ const ADDRESSES: [Ipv4Addr; 3] =
 /// How many of the chip's eight sockets a race may use at a time.
 const SOCKETS: usize = 4;
 
-/// The clock, and a look at the chip each millisecond.
-struct Clock;
-
-fn now() -> Instant {
-    Instant::from_micros(embassy_time::Instant::now().as_micros())
-}
-
-impl<S> Poller<Chip<S>> for Clock
-where
-    Chip<S>: RaceStack,
-{
-    fn now(&mut self) -> Instant {
-        now()
-    }
-
-    fn wait(
-        &mut self,
-        _: &mut Chip<S>,
-        sockets: &mut [PollEntry<'_, <Chip<S> as TcpClientStack>::TcpSocket>],
-        _: Option<Instant>,
-    ) -> PollResult {
-        block_for(embassy_time::Duration::from_millis(1));
-        sockets.iter_mut().for_each(|entry| entry.ready = true);
-        PollResult::Look
-    }
-}
-
 #[entry]
 fn main() -> ! {
     let board = embassy_rp::init(Default::default());
+    // `unwrap`: the SPI and the pins of this chip know no errors, and so nothing below does.
     let mut speed = SpiConfig::default();
     speed.frequency = 30_000_000;
     let spi = Spi::new_blocking(board.SPI0, board.PIN_18, board.PIN_19, board.PIN_16, speed);
@@ -111,9 +85,13 @@ where
 {
     let (mut buffer, mut piece, mut octets) = ([0; 1024], [0; 512], 0);
     let mut connection = HttpConnection::new(stack, clock, socket, Authority::http(HOST, 80), &mut buffer)?;
+    // A silent server, and one that sends an octet from time to time, have to come to an end.
+    connection.set_timeout(Some(Duration::from_secs(10)));
+    connection.set_deadline(Some(now() + Duration::from_secs(60)));
     connection.request("GET", "/", &[], b"")?;
     let mut response = connection.response()?;
     while let length @ 1.. = response.read(&mut piece)? {
+        // In 60 s the chip cannot receive 4 GB.
         octets += length;
     }
     Ok((response.status(), octets))

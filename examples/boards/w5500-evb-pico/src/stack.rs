@@ -2,8 +2,11 @@
 
 use core::net::{SocketAddr, SocketAddrV4};
 
-use connie_core::stack::{RaceStack, TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, AttemptErrorKind};
+use connie_core::stack::{
+    PollEntry, PollResult, Poller, RaceStack, TcpClientStack, TcpError, TcpErrorKind, nb,
+};
+use connie_core::{AttemptError, AttemptErrorKind, Instant};
+use embassy_time::block_for;
 use w5500_hl::Tcp;
 use w5500_hl::ll::{Registers, SOCKETS, Sn, SocketCommand, SocketStatus};
 
@@ -29,16 +32,17 @@ pub enum Error<E> {
     NotIpv4,
     /// No answer, after as many tries as the chip is set to.
     TimedOut,
-    /// The peer has reset the connection, or refused it.
-    Reset,
+    /// The peer has refused the connection, or reset it before it was there.
+    Refused,
+    /// The connection has ended without the peer's FIN: what was received may be a part.
+    BrokenOff,
 }
 
 impl<E: core::fmt::Debug> TcpError for Error<E> {
     fn kind(&self) -> TcpErrorKind {
-        match self {
-            Error::Reset => TcpErrorKind::PipeClosed,
-            _ => TcpErrorKind::Other,
-        }
+        // Never `PipeClosed`, which a reader takes for the end of all that the peer had to send: a FIN is that,
+        // and `receive` answers `Ok(0)` to it.
+        TcpErrorKind::Other
     }
 }
 
@@ -52,6 +56,16 @@ impl<W: Registers> Chip<W> {
         // There are eight sockets, and as many places.
         if let Some(place) = self.is_taken.get_mut(usize::from(number)) {
             *place = is_taken;
+        }
+    }
+
+    /// Why the chip has closed a socket. It raises the time-out once an answer fails to come, and else the peer
+    /// has sent a reset.
+    fn why_closed(&mut self, socket: &Socket, by_peer: Error<W::Error>) -> Error<W::Error> {
+        match self.chip.sn_ir(socket.number) {
+            Ok(why) if why.timeout_raised() => Error::TimedOut,
+            Ok(_) => by_peer,
+            Err(error) => Error::Spi(error),
         }
     }
 
@@ -97,17 +111,14 @@ where
         }
         match self.status(socket)? {
             Some(SocketStatus::Established | SocketStatus::CloseWait) => Ok(()),
-            Some(SocketStatus::Closed) => {
-                let why = self.chip.sn_ir(socket.number).map_err(Error::Spi)?;
-                Err(nb::Error::Other(if why.timeout_raised() { Error::TimedOut } else { Error::Reset }))
-            }
+            Some(SocketStatus::Closed) => Err(nb::Error::Other(self.why_closed(socket, Error::Refused))),
             _ => Err(nb::Error::WouldBlock),
         }
     }
 
     fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, Self::Error> {
         if self.status(socket)? == Some(SocketStatus::Closed) {
-            return Err(nb::Error::Other(Error::Reset));
+            return Err(nb::Error::Other(self.why_closed(socket, Error::BrokenOff)));
         }
         match self.chip.tcp_write(socket.number, buffer).map_err(Error::Spi)? {
             0 if !buffer.is_empty() => Err(nb::Error::WouldBlock),
@@ -119,7 +130,10 @@ where
         // Read before the data, so that none that comes in between is missed.
         let status = self.status(socket)?;
         match (self.chip.tcp_read(socket.number, buffer).map_err(Error::Spi)?, status) {
-            (0, Some(SocketStatus::Closed)) => Err(nb::Error::Other(Error::Reset)),
+            // There was no FIN, else it would be in one of the two states below until we close it.
+            (0, Some(SocketStatus::Closed)) => {
+                Err(nb::Error::Other(self.why_closed(socket, Error::BrokenOff)))
+            }
             // The peer has closed its side, and all that it sent has been read.
             (0, Some(SocketStatus::CloseWait | SocketStatus::LastAck)) => Ok(0),
             (0, _) => Err(nb::Error::WouldBlock),
@@ -142,8 +156,9 @@ where
             Error::NoSocket => AttemptErrorKind::OutOfSockets,
             Error::NotIpv4 => AttemptErrorKind::Unreachable,
             Error::TimedOut => AttemptErrorKind::TimedOut,
-            // The chip does not tell a refusal from a reset.
-            Error::Reset => AttemptErrorKind::Refused,
+            // The chip does not tell a refusal from a reset during the handshake.
+            Error::Refused => AttemptErrorKind::Refused,
+            Error::BrokenOff => AttemptErrorKind::Reset,
             Error::Spi(_) => AttemptErrorKind::Other,
         };
         kind.into()
@@ -153,5 +168,32 @@ where
         self.take(socket.number, false);
         // The peer hears nothing: the chip cannot send a reset.
         let _ = self.chip.set_sn_cr(socket.number, SocketCommand::Close);
+    }
+}
+
+/// The clock, and a look at the chip each millisecond.
+pub struct Clock;
+
+pub fn now() -> Instant {
+    Instant::from_micros(embassy_time::Instant::now().as_micros())
+}
+
+impl<S> Poller<Chip<S>> for Clock
+where
+    Chip<S>: RaceStack,
+{
+    fn now(&mut self) -> Instant {
+        now()
+    }
+
+    fn wait(
+        &mut self,
+        _: &mut Chip<S>,
+        sockets: &mut [PollEntry<'_, <Chip<S> as TcpClientStack>::TcpSocket>],
+        _: Option<Instant>,
+    ) -> PollResult {
+        block_for(embassy_time::Duration::from_millis(1));
+        sockets.iter_mut().for_each(|entry| entry.ready = true);
+        PollResult::Look
     }
 }
