@@ -19,8 +19,8 @@ mod device;
 
 #[cfg(target_os = "none")]
 mod firmware {
+    use core::cell::Cell;
     use core::fmt;
-    use core::sync::atomic::{AtomicU32, Ordering};
     use core::time::Duration;
 
     use connie_core::{Config, Failure, Instant, Poller as _};
@@ -29,6 +29,7 @@ mod firmware {
         Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, Platform, PlatformPoller, SocketStorage, StartError,
         TcpBuffers, interface,
     };
+    use cortex_m::interrupt::Mutex;
     use cortex_m_rt::{entry, exception};
     use rand_core::RngCore as _;
     use rtt_target::{rprintln, rtt_init_print};
@@ -36,6 +37,7 @@ mod firmware {
     use stm32_eth::dma::{RxRingEntry, TxRingEntry};
     use stm32_eth::hal::gpio::GpioExt as _;
     use stm32_eth::hal::prelude::*;
+    use stm32_eth::hal::rng::Rng;
     use stm32_eth::hal::signature::Uid;
     use stm32_eth::stm32::{CorePeripherals, Peripherals, interrupt};
     use stm32_eth::{EthPins, PartsIn};
@@ -50,8 +52,9 @@ mod firmware {
 
     type Stack = connie_smoltcp::Stack<'static, Ethernet<'static>, Nucleo, SOCKETS>;
 
-    /// Milliseconds since the start; comes round after 49 days, which a product would have to mind.
-    static MILLIS: AtomicU32 = AtomicU32::new(0);
+    /// Milliseconds since the start. 32 bits of them would come round after 49 days, and this core has no
+    /// atomics of 64.
+    static MILLIS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
     /// The board's clock.
     #[derive(Clone, Copy)]
@@ -59,7 +62,7 @@ mod firmware {
 
     impl Platform for Nucleo {
         fn now(&self) -> Instant {
-            Instant::from_millis(MILLIS.load(Ordering::Relaxed).into())
+            Instant::from_millis(cortex_m::interrupt::free(|cs| MILLIS.borrow(cs).get()))
         }
 
         fn idle_until(&self, _until: Option<Instant>) {
@@ -71,7 +74,8 @@ mod firmware {
 
     #[exception]
     fn SysTick() {
-        MILLIS.fetch_add(1, Ordering::Relaxed);
+        // 64 bits come round after 584 million years.
+        cortex_m::interrupt::free(|cs| MILLIS.borrow(cs).update(|millis| millis.wrapping_add(1)));
     }
 
     #[interrupt]
@@ -171,7 +175,9 @@ mod firmware {
     ) -> Result<(), HttpError> {
         let mut buffer = [0; 2048];
         let mut http = HttpConnection::new(stack, poller, socket, Authority::http(HOST, 80), &mut buffer)?;
+        // For a silent server, and for one that sends an octet from time to time.
         http.set_timeout(Some(Duration::from_secs(10)));
+        http.set_deadline(Some(Nucleo.now() + Duration::from_secs(60)));
         http.request("GET", PATH, &[("Connection", "close")], b"")?;
         let mut response = http.response()?;
         rprintln!("{} {}", response.status(), response.reason());
@@ -185,23 +191,49 @@ mod firmware {
         }
     }
 
-    /// A hardware address that is ours to give (its second lowest bit), from the chip's unique number.
-    fn hardware_address() -> [u8; 6] {
+    /// The chip's unique number (place on the wafer, wafer, lot) in 64 bits, spread so that all of it is in any
+    /// few of them.
+    fn unique_number() -> u64 {
         let uid = Uid::get();
-        let [a, b] = (uid.x() ^ uid.y()).to_le_bytes();
-        [0x02, uid.waf_num(), a, b, uid.lot_num().as_bytes()[0], uid.lot_num().as_bytes()[1]]
+        let place = u64::from(uid.x()) << 24 | u64::from(uid.y()) << 8 | u64::from(uid.waf_num());
+        // FNV-1a, and the last step of SplitMix64.
+        let place = place.to_le_bytes();
+        let all = place.iter().chain(uid.lot_num().as_bytes());
+        let hash = all.fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
+            (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash ^ hash >> 31
     }
 
-    /// Starts clocks, SysTick, the Ethernet controller and the generator of random numbers, and draws one.
+    /// A hardware address that is ours to give (its second lowest bit): another for each chip.
+    fn hardware_address() -> [u8; 6] {
+        let [a, b, c, d, e, ..] = unique_number().to_le_bytes();
+        [0x02, a, b, c, d, e]
+    }
+
+    /// A seed from the generator of random numbers. Where that fails, by its clock or its own tests, the page
+    /// comes all the same, and the message says what is worse.
+    fn seed(mut random: Rng) -> u64 {
+        let mut seed = [0; 8];
+        match random.try_fill_bytes(&mut seed) {
+            Ok(()) => u64::from_le_bytes(seed),
+            Err(error) => {
+                rprintln!("no random numbers: {}. The ports will be the same after each reset", error);
+                unique_number()
+            }
+        }
+    }
+
+    /// Starts clocks, SysTick, the Ethernet controller and the generator of random numbers, and draws a seed.
     fn start(mut core: CorePeripherals, peripherals: Peripherals) -> (Ethernet<'static>, u64) {
         static RECEIVED: StaticCell<[RxRingEntry; 4]> = StaticCell::new();
         static TO_SEND: StaticCell<[TxRingEntry; 4]> = StaticCell::new();
 
         let clocks =
             peripherals.RCC.constrain().cfgr.sysclk(96.MHz()).hclk(96.MHz()).require_pll48clk().freeze();
-        let mut seed = [0; 8];
-        // Without its clock, which was asked for above, it fails; the page comes all the same.
-        let _ = peripherals.RNG.constrain(&clocks).try_fill_bytes(&mut seed);
+        // Its clock was asked for above.
+        let seed = seed(peripherals.RNG.constrain(&clocks));
 
         core.SYST.set_clock_source(cortex_m::peripheral::syst::SystClkSource::Core);
         core.SYST.set_reload(clocks.hclk().to_Hz() / 1000 - 1);
@@ -235,6 +267,6 @@ mod firmware {
             panic!("the clock is too slow for Ethernet");
         };
         ethernet.dma.enable_interrupt();
-        (Ethernet(ethernet.dma), u64::from_le_bytes(seed))
+        (Ethernet(ethernet.dma), seed)
     }
 }
