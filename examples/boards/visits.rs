@@ -3,6 +3,7 @@
 
 use core::cell::RefCell;
 use core::fmt;
+use core::pin::pin;
 use core::time::Duration;
 
 use connie_async::connie_core::memory::Memory;
@@ -17,7 +18,7 @@ use connie_async::tls::{RecordBuffers, TlsRaceConnect};
 use connie_async::{EmbassyClock, Options, RaceConnect};
 use embassy_net::tcp::client::{TcpClient, TcpClientState};
 use embassy_net::{Stack, StackResources};
-use embassy_time::Timer;
+use embassy_time::{Timer, with_timeout};
 use reqwless::client::HttpClient;
 use reqwless::request::Method;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -25,6 +26,10 @@ use static_cell::{ConstStaticCell, StaticCell};
 /// How many attempts a race has in flight, and how many UDP sockets there are for DNS queries.
 const SOCKETS: usize = 4;
 const DNS: usize = 4;
+
+/// How many seconds a visit may take from the lookup to the last octet, and how many there are between two.
+const LIMIT: u64 = 60;
+const PAUSE: u64 = 30;
 
 /// What the stack needs: a socket more, for DHCP.
 pub type Resources = StackResources<{ SOCKETS + DNS + 1 }>;
@@ -57,16 +62,18 @@ pub async fn visits<R: CryptoRngCore>(
     let mut client = HttpClient::new(&secure, &secure);
     let mut buffer = [0; 4096];
     loop {
-        let page = async {
+        // Pinned here: by value it would lie in RAM twice, in this future and in that of `with_timeout`.
+        let page = pin!(async {
             let mut request = client.request(Method::GET, url).await?;
             let response = request.send(&mut buffer).await?;
             Ok::<_, reqwless::Error>((response.status.0, response.body().read_to_end().await?.len()))
-        };
-        match page.await {
-            Ok((status, octets)) => log(format_args!("{url}: {status}, {octets} octets")),
-            Err(error) => log(format_args!("{url}: {error:?}")),
+        });
+        match with_timeout(embassy_time::Duration::from_secs(LIMIT), page).await {
+            Ok(Ok((status, octets))) => log(format_args!("{url}: {status}, {octets} octets")),
+            Ok(Err(error)) => log(format_args!("{url}: {error:?}")),
+            Err(_) => log(format_args!("{url}: not all of it came within {LIMIT} s")),
         }
         log(format_args!("{}", last.borrow().timeline().waterfall(80, Default::default())));
-        Timer::after_secs(30).await;
+        Timer::after_secs(PAUSE).await;
     }
 }

@@ -7,18 +7,20 @@
 #[path = "../../visits.rs"]
 mod visits;
 
+use core::pin::pin;
+
 use connie_async::embassy_net::{Neighbours, SolicitingDriver};
-use cyw43::{JoinOptions, NetDriver, SpiBus, aligned_bytes};
+use cyw43::{Control, JoinOptions, NetDriver, SpiBus, aligned_bytes};
 use cyw43_pio::{PioSpi, RM2_CLOCK_DIVIDER};
 use defmt::{Debug2Format, Display2Format, info, warn};
 use embassy_executor::Spawner;
-use embassy_net::Runner;
+use embassy_net::{Runner, Stack};
 use embassy_rp::clocks::RoscRng;
 use embassy_rp::gpio::{Level, Output};
 use embassy_rp::peripherals::{DMA_CH0, PIO0};
 use embassy_rp::pio::{self, Pio};
 use embassy_rp::{bind_interrupts, dma};
-use embassy_time::Timer;
+use embassy_time::{Duration, Timer, with_timeout};
 use static_cell::StaticCell;
 use {defmt_rtt as _, panic_probe as _};
 
@@ -50,6 +52,23 @@ async fn network(mut runner: Runner<'static, SolicitingDriver<'static, NetDriver
     runner.run().await
 }
 
+/// Joins the Wi-Fi network, and joins it again when it is lost. It looks at the link every five seconds, which
+/// is the pause between two attempts too: the stack wakes only one task at a change, and `main` waits for one.
+#[embassy_executor::task]
+async fn join(mut control: Control<'static>, stack: Stack<'static>) -> ! {
+    loop {
+        if !stack.is_link_up() {
+            let joined = pin!(control.join(NETWORK, JoinOptions::new(PASSWORD.as_bytes())));
+            match with_timeout(Duration::from_secs(30), joined).await {
+                Ok(Ok(())) => info!("joined {}", NETWORK),
+                Ok(Err(error)) => warn!("no network {}: {}", NETWORK, Debug2Format(&error)),
+                Err(_) => warn!("no network {}: no answer within 30 s", NETWORK),
+            }
+        }
+        Timer::after_secs(5).await;
+    }
+}
+
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let board = embassy_rp::init(Default::default());
@@ -76,10 +95,7 @@ async fn main(spawner: Spawner) {
     let resources = RESOURCES.init_with(Resources::new);
     let (stack, runner) = embassy_net::new(neighbours.driver(device), config, resources, RoscRng.next_u64());
     spawner.spawn(network(runner).unwrap());
-    while let Err(error) = control.join(NETWORK, JoinOptions::new(PASSWORD.as_bytes())).await {
-        warn!("no network {}: {}", NETWORK, Debug2Format(&error));
-        Timer::after_secs(5).await;
-    }
+    spawner.spawn(join(control, stack).unwrap());
     stack.wait_config_up().await;
     let authority = include_bytes!(concat!(env!("OUT_DIR"), "/authority.der"));
     visits((stack, neighbours), RoscRng, authority, URL, |line| info!("{}", Display2Format(&line))).await
