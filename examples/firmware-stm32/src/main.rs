@@ -191,8 +191,8 @@ mod firmware {
         }
     }
 
-    /// The chip's unique number (place on the wafer, wafer, lot) in 64 bits, spread so that all of it is in any
-    /// few of them.
+    /// The chip's unique number (place on the wafer, wafer, lot) in 64 bits, spread so that all of it is in
+    /// any few of them.
     fn unique_number() -> u64 {
         let uid = Uid::get();
         let place = u64::from(uid.x()) << 24 | u64::from(uid.y()) << 8 | u64::from(uid.waf_num());

@@ -52,8 +52,9 @@ async fn network(mut runner: Runner<'static, SolicitingDriver<'static, NetDriver
     runner.run().await
 }
 
-/// Joins the Wi-Fi network, and joins it again when it is lost. It looks at the link every five seconds, which
-/// is the pause between two attempts too: the stack wakes only one task at a change, and `main` waits for one.
+/// Joins the Wi-Fi network, and joins it again when it is lost. It looks at the link every five seconds,
+/// which is the pause between two attempts too: the stack wakes only one task at a change, and `main` waits
+/// for one.
 #[embassy_executor::task]
 async fn join(mut control: Control<'static>, stack: Stack<'static>) -> ! {
     loop {

@@ -40,8 +40,8 @@ pub enum Error<E> {
 
 impl<E: core::fmt::Debug> TcpError for Error<E> {
     fn kind(&self) -> TcpErrorKind {
-        // Never `PipeClosed`, which a reader takes for the end of all that the peer had to send: a FIN is that,
-        // and `receive` answers `Ok(0)` to it.
+        // Never `PipeClosed`, which a reader takes for the end of all that the peer had to send: a FIN is
+        // that, and `receive` answers `Ok(0)` to it.
         TcpErrorKind::Other
     }
 }
@@ -59,8 +59,8 @@ impl<W: Registers> Chip<W> {
         }
     }
 
-    /// Why the chip has closed a socket. It raises the time-out once an answer fails to come, and else the peer
-    /// has sent a reset.
+    /// Why the chip has closed a socket. It raises the time-out once an answer fails to come, and else the
+    /// peer has sent a reset.
     fn why_closed(&mut self, socket: &Socket, by_peer: Error<W::Error>) -> Error<W::Error> {
         match self.chip.sn_ir(socket.number) {
             Ok(why) if why.timeout_raised() => Error::TimedOut,
