@@ -185,7 +185,7 @@ mod firmware {
         loop {
             match response.read(&mut piece)? {
                 0 => return Ok(()),
-                // What is no text is left out.
+                // What is no text is left out. `read` fills no more than the piece.
                 length => rprintln!("{}", core::str::from_utf8(&piece[..length]).unwrap_or("...")),
             }
         }
