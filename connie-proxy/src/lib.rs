@@ -32,8 +32,8 @@ mod forward;
 mod handshake;
 mod http_request;
 mod moved;
-#[cfg(target_os = "linux")]
 mod partitions;
+#[cfg(target_os = "linux")]
 mod pipes;
 mod places;
 mod protocol;
